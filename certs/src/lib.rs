@@ -1,0 +1,1 @@
+//! Keys, certificates, signed statements, sealing and TLS configurations.

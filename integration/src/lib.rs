@@ -1,0 +1,1 @@
+//! Harness that runs the real programs, the reference engine, labs and benches.

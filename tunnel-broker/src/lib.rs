@@ -1,0 +1,1 @@
+//! The vendor's side of the tunnel: accepts, routes and splices ciphertext.

@@ -1,0 +1,1 @@
+//! The customer's side of the tunnel: gate, requests, policy, engine.

@@ -1,0 +1,1 @@
+//! Process plumbing: configuration, logs, tasks, drain, admin port, readiness, build information.

@@ -1,0 +1,1 @@
+//! One tunnel, both ends: carriers, control frames, stream kinds, limits, close codes, backoff.
