@@ -1,0 +1,24 @@
+//! Every message that crosses a process boundary, and the vocabulary they speak.
+//!
+//! No I/O. Messages are plain data as they arrived; the types of [`id`], [`name`], [`method`] and [`text`]
+//! can only hold what their grammar allows, so code that has one need not check again.
+
+pub mod digest;
+pub mod id;
+pub mod method;
+pub mod name;
+pub mod strict;
+pub mod text;
+pub mod time;
+
+mod generated;
+
+pub use self::{
+    digest::{Digest, EnvelopeId, SealingKeyId},
+    generated::{FILE_DESCRIPTOR_SET, approvers, operators, v1},
+    id::{Door, GrantId, Label, RequestId},
+    method::{MethodName, MethodPattern},
+    name::{BrokerId, ClusterName, DoorName, Name, OperatorName, ReplicaId, Suffix, TargetName, VendorName},
+    text::PersonText,
+    time::UnixMillis,
+};
