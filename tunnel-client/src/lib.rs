@@ -1,1 +1,3 @@
 //! The customer's side of the tunnel: gate, requests, policy, engine.
+
+pub mod gate;
