@@ -1,1 +1,4 @@
 //! Harness that runs the real programs, the reference engine, labs and benches.
+
+pub mod bench;
+pub mod netns;

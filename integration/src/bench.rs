@@ -1,0 +1,6 @@
+//! Measuring the product beside a direct connection: the load generator, the paths it compares, the report.
+//!
+//! Only ratios within one run mean anything: every path sees the same generator, engine and link.
+
+pub mod load;
+pub mod stats;

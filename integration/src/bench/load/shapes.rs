@@ -1,0 +1,167 @@
+//! The shapes of load.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{
+    Endpoint, Measurement, Shape,
+    call::{Call, framed, framed_field_one},
+};
+use crate::bench::stats::percentile;
+
+/// Runs one shape.
+pub(super) async fn run(endpoint: &Endpoint, shape: &Shape) -> Result<Measurement> {
+    match *shape {
+        Shape::Unary { connections, concurrency, payload, seconds } => {
+            unary(endpoint, connections, concurrency, payload, Duration::from_secs_f64(seconds)).await
+        }
+        Shape::Pull { bytes, chunk } => pull(endpoint, bytes, chunk).await,
+        Shape::Push { bytes, chunk } => push(endpoint, bytes, chunk).await,
+        Shape::Sessions { concurrency, seconds } => {
+            sessions(endpoint, concurrency, Duration::from_secs_f64(seconds)).await
+        }
+    }
+}
+
+async fn unary(
+    endpoint: &Endpoint,
+    connections: usize,
+    concurrency: usize,
+    payload: usize,
+    length: Duration,
+) -> Result<Measurement> {
+    let call = Call::new(endpoint.authority(), ECHO)?;
+    let message = framed_field_one(&vec![b'x'; payload]);
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(endpoint.open().await?);
+    }
+    let period = Period::after_warm_up(length);
+    let mut workers = JoinSet::new();
+    for session in open.iter().cycle().take(concurrency) {
+        workers.spawn(call_repeatedly(session.sender(), call.clone(), message.clone(), period));
+    }
+    let mut measurement = collect(workers, length).await?;
+    measurement.mbps = measurement.rate * payload as f64 / 1e6;
+    Ok(measurement)
+}
+
+async fn sessions(endpoint: &Endpoint, concurrency: usize, length: Duration) -> Result<Measurement> {
+    let call = Call::new(endpoint.authority(), ECHO)?;
+    let message = framed_field_one(&[b'x'; 64]);
+    let period = Period::after_warm_up(length);
+    let mut workers = JoinSet::new();
+    for _ in 0..concurrency {
+        workers.spawn(connect_repeatedly(endpoint.clone(), call.clone(), message.clone(), period));
+    }
+    collect(workers, length).await
+}
+
+async fn pull(endpoint: &Endpoint, bytes: u64, chunk: u32) -> Result<Measurement> {
+    let mut request = Vec::new();
+    prost::encoding::uint64::encode(1, &bytes, &mut request);
+    prost::encoding::uint32::encode(2, &chunk, &mut request);
+    let call = Call::new(endpoint.authority(), SNAPSHOT)?;
+    let session = endpoint.open().await?;
+    let start = Instant::now();
+    let received = call.unary(session.sender(), framed(&request)).await?;
+    ensure!(received >= bytes, "{received} of {bytes} bytes came");
+    Ok(stream_measurement(bytes, start.elapsed()))
+}
+
+async fn push(endpoint: &Endpoint, bytes: u64, chunk: u32) -> Result<Measurement> {
+    let count = bytes.div_ceil(u64::from(chunk));
+    let message = framed_field_one(&vec![b'x'; chunk as usize]);
+    let call = Call::new(endpoint.authority(), UPLOAD)?;
+    let session = endpoint.open().await?;
+    let start = Instant::now();
+    call.client_stream(session.sender(), message, count).await?;
+    Ok(stream_measurement(count * u64::from(chunk), start.elapsed()))
+}
+
+/// When latencies count; calls begun before or ended after it only keep the path warm.
+#[derive(Clone, Copy)]
+struct Period {
+    start: Instant,
+    end: Instant,
+}
+
+impl Period {
+    fn after_warm_up(length: Duration) -> Self {
+        let start = Instant::now() + WARM_UP;
+        Self { start, end: start + length }
+    }
+}
+
+async fn call_repeatedly(
+    sender: SendRequest<Bytes>,
+    call: Call,
+    message: Bytes,
+    period: Period,
+) -> Result<Vec<f64>> {
+    let mut latencies = Vec::new();
+    let mut begin = Instant::now();
+    while begin < period.end {
+        call.unary(sender.clone(), message.clone()).await?;
+        begin = note(&mut latencies, begin, period);
+    }
+    Ok(latencies)
+}
+
+async fn connect_repeatedly(
+    endpoint: Endpoint,
+    call: Call,
+    message: Bytes,
+    period: Period,
+) -> Result<Vec<f64>> {
+    let mut latencies = Vec::new();
+    let mut begin = Instant::now();
+    while begin < period.end {
+        let session = endpoint.open().await?;
+        call.unary(session.sender(), message.clone()).await?;
+        begin = note(&mut latencies, begin, period);
+    }
+    Ok(latencies)
+}
+
+/// Records what began at `begin` and ended now, in microseconds; returns now.
+fn note(latencies: &mut Vec<f64>, begin: Instant, period: Period) -> Instant {
+    let now = Instant::now();
+    if begin >= period.start && now <= period.end {
+        latencies.push((now - begin).as_secs_f64() * 1e6);
+    }
+    now
+}
+
+async fn collect(mut workers: JoinSet<Result<Vec<f64>>>, length: Duration) -> Result<Measurement> {
+    let mut latencies = Vec::new();
+    while let Some(done) = workers.join_next().await {
+        latencies.extend(done??);
+    }
+    ensure!(!latencies.is_empty(), "not one call ended within {length:?}");
+    latencies.sort_by(f64::total_cmp);
+    Ok(Measurement {
+        calls: latencies.len() as u64,
+        seconds: length.as_secs_f64(),
+        p50_us: percentile(&latencies, 0.5),
+        p99_us: percentile(&latencies, 0.99),
+        rate: latencies.len() as f64 / length.as_secs_f64(),
+        mbps: 0.0,
+    })
+}
+
+fn stream_measurement(bytes: u64, elapsed: Duration) -> Measurement {
+    let seconds = elapsed.as_secs_f64();
+    Measurement { calls: 1, seconds, mbps: bytes as f64 / seconds / 1e6, ..Default::default() }
+}
+
+/// Long enough for connection windows to have opened and code to be in caches.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+const ECHO: &str = "engine.admin.v1.Admin/Echo";
+const SNAPSHOT: &str = "engine.admin.v1.Admin/Snapshot";
+const UPLOAD: &str = "engine.admin.v1.Admin/Restore";
