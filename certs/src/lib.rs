@@ -1,1 +1,20 @@
-//! Keys, certificates, signed statements, sealing and TLS configurations.
+//! Keys, certificates, signed statements, sealing and TLS configurations: everything that trust rests on.
+//!
+//! No sockets, no clock (callers pass now), no policy. What a type of this crate holds has been checked:
+//! a [`verify::GrantCertificate`] or an [`statement::request::Opened`] cannot be had in another way.
+#![allow(clippy::todo, unused_variables, dead_code, clippy::needless_pass_by_value)]
+
+pub mod credential;
+pub mod crypto;
+pub mod csr;
+pub mod file;
+pub mod identity;
+pub mod issue;
+pub mod key;
+pub mod reload;
+pub mod roots;
+pub mod seal;
+pub mod statement;
+pub mod tls;
+pub mod verify;
+pub mod words;

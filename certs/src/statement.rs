@@ -1,0 +1,8 @@
+//! Signed statements: for each kind its maker beside its opener, so that both ends share one truth.
+
+pub mod envelope;
+pub mod inventory;
+pub mod outcome;
+pub mod registration;
+pub mod request;
+pub mod trust_bundle;
