@@ -1,1 +1,22 @@
-//! Process plumbing: configuration, logs, tasks, drain, admin port, readiness, build information.
+//! Process plumbing: configuration, logs, owned tasks, shards, drain, admin port, gRPC serving.
+//!
+//! Knows no other crate of this workspace: what a program *is* never leaks in here.
+
+#![allow(clippy::todo)]
+
+pub mod admin;
+pub mod build_info;
+pub mod chain;
+pub mod config;
+pub mod drain;
+#[cfg(feature = "test-util")]
+pub mod eventually;
+pub mod exit;
+pub mod grpc;
+pub mod logs;
+pub mod metrics;
+pub mod ready;
+pub mod shards;
+pub mod tasks;
+
+pub use self::chain::chain;
