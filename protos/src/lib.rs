@@ -4,6 +4,7 @@
 //! can only hold what their grammar allows, so code that has one need not check again.
 
 pub mod digest;
+pub mod dynamic;
 pub mod id;
 pub mod method;
 pub mod name;
