@@ -1,3 +1,4 @@
 //! The customer's side of the tunnel: gate, requests, policy, engine.
 
 pub mod gate;
+pub mod policy;

@@ -1,0 +1,102 @@
+//! Keeps the policy in step with its file. A broken new file keeps the policy before it; no file denies everything.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::{Methods, Policy};
+
+/// What is in force, and what is wrong with the file if something is.
+#[derive(Debug, Clone)]
+pub struct PolicyState {
+    /// The policy in force.
+    pub policy: watch::Receiver<Arc<Policy>>,
+    /// Why a newer file was not taken; empty if none.
+    pub error: watch::Receiver<String>,
+}
+
+/// The policy's file and what was last read from it.
+#[derive(Debug)]
+pub struct PolicyFile {
+    path: Option<PathBuf>,
+    methods: Arc<Methods>,
+    seen: Option<Seen>,
+    policy: watch::Sender<Arc<Policy>>,
+    error: watch::Sender<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Text(String),
+    Absent,
+    Unreadable(io::ErrorKind),
+}
+
+impl PolicyFile {
+    /// Reads the file for the first time; until it can be read, everything is denied.
+    pub fn open(path: Option<PathBuf>, methods: Arc<Methods>) -> (Self, PolicyState) {
+        let (policy, policy_in_force) = watch::channel(Arc::new(Policy::locked(methods.clone())));
+        let (error, error_shown) = watch::channel(String::new());
+        let mut file = Self { path, methods, seen: None, policy, error };
+        file.refresh();
+        (file, PolicyState { policy: policy_in_force, error: error_shown })
+    }
+
+    /// Looks at the file every half second, for ever; dropping the future stops it.
+    pub async fn watch(mut self) {
+        let mut ticks = tokio::time::interval(POLL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.refresh();
+        }
+    }
+
+    /// Reads the file again and publishes what changed.
+    pub fn refresh(&mut self) {
+        let now = self.look();
+        if self.seen.as_ref() == Some(&now) {
+            return;
+        }
+        self.apply(&now);
+        self.seen = Some(now);
+    }
+
+    fn look(&self) -> Seen {
+        let Some(path) = &self.path else { return Seen::Absent };
+        match std::fs::read_to_string(path) {
+            Ok(text) => Seen::Text(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Seen::Absent,
+            Err(error) => Seen::Unreadable(error.kind()),
+        }
+    }
+
+    fn apply(&self, now: &Seen) {
+        match now {
+            Seen::Text(text) => match Policy::load(text, self.methods.clone()) {
+                Ok(policy) => self.publish(policy),
+                Err(error) => self.keep(error.to_string()),
+            },
+            Seen::Absent => {
+                self.publish(Policy::locked(self.methods.clone()));
+                self.error.send_replace("no policy file: everything is denied".to_owned());
+            }
+            Seen::Unreadable(kind) => self.keep(format!("policy file cannot be read: {kind}")),
+        }
+    }
+
+    fn publish(&self, policy: Policy) {
+        info!(policy.digest = policy.digest(), "Policy in force");
+        self.policy.send_replace(Arc::new(policy));
+        self.error.send_replace(String::new());
+    }
+
+    fn keep(&self, error: String) {
+        warn!(error, "Policy file not taken, the policy before it stays in force");
+        self.error.send_replace(error);
+    }
+}
+
+/// A stricter policy must cut within a second of being written; reading a small file twice a second costs nothing.
+const POLL: Duration = Duration::from_millis(500);
