@@ -1,4 +1,5 @@
 //! Harness that runs the real programs, the reference engine, labs and benches.
 
 pub mod bench;
+pub mod harness;
 pub mod netns;

@@ -30,17 +30,16 @@ impl Call {
         drain(response.await?).await
     }
 
-    /// Sends `count` copies of one framed message, as flow control allows; returns the bytes received.
+    /// Sends the framed messages one after the other, as flow control allows; returns the bytes received.
     pub(super) async fn client_stream(
         &self,
         sender: SendRequest<Bytes>,
-        message: Bytes,
-        count: u64,
+        messages: impl Iterator<Item = Bytes>,
     ) -> Result<u64> {
         let mut sender = sender.ready().await?;
         let (response, mut body) = sender.send_request(self.0.clone(), false)?;
-        for _ in 0..count {
-            send(&mut body, message.clone()).await?;
+        for message in messages {
+            send(&mut body, message).await?;
         }
         body.send_data(Bytes::new(), true)?;
         drain(response.await?).await

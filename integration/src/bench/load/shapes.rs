@@ -63,8 +63,8 @@ async fn sessions(endpoint: &Endpoint, concurrency: usize, length: Duration) -> 
 
 async fn pull(endpoint: &Endpoint, bytes: u64, chunk: u32) -> Result<Measurement> {
     let mut request = Vec::new();
-    prost::encoding::uint64::encode(1, &bytes, &mut request);
-    prost::encoding::uint32::encode(2, &chunk, &mut request);
+    prost::encoding::uint32::encode(1, &chunk, &mut request);
+    prost::encoding::uint64::encode(2, &bytes, &mut request);
     let call = Call::new(endpoint.authority(), SNAPSHOT)?;
     let session = endpoint.open().await?;
     let start = Instant::now();
@@ -74,13 +74,16 @@ async fn pull(endpoint: &Endpoint, bytes: u64, chunk: u32) -> Result<Measurement
 }
 
 async fn push(endpoint: &Endpoint, bytes: u64, chunk: u32) -> Result<Measurement> {
-    let count = bytes.div_ceil(u64::from(chunk));
+    let count = usize::try_from(bytes.div_ceil(u64::from(chunk)))?;
     let message = framed_field_one(&vec![b'x'; chunk as usize]);
-    let call = Call::new(endpoint.authority(), UPLOAD)?;
+    let mut discard = Vec::new();
+    prost::encoding::bool::encode(2, &true, &mut discard);
+    let messages = std::iter::once(framed(&discard)).chain(std::iter::repeat_n(message, count));
+    let call = Call::new(endpoint.authority(), IMPORT)?;
     let session = endpoint.open().await?;
     let start = Instant::now();
-    call.client_stream(session.sender(), message, count).await?;
-    Ok(stream_measurement(count * u64::from(chunk), start.elapsed()))
+    call.client_stream(session.sender(), messages).await?;
+    Ok(stream_measurement(count as u64 * u64::from(chunk), start.elapsed()))
 }
 
 /// When latencies count; calls begun before or ended after it only keep the path warm.
@@ -164,4 +167,4 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 const ECHO: &str = "engine.admin.v1.Admin/Echo";
 const SNAPSHOT: &str = "engine.admin.v1.Admin/Snapshot";
-const UPLOAD: &str = "engine.admin.v1.Admin/Restore";
+const IMPORT: &str = "engine.admin.v1.Admin/Import";
