@@ -2,5 +2,7 @@
 //!
 //! Only ratios within one run mean anything: every path sees the same generator, engine and link.
 
+pub mod figures;
 pub mod load;
+pub mod report;
 pub mod stats;
