@@ -2,5 +2,7 @@
 //!
 //! Nothing here weakens a program: it gets a real configuration file, real certificates and a real store.
 
+pub mod api_ca;
 pub mod program;
+pub mod vendor;
 pub mod wait;

@@ -1,0 +1,199 @@
+//! A throw-away vendor: its keys and CAs, and the files it hands out. Made at run time, never checked in.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Result;
+use prost::Message;
+use rustls_pki_types::CertificateDer;
+use tunnel_certs::{
+    credential::certificate_to_pem,
+    file,
+    issue::{Authority, CaKind},
+    key::{Algorithm, PublicKey, Signer, SigningKey},
+    roots::Roots,
+    statement::{inventory, registration, trust_bundle::TrustBundle},
+};
+use tunnel_protos::{BrokerId, ClusterName, Label, OperatorName, ReplicaId, Suffix, UnixMillis, VendorName};
+
+use super::api_ca::ApiAuthority;
+
+/// The certificate and key files of one party.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// Certificate chain (PEM).
+    pub certificate: PathBuf,
+    /// Private key (PEM, 0600).
+    pub key: PathBuf,
+}
+
+/// Everything that the vendor's people hold, in one folder.
+pub struct Vendor {
+    folder: PathBuf,
+    name: VendorName,
+    suffix: Suffix,
+    key: SigningKey,
+    mesh: Authority,
+    operators: Authority,
+    api: ApiAuthority,
+}
+
+impl Vendor {
+    /// Makes vendor key and CAs below `folder`.
+    pub fn create(folder: &Path) -> Result<Self> {
+        let authority = |kind| -> Result<Authority> {
+            let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
+            Ok(Authority::create(kind, "vendor", key, now().minus(BACKDATE))?)
+        };
+        std::fs::create_dir_all(folder)?;
+        let key = SigningKey::generate(Algorithm::Ed25519)?;
+        file::write(&folder.join("vendor.pub"), key.public().to_pem().as_bytes())?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            name: "vendor".parse()?,
+            suffix: "tunnel.example".parse()?,
+            key,
+            mesh: authority(CaKind::Mesh)?,
+            operators: authority(CaKind::Operator)?,
+            api: ApiAuthority::create(&folder.join("api-ca.pem"))?,
+        })
+    }
+
+    /// The vendor's name in identities.
+    pub fn name(&self) -> &VendorName {
+        &self.name
+    }
+
+    /// Where doors and the API live.
+    pub fn suffix(&self) -> &Suffix {
+        &self.suffix
+    }
+
+    /// The mesh CA, for tests that issue what the vendor would not.
+    pub fn mesh(&self) -> &Authority {
+        &self.mesh
+    }
+
+    /// The operator CA, for tests that issue what the vendor would not.
+    pub fn operators(&self) -> &Authority {
+        &self.operators
+    }
+
+    /// The vendor's offline key.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// File of the vendor's public key, which customers and operators pin.
+    pub fn key_file(&self) -> PathBuf {
+        self.folder.join("vendor.pub")
+    }
+
+    /// File of the API's CA certificate.
+    pub fn api_ca_file(&self) -> PathBuf {
+        self.folder.join("api-ca.pem")
+    }
+
+    /// Signs a trust bundle that names `brokers` (`host:port`), and writes it to `trust-bundle.pb`.
+    pub fn trust_bundle(&self, brokers: &[String]) -> Result<PathBuf> {
+        let bundle = TrustBundle {
+            vendor: self.name.clone(),
+            suffix: self.suffix.clone(),
+            sequence: 1,
+            expires: now().plus(DAY * 60),
+            vendor_keys: vec![self.key.public().clone()],
+            mesh_roots: roots(&self.mesh)?,
+            operator_roots: roots(&self.operators)?,
+            release_keys: Vec::new(),
+            release_threshold: 0,
+            broker_addresses: brokers.to_vec(),
+            allowed_private_addresses: vec!["127.0.0.0/8".to_owned(), "10.71.0.0/16".to_owned()],
+        };
+        let path = self.folder.join("trust-bundle.pb");
+        file::write(&path, &bundle.make(&self.key)?.encode_to_vec())?;
+        Ok(path)
+    }
+
+    /// A broker's mesh certificate and key.
+    pub fn broker(&self, id: &BrokerId) -> Result<Files> {
+        self.issue(&format!("broker-{id}"), |key| {
+            Ok(self.mesh.issue_broker(key, &self.name, id, DAY, now())?)
+        })
+    }
+
+    /// A replica's mesh certificate for a key that never left the customer, written to `path`.
+    pub fn replica(&self, key: &PublicKey, label: &Label, id: &ReplicaId, path: &Path) -> Result<()> {
+        let certificate = self.mesh.issue_replica(key, &self.name, label, id, DAY, now())?;
+        Ok(file::write(path, certificate_to_pem(&certificate).as_bytes())?)
+    }
+
+    /// An operator's identity.
+    pub fn operator(&self, name: &OperatorName) -> Result<Files> {
+        self.operator_at(name, now())
+    }
+
+    /// An operator's identity as issued at another time, for one hour.
+    pub fn operator_at(&self, name: &OperatorName, time: UnixMillis) -> Result<Files> {
+        self.issue(&format!("operator-{name}"), |key| {
+            Ok(self.operators.issue_operator(key, &self.name, name, HOUR, time)?)
+        })
+    }
+
+    /// The operators' API's server certificate.
+    pub fn api(&self) -> Result<Files> {
+        let files = self.files("api");
+        self.api.issue(&self.suffix.api(), &files)?;
+        Ok(files)
+    }
+
+    /// Signs the inventory entry of a registration and writes it to `path`.
+    pub fn entry(&self, cluster: &ClusterName, opened: &registration::Opened, path: &Path) -> Result<()> {
+        let entry = inventory::Entry {
+            cluster: cluster.clone(),
+            label: opened.registration.label,
+            cluster_key: opened.registration.cluster_key.clone(),
+            sealing_key: opened.registration.sealing_key,
+            sequence: 1,
+            expires: now().plus(DAY * 90),
+        };
+        Ok(file::write(path, &entry.make(&self.key)?.encode_to_vec())?)
+    }
+
+    /// Makes a key, has it certified, and writes both; repeated names replace the certificate and take a new key.
+    fn issue(
+        &self,
+        name: &str,
+        certify: impl FnOnce(&PublicKey) -> Result<CertificateDer<'static>>,
+    ) -> Result<Files> {
+        let files = self.files(name);
+        let key = SigningKey::generate(Algorithm::P256)?;
+        let certificate = certify(key.public())?;
+        file::write(&files.certificate, certificate_to_pem(&certificate).as_bytes())?;
+        file::write_private(&files.key, key.to_pem().as_bytes())?;
+        Ok(files)
+    }
+
+    fn files(&self, name: &str) -> Files {
+        Files {
+            certificate: self.folder.join(format!("{name}.pem")),
+            key: self.folder.join(format!("{name}.key")),
+        }
+    }
+}
+
+/// Now, by the system's clock.
+pub fn now() -> UnixMillis {
+    UnixMillis::from_system(SystemTime::now())
+}
+
+fn roots(authority: &Authority) -> Result<Roots> {
+    Ok(Roots::new(vec![authority.certificate().clone()])?)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// CAs are older than anything they sign, also what tests sign in the past.
+const BACKDATE: Duration = Duration::from_secs(30 * 24 * 3600);
