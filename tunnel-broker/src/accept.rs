@@ -1,0 +1,4 @@
+//! The ways in.
+
+pub mod hello;
+pub mod route;
