@@ -1,4 +1,4 @@
 //! The ways in.
 
-pub mod hello;
-pub mod route;
+pub(crate) mod hello;
+pub(crate) mod route;

@@ -14,12 +14,12 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-pub mod outcomes;
-pub mod requests;
+pub(crate) mod outcomes;
+pub(crate) mod requests;
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// The database file cannot be opened.
     #[error("cannot open the database {path}")]
     Open {
@@ -40,7 +40,7 @@ pub enum OpenError {
 
 /// Why a database call failed; the caller may try again later.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// No answer in time.
     #[error("the database did not answer in time")]
     Deadline,
@@ -51,14 +51,14 @@ pub enum StoreError {
 
 /// A handle to the database; clones share it.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub(crate) struct Store {
     pool: SqlitePool,
     deadline: Duration,
 }
 
 impl Store {
     /// Opens or creates the database at `path` and brings its schema up to date.
-    pub async fn open(path: &Path, deadline: Duration) -> Result<Self, OpenError> {
+    pub(crate) async fn open(path: &Path, deadline: Duration) -> Result<Self, OpenError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -78,7 +78,7 @@ impl Store {
     }
 
     /// Waits for calls under way and closes the database.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         // Past the deadline the process ends anyway; what was acknowledged is on disk.
         let _ = timeout(self.deadline, self.pool.close()).await;
     }
@@ -127,7 +127,8 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn names_the_file_it_cannot_open() {
-        let error = Store::open(Path::new("/nowhere/at/all.sqlite"), Duration::from_secs(1)).await.unwrap_err();
+        let error =
+            Store::open(Path::new("/nowhere/at/all.sqlite"), Duration::from_secs(1)).await.unwrap_err();
         assert!(error.to_string().contains("/nowhere/at/all.sqlite"));
     }
 

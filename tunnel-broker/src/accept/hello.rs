@@ -8,16 +8,16 @@ pub(crate) mod tests;
 
 /// What a ClientHello says about where it wants to go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ClientHello {
+pub(crate) struct ClientHello {
     /// The host name of the server name extension, in lower case; none if absent.
-    pub server_name: Option<String>,
+    pub(crate) server_name: Option<String>,
     /// Application protocols offered, in order.
-    pub protocols: Vec<Vec<u8>>,
+    pub(crate) protocols: Vec<Vec<u8>>,
 }
 
 /// Why bytes are not a ClientHello that can be routed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HelloError {
+pub(crate) enum HelloError {
     /// The first record is not a handshake record.
     #[error("not TLS")]
     NotTls,
@@ -31,7 +31,7 @@ pub enum HelloError {
 
 /// Collects the bytes of one connection until its ClientHello is complete.
 #[derive(Debug, Default)]
-pub struct HelloReader {
+pub(crate) struct HelloReader {
     raw: BytesMut,
     /// How much of `raw` has been taken apart into `message`.
     taken: usize,
@@ -41,7 +41,7 @@ pub struct HelloReader {
 
 impl HelloReader {
     /// Adds what arrived; returns the hello once it is complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, HelloError> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Option<ClientHello>, HelloError> {
         if self.raw.len() + bytes.len() > MAX_RAW {
             return Err(HelloError::TooLarge);
         }
@@ -57,14 +57,15 @@ impl HelloReader {
     }
 
     /// Everything that was pushed, as it came.
-    pub fn into_raw(self) -> Bytes {
+    pub(crate) fn into_raw(self) -> Bytes {
         self.raw.freeze()
     }
 }
 
 /// The payload of the record that `bytes` begin with, or none while it is incomplete.
 fn next_record(bytes: &[u8]) -> Result<Option<&[u8]>, HelloError> {
-    if bytes.first().is_some_and(|kind| *kind != HANDSHAKE_RECORD) || bytes.get(1).is_some_and(|major| *major != 3)
+    if bytes.first().is_some_and(|kind| *kind != HANDSHAKE_RECORD)
+        || bytes.get(1).is_some_and(|major| *major != 3)
     {
         return Err(HelloError::NotTls);
     }
@@ -160,7 +161,7 @@ fn take<'b>(bytes: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
 }
 
 /// Largest hello taken: twice what post-quantum key shares, ECH and long ticket lists need together.
-pub const MAX_HELLO: usize = 32 * 1024;
+pub(crate) const MAX_HELLO: usize = 32 * 1024;
 
 /// Largest sum of records taken; leaves room for a full hello cut into records of 5 bytes.
 const MAX_RAW: usize = 2 * MAX_HELLO + 16 * 1024;

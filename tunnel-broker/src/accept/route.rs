@@ -6,7 +6,7 @@ use super::hello::ClientHello;
 
 /// Where a connection goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     /// To the operators' API, whose TLS ends here.
     Api,
     /// To a gate behind a tunnel; its TLS passes through unread.
@@ -16,7 +16,7 @@ pub enum Route {
 }
 
 /// Decides by the hello's server name; without one there is no way.
-pub fn route(hello: &ClientHello, suffix: &Suffix) -> Route {
+pub(crate) fn route(hello: &ClientHello, suffix: &Suffix) -> Route {
     let Some(name) = hello.server_name.as_deref() else { return Route::Refuse };
     if !speaks_h2(hello) {
         return Route::Refuse;
@@ -59,7 +59,9 @@ mod tests {
 
     #[test]
     fn every_other_name_is_refused() {
-        for name in ["tunnel.example", "x.api.tunnel.example", "k3v7aaaaaa.tunnel.example", "localhost", "127.0.0.1"] {
+        for name in
+            ["tunnel.example", "x.api.tunnel.example", "k3v7aaaaaa.tunnel.example", "localhost", "127.0.0.1"]
+        {
             assert_eq!(to(Some(name), &["h2"]), Route::Refuse, "{name}");
         }
         assert_eq!(to(None, &["h2"]), Route::Refuse);

@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 
 /// What became of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub(crate) enum Kept {
     /// It is new.
     New,
     /// It was here already.
@@ -19,11 +19,11 @@ pub enum Kept {
 
 /// Place of an outcome among those of its request; counts up from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Arrival(i64);
+pub(crate) struct Arrival(i64);
 
 impl Store {
     /// Keeps an outcome that the cluster `label` sent about its request `id`.
-    pub async fn insert_outcome(
+    pub(crate) async fn insert_outcome(
         &self,
         id: EnvelopeId,
         label: Label,
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// The outcomes of `id` that arrived after `after`, in their order.
-    pub async fn outcomes(
+    pub(crate) async fn outcomes(
         &self,
         id: EnvelopeId,
         after: Arrival,
@@ -97,7 +97,7 @@ mod tests {
     };
 
     fn outcome(id: EnvelopeId, n: u8) -> SealedOutcome {
-        SealedOutcome { envelope_id: id.as_bytes().to_vec().into(), enc: vec![n; 32].into(), ciphertext: vec![n].into() }
+        SealedOutcome { envelope_id: id.as_bytes().to_vec(), enc: vec![n; 32], ciphertext: vec![n].into() }
     }
 
     async fn kept(store: &Store, id: EnvelopeId) -> Vec<u8> {

@@ -8,33 +8,33 @@ use super::{Store, StoreError};
 
 /// A request to be put into the mailbox.
 #[derive(Debug)]
-pub struct NewRequest<'r> {
+pub(crate) struct NewRequest<'r> {
     /// Its name.
-    pub id: EnvelopeId,
+    pub(crate) id: EnvelopeId,
     /// The cluster it goes to.
-    pub label: Label,
+    pub(crate) label: Label,
     /// Who handed it in.
-    pub submitter: &'r OperatorName,
+    pub(crate) submitter: &'r OperatorName,
     /// The request itself, unread.
-    pub sealed: &'r SealedRequest,
+    pub(crate) sealed: &'r SealedRequest,
     /// Now.
-    pub submitted: UnixMillis,
+    pub(crate) submitted: UnixMillis,
     /// When it is given up.
-    pub lapses: UnixMillis,
+    pub(crate) lapses: UnixMillis,
 }
 
 /// How many requests may be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
+pub(crate) struct Quota {
     /// By one operator.
-    pub per_operator: u32,
+    pub(crate) per_operator: u32,
     /// In all.
-    pub total: u32,
+    pub(crate) total: u32,
 }
 
 /// What became of an insert.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Inserted {
+pub(crate) enum Inserted {
     /// It is held now, or was already.
     Held(Delivery),
     /// Another operator handed it in before.
@@ -45,16 +45,20 @@ pub enum Inserted {
 
 /// What is known of a held request.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Held {
+pub(crate) struct Held {
     /// Who handed it in.
-    pub submitter: String,
+    pub(crate) submitter: String,
     /// Where it is.
-    pub delivery: Delivery,
+    pub(crate) delivery: Delivery,
 }
 
 impl Store {
     /// Holds a request unless it is held already or a quota is used up.
-    pub async fn insert_request(&self, new: NewRequest<'_>, quota: Quota) -> Result<Inserted, StoreError> {
+    pub(crate) async fn insert_request(
+        &self,
+        new: NewRequest<'_>,
+        quota: Quota,
+    ) -> Result<Inserted, StoreError> {
         let insert = sqlx::query(
             "INSERT INTO requests (envelope_id, label, submitter, sealed, status, submitted_ms, lapses_ms) \
              SELECT $1, $2, $3, $4, $5, $6, $7 \
@@ -82,7 +86,7 @@ impl Store {
     }
 
     /// What is known of the request named `id`.
-    pub async fn request(&self, id: EnvelopeId) -> Result<Option<Held>, StoreError> {
+    pub(crate) async fn request(&self, id: EnvelopeId) -> Result<Option<Held>, StoreError> {
         let select = sqlx::query("SELECT submitter, status FROM requests WHERE envelope_id = $1")
             .bind(id.as_bytes().as_slice());
         let row = self.bounded(select.fetch_optional(&self.pool)).await?;
@@ -90,7 +94,7 @@ impl Store {
     }
 
     /// Requests that a cluster has not taken yet, oldest first; rows that cannot be read are left out.
-    pub async fn waiting(
+    pub(crate) async fn waiting(
         &self,
         label: Label,
         now: UnixMillis,
@@ -111,7 +115,7 @@ impl Store {
     }
 
     /// Labels that have requests waiting.
-    pub async fn waiting_labels(&self, now: UnixMillis) -> Result<Vec<Label>, StoreError> {
+    pub(crate) async fn waiting_labels(&self, now: UnixMillis) -> Result<Vec<Label>, StoreError> {
         let select = sqlx::query_scalar::<_, String>(
             "SELECT DISTINCT label FROM requests WHERE status IN ($1, $2, $3) AND lapses_ms > $4",
         );
@@ -121,7 +125,12 @@ impl Store {
     }
 
     /// Moves an unfinished request of `label` to `to`; returns whether there was one.
-    pub async fn set_delivery(&self, id: EnvelopeId, label: Label, to: Delivery) -> Result<bool, StoreError> {
+    pub(crate) async fn set_delivery(
+        &self,
+        id: EnvelopeId,
+        label: Label,
+        to: Delivery,
+    ) -> Result<bool, StoreError> {
         let update = sqlx::query(
             "UPDATE requests SET status = $1 WHERE envelope_id = $2 AND label = $3 AND status IN ($4, $5, $6)",
         )
@@ -133,7 +142,7 @@ impl Store {
     }
 
     /// Gives up what was not taken in time and returns its names.
-    pub async fn lapse(&self, now: UnixMillis) -> Result<Vec<EnvelopeId>, StoreError> {
+    pub(crate) async fn lapse(&self, now: UnixMillis) -> Result<Vec<EnvelopeId>, StoreError> {
         let update = sqlx::query_scalar::<_, Vec<u8>>(
             "UPDATE requests SET status = $1 WHERE lapses_ms <= $2 AND status IN ($3, $4, $5) \
              RETURNING envelope_id",
@@ -146,7 +155,7 @@ impl Store {
     }
 
     /// Forgets requests handed in before `before`, with their outcomes; returns how many.
-    pub async fn forget(&self, before: UnixMillis) -> Result<u64, StoreError> {
+    pub(crate) async fn forget(&self, before: UnixMillis) -> Result<u64, StoreError> {
         let forget = async {
             let mut transaction = self.begin().await?;
             let outcomes = "DELETE FROM outcomes WHERE envelope_id IN \

@@ -199,7 +199,11 @@ fn two_names_are_malformed() {
 #[test]
 fn names_with_control_characters_are_malformed() {
     for name in ["a\nb.example", "a b", "", "\u{202E}a.example"] {
-        assert_eq!(read(&Builder::new().server_name(name).records(600)), Err(HelloError::Malformed), "{name:?}");
+        assert_eq!(
+            read(&Builder::new().server_name(name).records(600)),
+            Err(HelloError::Malformed),
+            "{name:?}"
+        );
     }
 }
 

@@ -21,7 +21,8 @@ pub(crate) async fn hold(store: &Store, n: u8) -> EnvelopeId {
 }
 
 async fn insert(store: &Store, n: u8, submitter: &str) -> Inserted {
-    let sealed = SealedRequest { label: LABEL().to_string(), ciphertext: vec![n].into(), ..Default::default() };
+    let sealed =
+        SealedRequest { label: LABEL().to_string(), ciphertext: vec![n].into(), ..Default::default() };
     let submitted = NOW.plus(Duration::from_millis(n.into()));
     let new = NewRequest {
         id: EnvelopeId::new([n; 32]),

@@ -1,0 +1,169 @@
+//! The broker's configuration. Invariant: a [`Config`] holds only values that have passed their checks.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use tunnel_runtime::{
+    config::{FilePath, FromSection, Section, Span},
+    logs::Format,
+};
+
+pub use self::{
+    limits::{ConnectionLimits, Limits, OperatorLimits, SessionLimits},
+    operators::{ClusterPattern, OperatorConfig},
+};
+
+mod limits;
+mod operators;
+
+/// Everything that the broker is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The vendor's trust bundle.
+    pub trust: TrustConfig,
+    /// The broker's identity in the mesh.
+    pub mesh: CredentialFiles,
+    /// The operators' API presents these; a public CA's chain is welcome.
+    pub api: CredentialFiles,
+    /// Where to listen.
+    pub listen: ListenConfig,
+    /// Folder of the database and the QUIC reset key.
+    pub state_dir: PathBuf,
+    /// Folder of inventory entries (`*.pb`); none are served without it.
+    pub entries: Option<PathBuf>,
+    /// Time between two probes of a tunnel at rest.
+    pub probe_interval: Duration,
+    /// Threads that carry tunnels.
+    pub shards: usize,
+    /// Which clusters an operator sees, by name; `*` stands for every operator not named. Nobody else sees any.
+    pub operators: BTreeMap<String, OperatorConfig>,
+    /// Bounds on what peers may use.
+    pub limits: Limits,
+    /// How long sessions may finish after a drain began.
+    pub drain_grace: Duration,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Where trust comes from.
+#[derive(Debug, Clone)]
+pub struct TrustConfig {
+    /// Envelope of the trust bundle: vendor, suffix, mesh and operator roots.
+    pub bundle: PathBuf,
+    /// Vendor keys (PEM) that may have signed it.
+    pub vendor_keys: Vec<PathBuf>,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone)]
+pub struct CredentialFiles {
+    /// PEM, leaf first.
+    pub certificate: PathBuf,
+    /// PEM, PKCS#8, mode 0600.
+    pub key: PathBuf,
+}
+
+/// Socket addresses; port 0 takes a free one.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenConfig {
+    /// UDP: replicas' tunnels.
+    pub quic: SocketAddr,
+    /// TCP: operators' sessions and their API.
+    pub tcp: SocketAddr,
+    /// `/live`, `/ready`, `/metrics`; keep it off the internet.
+    pub admin: SocketAddr,
+}
+
+/// Logging.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Plain or JSON.
+    pub format: Format,
+    /// A filter like `info` or `info,tunnel_broker=debug`.
+    pub filter: String,
+}
+
+impl FromSection for Config {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (trust, mesh, api) = (section.section("trust"), section.section("mesh"), section.section("api"));
+        let (listen, state_dir) = (section.section("listen"), path(section, "stateDir"));
+        let entries = section.optional::<FilePath>("entries");
+        let probe_interval = probe_interval(section);
+        let shards = section.or("shards", default_shards());
+        let operators = operators::read(section);
+        let (limits, log) = (section.section("limits"), section.section("log"));
+        let drain_grace = section.or("drainGrace", DRAIN_GRACE);
+        Some(Self {
+            trust: trust?,
+            mesh: mesh?,
+            api: api?,
+            listen: listen?,
+            state_dir: state_dir?,
+            entries: entries?.map(|path| path.0),
+            probe_interval: probe_interval?,
+            shards: shards?,
+            operators: operators?,
+            limits: limits?,
+            drain_grace: drain_grace?.get(),
+            log: log?,
+        })
+    }
+}
+
+impl FromSection for TrustConfig {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (bundle, keys) = (path(section, "bundle"), section.values::<FilePath>("vendorKeys"));
+        let vendor_keys: Vec<_> = keys?.into_iter().map(|path| path.0).collect();
+        if vendor_keys.is_empty() {
+            return section.reject("vendorKeys", "name at least one file with a vendor key");
+        }
+        Some(Self { bundle: bundle?, vendor_keys })
+    }
+}
+
+impl FromSection for CredentialFiles {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (certificate, key) = (path(section, "certificate"), path(section, "key"));
+        Some(Self { certificate: certificate?, key: key? })
+    }
+}
+
+impl FromSection for ListenConfig {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let quic = section.or("quic", SocketAddr::from(([0, 0, 0, 0], 443)));
+        let tcp = section.or("tcp", SocketAddr::from(([0, 0, 0, 0], 443)));
+        let admin = section.or("admin", SocketAddr::from(([127, 0, 0, 1], 9443)));
+        Some(Self { quic: quic?, tcp: tcp?, admin: admin? })
+    }
+}
+
+impl FromSection for LogConfig {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (format, filter) = (section.or("format", Format::Plain), section.or("filter", "info".to_owned()));
+        Some(Self { format: format?, filter: filter? })
+    }
+}
+
+fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    section.required::<FilePath>(key).map(|path| path.0)
+}
+
+fn probe_interval(section: &mut Section<'_>) -> Option<Duration> {
+    let interval = section.or("probeInterval", PROBE_INTERVAL)?.get();
+    if (MIN_PROBE_INTERVAL..=MAX_PROBE_INTERVAL).contains(&interval) {
+        return Some(interval);
+    }
+    section.reject("probeInterval", "outside 100ms to 5m")
+}
+
+/// One per core: tunnels share nothing but the socket.
+fn default_shards() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Two missed probes end a tunnel, so a dead one is noticed within 45 s; a probe costs ≈ 50 µs.
+const PROBE_INTERVAL: Span = Span::seconds(15);
+const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(100);
+/// NAT bindings of UDP rarely live longer.
+const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(300);
+/// Shorter than the usual grace period of an orchestrator (30 s).
+const DRAIN_GRACE: Span = Span::seconds(25);
