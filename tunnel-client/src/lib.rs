@@ -1,4 +1,5 @@
 //! The customer's side of the tunnel: gate, requests, policy, engine.
 
+pub mod engine;
 pub mod gate;
 pub mod policy;

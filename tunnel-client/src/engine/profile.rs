@@ -1,0 +1,176 @@
+//! The engine profile: one YAML file that tells Postern about an engine, so that no engine needs code.
+//!
+//! Written by the customer. Whatever it does not mark as read-only mutates, whatever its name.
+
+mod file;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+};
+
+use tunnel_protos::{
+    MethodName, MethodPattern, TargetName,
+    dynamic::{Descriptors, DescriptorsError},
+};
+
+use super::endpoint::Endpoint;
+
+/// Why a profile was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Not YAML of the profile's shape; says line and column.
+    #[error("the engine profile is malformed: {0}")]
+    Malformed(String),
+    /// A key whose meaning this version does not have; to ignore it would be to misunderstand the profile.
+    #[error("`{0}` in the engine profile is not supported by this version; remove it")]
+    Unsupported(&'static str),
+    /// A value that cannot be.
+    #[error("`{key}` in the engine profile: {problem}")]
+    Value {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The descriptor set is no descriptor set.
+    #[error("the engine profile's descriptors {}", path.display())]
+    Descriptors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: DescriptorsError,
+    },
+}
+
+/// What is known of an engine.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    name: String,
+    descriptors: Option<Descriptors>,
+    endpoints: BTreeMap<TargetName, Endpoint>,
+    credentials: Credentials,
+    read_only: BTreeSet<MethodName>,
+    health: HealthProbe,
+    metadata: BTreeSet<String>,
+    digest: [u8; 32],
+}
+
+/// Files with what the engine asks of its callers; read when the engine is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// TLS towards the engine.
+    pub tls: Option<TlsFiles>,
+    /// What goes into `authorization`.
+    pub authorization: Option<Authorization>,
+}
+
+/// TLS towards the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM certificates that may sign the engine's.
+    pub ca: PathBuf,
+    /// PEM chain and PEM key that we show, if the engine asks for mutual TLS.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name to verify instead of the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+/// A file whose content goes into `authorization`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// Holds a token.
+    Bearer(PathBuf),
+    /// Holds `user:password`.
+    Basic(PathBuf),
+}
+
+/// How to ask a target whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthProbe {
+    /// `grpc.health.v1.Health/Check` of the whole server.
+    Standard,
+    /// A method of the engine with an empty request; an OK status means well.
+    Method(MethodName),
+}
+
+impl Profile {
+    /// Reads a profile and its descriptor set; relative paths are relative to the profile's folder.
+    pub fn load(path: &Path) -> Result<Self, ProfileError> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })
+        };
+        let text = String::from_utf8(read(path)?).map_err(|e| ProfileError::Malformed(e.to_string()))?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")), read)
+    }
+
+    /// Reads a profile's text; `read` fetches the descriptor set.
+    pub fn parse(
+        text: &str,
+        folder: &Path,
+        read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
+    ) -> Result<Self, ProfileError> {
+        file::parse(text, folder, read)
+    }
+
+    /// The profile's own name, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The customer's descriptor set, if there is one.
+    pub fn descriptors(&self) -> Option<&Descriptors> {
+        self.descriptors.as_ref()
+    }
+
+    /// Every target with its endpoint.
+    pub fn endpoints(&self) -> &BTreeMap<TargetName, Endpoint> {
+        &self.endpoints
+    }
+
+    /// What the engine asks of its callers.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// How to ask for health.
+    pub fn health(&self) -> &HealthProbe {
+        &self.health
+    }
+
+    /// Further request metadata that may pass to the engine, lower case.
+    pub fn metadata(&self) -> &BTreeSet<String> {
+        &self.metadata
+    }
+
+    /// SHA-256 over profile and descriptor set: part of the policy's digest.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// Whether calls of `method` change nothing.
+    pub fn is_read_only(&self, method: &MethodName) -> bool {
+        self.read_only.contains(method)
+    }
+
+    /// The methods that a pattern stands for: none for an unknown service; without descriptors only literal names.
+    pub fn expand(&self, pattern: &MethodPattern) -> Vec<MethodName> {
+        match (pattern, &self.descriptors) {
+            (MethodPattern::Exact(method), None) => vec![method.clone()],
+            (MethodPattern::Service(_), None) => Vec::new(),
+            (_, Some(descriptors)) => descriptors.expand(pattern),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
