@@ -1,5 +1,7 @@
 //! The customer's side of the tunnel: gate, requests, policy, engine.
 
+pub mod approvers;
+pub mod cli;
 pub mod engine;
 pub mod gate;
 pub mod policy;

@@ -1,0 +1,161 @@
+//! The API over a real socket, with a desk that remembers what it was asked.
+
+use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use tokio::net::UnixStream;
+use tonic::{
+    Code,
+    transport::{Channel, Endpoint},
+};
+use tunnel_protos::{
+    GrantId, PersonText, RequestId,
+    approvers::{
+        GetRequestRequest, GetStatusRequest, ListRequestsRequest, RequestView, RevokeRequest, Status,
+        approvers_client::ApproversClient,
+    },
+    v1::{Reason, RequestState},
+};
+use tunnel_runtime::drain;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Remembering {
+    views: Arc<Mutex<Vec<RequestView>>>,
+    revoked: Arc<Mutex<Vec<(GrantId, PersonText, Peer)>>>,
+}
+
+impl Desk for Remembering {
+    fn list(&self, _all: bool) -> Vec<RequestView> {
+        self.views.lock().clone()
+    }
+
+    async fn revoke(&self, grant: GrantId, note: PersonText, by: Peer) -> Result<Revoked, RevokeError> {
+        if self.revoked.lock().iter().any(|(known, ..)| *known == grant) {
+            return Err(RevokeError::NotLive(RequestState::Revoked));
+        }
+        self.revoked.lock().push((grant, note, by));
+        Ok(Revoked { sessions_cut: 3 })
+    }
+
+    fn status(&self) -> Status {
+        Status { cluster: "acme/prod".into(), refusing: "a\u{202e}b".into(), ..Status::default() }
+    }
+}
+
+struct World {
+    desk: Remembering,
+    client: ApproversClient<Channel>,
+    _drain: drain::Drain,
+    _folder: tempfile::TempDir,
+    _server: tokio::task::JoinSet<()>,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/approvers.sock");
+    let desk = Remembering::default();
+    let (signal, watch) = drain::channel();
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(serve(bind(&path).unwrap(), desk.clone(), watch));
+    World { desk, client: connect(path).await, _drain: signal, _folder: folder, _server: server }
+}
+
+async fn connect(path: PathBuf) -> ApproversClient<Channel> {
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    let channel = Endpoint::from_static("http://socket").connect_with_connector(connector).await.unwrap();
+    ApproversClient::new(channel)
+}
+
+fn view(id: RequestId) -> RequestView {
+    let reason = Reason { text: "disk \u{1b}[31mfull".into(), ..Reason::default() };
+    RequestView { id: id.to_string(), reason: Some(reason), ..RequestView::default() }
+}
+
+fn revoke(id: &str, note: &str) -> RevokeRequest {
+    RevokeRequest { id: id.into(), note: note.into() }
+}
+
+#[tokio::test]
+async fn escapes_text_from_elsewhere() {
+    let mut world = world().await;
+    world.desk.views.lock().push(view(RequestId::random()));
+    let listed = world.client.list_requests(ListRequestsRequest { all: false }).await.unwrap().into_inner();
+    assert_eq!(listed.requests[0].reason.as_ref().unwrap().text, "disk \\u{1b}[31mfull");
+    let status = world.client.get_status(GetStatusRequest {}).await.unwrap().into_inner();
+    assert_eq!(status.refusing, "a\\u{202e}b");
+}
+
+#[tokio::test]
+async fn revokes_by_a_short_id_and_records_who() {
+    let mut world = world().await;
+    let id = RequestId::random();
+    world.desk.views.lock().push(view(id));
+    let reply = world.client.revoke(revoke(&id.short(), "on call")).await.unwrap().into_inner();
+    assert_eq!((reply.id, reply.sessions_cut), (id.to_string(), 3));
+    let (grant, note, by) = world.desk.revoked.lock()[0].clone();
+    assert_eq!((grant, note.as_str(), by.uid), (id.into(), "on call", rustix::process::getuid().as_raw()));
+    assert_eq!(
+        world.client.revoke(revoke(&id.short(), "")).await.unwrap_err().code(),
+        Code::FailedPrecondition
+    );
+}
+
+#[tokio::test]
+async fn refuses_ambiguous_short_and_unknown_ids() {
+    let mut world = world().await;
+    world.desk.views.lock().extend([view("aaaaaaaa-0000-4000-8000-000000000001".parse().unwrap())]);
+    world.desk.views.lock().extend([view("aaaaaaaa-0000-4000-8000-000000000002".parse().unwrap())]);
+    for (id, code) in
+        [("aaa", Code::InvalidArgument), ("aaaaaaaa", Code::InvalidArgument), ("bbbb", Code::NotFound)]
+    {
+        let error = world.client.get_request(GetRequestRequest { id: id.into() }).await.unwrap_err();
+        assert_eq!(error.code(), code, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn refuses_a_deceptive_note() {
+    let mut world = world().await;
+    let id = RequestId::random();
+    world.desk.views.lock().push(view(id));
+    let error = world.client.revoke(revoke(&id.to_string(), "a\u{202e}b")).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    assert!(world.desk.revoked.lock().is_empty());
+}
+
+#[tokio::test]
+async fn the_socket_is_closed_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/approvers.sock");
+    let _listener = bind(&path).unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o660, 0o750));
+}
+
+#[tokio::test]
+async fn refuses_a_folder_open_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = folder.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(matches!(bind(&open.join("a.sock")), Err(SocketError::OpenFolder(_))));
+}
+
+#[tokio::test]
+async fn replaces_a_dead_socket_but_never_a_live_one_or_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run/approvers.sock");
+    let live = bind(&path).unwrap();
+    assert!(matches!(bind(&path), Err(SocketError::InUse(_))));
+    drop(live);
+    drop(bind(&path).unwrap());
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    assert!(matches!(bind(&file), Err(SocketError::NotASocket(_))));
+}
