@@ -3,6 +3,14 @@
 //! Nothing here weakens a program: it gets a real configuration file, real certificates and a real store.
 
 pub mod api_ca;
+pub mod channel;
+pub mod grpcurl;
+pub mod operator;
 pub mod program;
 pub mod vendor;
 pub mod wait;
+
+use std::time::Duration;
+
+/// How long anything is waited for; far beyond what it takes, so that only what hangs runs into it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
