@@ -155,7 +155,7 @@ async fn replaces_a_dead_socket_but_never_a_live_one_or_a_file() {
     assert!(matches!(bind(&path), Err(SocketError::InUse(_))));
     drop(live);
     drop(bind(&path).unwrap());
-    let file = folder.path().join("file");
+    let file = folder.path().join("run/file");
     std::fs::write(&file, "x").unwrap();
     assert!(matches!(bind(&file), Err(SocketError::NotASocket(_))));
 }
