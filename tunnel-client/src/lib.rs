@@ -2,6 +2,9 @@
 
 pub mod approvers;
 pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod gate;
 pub mod policy;
+pub mod requests;
+pub mod store;

@@ -12,6 +12,7 @@ use std::{
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+pub use tunnel_certs::verify::Serial;
 use tunnel_protos::{Door, GrantId, MethodName, OperatorName, TargetName, UnixMillis};
 
 /// Two ends of the same table of grants: one writes, any number read.
@@ -70,10 +71,6 @@ pub enum Over {
     /// Nobody used it in time.
     Expired,
 }
-
-/// The serial number of a grant certificate, 128 random bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Serial(pub [u8; 16]);
 
 /// The writing end; `requests/` holds the only one.
 #[derive(Debug)]

@@ -23,11 +23,11 @@ fn finds_a_grant_by_door_and_by_serial() {
     let (writer, view) = channel();
     let one = grant(door(1));
     writer.put(one.clone(), Life::Waiting);
-    writer.add_serial(&one.id, Serial([7; 16]));
+    writer.add_serial(&one.id, Serial::new([7; 16]));
     assert_eq!(view.door(&door(1)).unwrap().grant(), &one);
-    assert_eq!(view.serial(&Serial([7; 16])).unwrap().grant(), &one);
+    assert_eq!(view.serial(&Serial::new([7; 16])).unwrap().grant(), &one);
     assert!(view.door(&door(2)).is_none());
-    assert!(view.serial(&Serial([8; 16])).is_none());
+    assert!(view.serial(&Serial::new([8; 16])).is_none());
     assert_eq!(view.door(&door(1)).unwrap().target(&door(1)), Some(&TargetName::default_target()));
     assert_eq!(view.door(&door(1)).unwrap().target(&door(2)), None);
 }
@@ -35,8 +35,8 @@ fn finds_a_grant_by_door_and_by_serial() {
 #[test]
 fn a_serial_of_an_unknown_grant_is_not_kept() {
     let (writer, view) = channel();
-    writer.add_serial(&RequestId::random().into(), Serial([7; 16]));
-    assert!(view.serial(&Serial([7; 16])).is_none());
+    writer.add_serial(&RequestId::random().into(), Serial::new([7; 16]));
+    assert!(view.serial(&Serial::new([7; 16])).is_none());
 }
 
 #[test]
@@ -72,11 +72,11 @@ async fn removing_forgets_doors_and_serials_and_cuts() {
     let (one, two) = (grant(door(1)), grant(door(2)));
     writer.put(one.clone(), ACTIVE);
     writer.put(two, ACTIVE);
-    writer.add_serial(&one.id, Serial([7; 16]));
+    writer.add_serial(&one.id, Serial::new([7; 16]));
     let held = view.door(&door(1)).unwrap();
     writer.remove(&one.id);
     assert_eq!(held.over().await, Over::Ended);
-    assert!(view.door(&door(1)).is_none() && view.serial(&Serial([7; 16])).is_none());
+    assert!(view.door(&door(1)).is_none() && view.serial(&Serial::new([7; 16])).is_none());
     assert_eq!(view.doors(), [door(2)]);
 }
 

@@ -1,0 +1,256 @@
+//! The client's configuration: one YAML file, as `tunnel_runtime::config` reads it.
+//!
+//! Invariant: a [`Config`] that exists has passed every check that needs no other file.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+use tunnel_protos::{ClusterName, Label};
+use tunnel_runtime::{
+    config::{FilePath, FromSection, Section, Span},
+    logs::Format,
+};
+
+/// Everything a client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Which cluster this is.
+    pub cluster: Cluster,
+    /// Keys and store; created with mode 0700.
+    pub state_dir: PathBuf,
+    /// What was handed over by the vendor, and what came back for our registration.
+    pub vendor: VendorFiles,
+    /// Brokers to dial; empty for those of the trust bundle.
+    pub brokers: Vec<BrokerAddress>,
+    /// The engine profile.
+    pub profile: PathBuf,
+    /// The policy; without one everything is denied.
+    pub policy: Option<PathBuf>,
+    /// The approvers' socket.
+    pub socket: PathBuf,
+    /// Where `/live`, `/ready` and `/metrics` answer.
+    pub admin: SocketAddr,
+    /// How to log.
+    pub log: Log,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How much there may be.
+    pub limits: Limits,
+}
+
+/// Which cluster this is, as the administrator said when handing over the label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// `customer/cluster`.
+    pub name: ClusterName,
+    /// The label.
+    pub label: Label,
+}
+
+/// Files from the vendor's administrator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VendorFiles {
+    /// PEM public keys, at least one: the only thing that is pinned.
+    pub keys: Vec<PathBuf>,
+    /// The signed trust bundle.
+    pub trust_bundle: PathBuf,
+    /// The signed inventory entry; naming it here confirms it. Requests are refused until it is there.
+    pub inventory_entry: PathBuf,
+    /// The PEM certificate issued for the registration's CSR.
+    pub mesh_certificate: PathBuf,
+}
+
+/// `host:port` of a broker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BrokerAddress(String);
+
+/// How to log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Plain or JSON.
+    pub format: Format,
+    /// For example `info`, or `info,tunnel_client=debug`.
+    pub filter: String,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From resolving a broker's name to both identities being known.
+    pub dial: Duration,
+    /// From there to the broker's welcome.
+    pub attach: Duration,
+    /// First bound of the delay between attempts.
+    pub retry_first: Duration,
+    /// Highest bound of the delay between attempts.
+    pub retry_most: Duration,
+    /// For sessions to finish when the client is told to stop.
+    pub drain: Duration,
+}
+
+/// How much there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Threads that carry tunnels and sessions; 0 for as many as there are cores.
+    pub shards: usize,
+    /// Sessions open at the same time, over all grants.
+    pub sessions: u32,
+}
+
+impl Config {
+    /// Takes relative paths as relative to `folder`, that of the configuration file.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        let vendor = &mut self.vendor;
+        let files = [&mut vendor.trust_bundle, &mut vendor.inventory_entry, &mut vendor.mesh_certificate];
+        let own = [&mut self.state_dir, &mut self.profile, &mut self.socket];
+        for path in files.into_iter().chain(own).chain(&mut vendor.keys).chain(&mut self.policy) {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+}
+
+impl FromSection for Config {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (cluster, vendor) = (section.section("cluster"), VendorFiles::from_section(section));
+        let (state_dir, profile) = (path(section, "stateDir"), path(section, "profile"));
+        let (policy, brokers) = (section.optional::<FilePath>("policy"), section.values("brokers"));
+        let socket = section.or("socket", FilePath(DEFAULT_SOCKET.into()));
+        let admin = section.or("admin", DEFAULT_ADMIN);
+        let (log, timeouts) = (section.section("log"), section.section("timeouts"));
+        let limits = section.section("limits");
+        Some(Self {
+            cluster: cluster?,
+            state_dir: state_dir?,
+            vendor: vendor?,
+            brokers: brokers?,
+            profile: profile?,
+            policy: policy?.map(|path| path.0),
+            socket: socket?.0,
+            admin: admin?,
+            log: log?,
+            timeouts: timeouts?,
+            limits: limits?,
+        })
+    }
+}
+
+impl FromSection for Cluster {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (name, label) = (section.required("name"), section.required("label"));
+        Some(Self { name: name?, label: label? })
+    }
+}
+
+impl FromSection for VendorFiles {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let keys = section.values::<FilePath>("vendorKeys");
+        let (trust_bundle, inventory_entry) = (path(section, "trustBundle"), path(section, "inventoryEntry"));
+        let mesh_certificate = path(section, "meshCertificate");
+        let keys: Vec<_> = keys?.into_iter().map(|path| path.0).collect();
+        if keys.is_empty() {
+            return section.reject("vendorKeys", "name at least one file with a vendor key");
+        }
+        Some(Self {
+            keys,
+            trust_bundle: trust_bundle?,
+            inventory_entry: inventory_entry?,
+            mesh_certificate: mesh_certificate?,
+        })
+    }
+}
+
+impl FromSection for Log {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (format, filter) = (section.or("format", Format::Plain), section.or("level", "info".to_owned()));
+        Some(Self { format: format?, filter: filter? })
+    }
+}
+
+impl FromSection for Timeouts {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (dial, attach) = (span(section, "dial", DIAL), span(section, "attach", ATTACH));
+        let (first, most) =
+            (span(section, "retryFirst", RETRY_FIRST), span(section, "retryMost", RETRY_MOST));
+        let drain = span(section, "drain", DRAIN);
+        let (retry_first, retry_most) = (first?, most?);
+        if retry_first.is_zero() || retry_most < retry_first {
+            return section.reject("retryFirst", "must be more than zero and at most retryMost");
+        }
+        Some(Self { dial: dial?, attach: attach?, retry_first, retry_most, drain: drain? })
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { dial: DIAL, attach: ATTACH, retry_first: RETRY_FIRST, retry_most: RETRY_MOST, drain: DRAIN }
+    }
+}
+
+impl FromSection for Limits {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (shards, sessions) = (section.or("shards", 0), section.or("sessions", DEFAULT_SESSIONS));
+        Some(Self { shards: shards?, sessions: sessions? })
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { shards: 0, sessions: DEFAULT_SESSIONS }
+    }
+}
+
+impl BrokerAddress {
+    /// `host:port`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BrokerAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let valid = text
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0));
+        if valid { Ok(Self(text.to_owned())) } else { Err("not a broker's address: host:port") }
+    }
+}
+
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    section.required::<FilePath>(key).map(|path| path.0)
+}
+
+fn span(section: &mut Section<'_>, key: &'static str, default: Duration) -> Option<Duration> {
+    section.or(key, Span(default)).map(Span::get)
+}
+
+/// Where the command line looks, too.
+const DEFAULT_SOCKET: &str = "/run/postern/approvers.sock";
+/// Loopback: who wants it scraped from elsewhere says so.
+const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+/// Three round trips at a second each, with losses.
+const DIAL: Duration = Duration::from_secs(10);
+/// The broker answers from memory.
+const ATTACH: Duration = Duration::from_secs(5);
+/// A broker that restarts is back within a second or two.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Long enough to spare a broker in trouble, short enough for a person who waits.
+const RETRY_MOST: Duration = Duration::from_secs(30);
+/// Kubernetes kills after 30 s.
+const DRAIN: Duration = Duration::from_secs(25);
+/// A robot gone wild must not take the engine's last file handle.
+const DEFAULT_SESSIONS: u32 = 1024;

@@ -1,0 +1,107 @@
+//! All requests that are remembered, and the checks that need this memory. Pure; the store holds the same.
+
+use std::collections::HashMap;
+
+use tunnel_certs::words::Words;
+use tunnel_protos::{Digest, EnvelopeId, OperatorName, RequestId, UnixMillis};
+
+use super::{record::Record, state::State};
+
+/// The requests that are remembered, by id.
+#[derive(Debug, Default)]
+pub struct Book {
+    records: HashMap<RequestId, Record>,
+    envelopes: HashMap<EnvelopeId, RequestId>,
+}
+
+/// Why a new request is not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdmitError {
+    /// Its id was used before.
+    #[error("a request with this id was received before")]
+    Replay,
+    /// It would be shown with the same words as another.
+    #[error("another live request has the same 8 words; ask again")]
+    SameWords,
+    /// This operator has too many open.
+    #[error("{MAX_PENDING} requests of this operator are pending already")]
+    TooManyPending,
+    /// This operator asked too often for its ids to be kept.
+    #[error("too many requests of this operator are remembered; ask again later")]
+    TooManyRemembered,
+}
+
+impl Book {
+    /// Remembers, or replaces what was remembered under the same id.
+    pub fn put(&mut self, record: Record) {
+        self.envelopes.insert(record.envelope, record.id);
+        self.records.insert(record.id, record);
+    }
+
+    /// Forgets.
+    pub fn remove(&mut self, id: &RequestId) {
+        if let Some(record) = self.records.remove(id) {
+            self.envelopes.remove(&record.envelope);
+        }
+    }
+
+    /// The request of this id.
+    pub fn get(&self, id: &RequestId) -> Option<&Record> {
+        self.records.get(id)
+    }
+
+    /// The request that came in this envelope.
+    pub fn by_envelope(&self, envelope: &EnvelopeId) -> Option<&Record> {
+        self.envelopes.get(envelope).and_then(|id| self.records.get(id))
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// Checks a request that has proven itself against everything that is remembered.
+    pub fn admit(&self, id: &RequestId, digest: &Digest, operator: &OperatorName) -> Result<(), AdmitError> {
+        if self.records.contains_key(id) {
+            return Err(AdmitError::Replay);
+        }
+        let words = Words::of(digest);
+        if self.all().any(|record| record.state.is_open() && Words::of(&record.digest) == words) {
+            return Err(AdmitError::SameWords);
+        }
+        self.admit_one_more(operator)
+    }
+
+    fn admit_one_more(&self, operator: &OperatorName) -> Result<(), AdmitError> {
+        let (mut pending, mut remembered) = (0, 0);
+        for record in self.all().filter(|record| record.operator == *operator) {
+            remembered += 1;
+            pending += usize::from(record.state == State::Pending);
+        }
+        match (pending >= MAX_PENDING, remembered >= MAX_REMEMBERED) {
+            (_, true) => Err(AdmitError::TooManyRemembered),
+            (true, false) => Err(AdmitError::TooManyPending),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Those whose time is over at `now`.
+    pub fn due(&self, now: UnixMillis) -> Vec<RequestId> {
+        self.ids(|record| record.due().is_some_and(|due| due <= now))
+    }
+
+    /// Those that may be forgotten at `now`.
+    pub fn forgettable(&self, now: UnixMillis) -> Vec<RequestId> {
+        self.ids(|record| record.forget_at().is_some_and(|at| at < now))
+    }
+
+    fn ids(&self, wanted: impl Fn(&Record) -> bool) -> Vec<RequestId> {
+        self.all().filter(|record| wanted(record)).map(|record| record.id).collect()
+    }
+}
+
+/// More than any team answers in a day; each one occupies a line on an approver's screen.
+pub const MAX_PENDING: usize = 64;
+
+/// Ids kept for one operator: a certificate every 30 seconds for a day and more.
+pub const MAX_REMEMBERED: usize = 4096;

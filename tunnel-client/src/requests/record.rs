@@ -1,0 +1,275 @@
+//! One request with everything that became of it. Pure: transitions take now and the clocks, and touch nothing else.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tunnel_certs::key::SealingPublicKey;
+use tunnel_protos::{
+    Digest, Door, EnvelopeId, GrantId, MethodName, MethodPattern, OperatorName, RequestId, TargetName,
+    UnixMillis, v1,
+};
+
+use super::state::{Event, State};
+use crate::{
+    gate::grants::{Grant, Level, Life, Over, Serial},
+    policy::Clocks,
+};
+
+/// A request, as it is kept until its id may be forgotten.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Chosen by the operator; a second request with it is a replay.
+    pub id: RequestId,
+    /// What brokers know it by.
+    pub envelope: EnvelopeId,
+    /// What its words stand for.
+    pub digest: Digest,
+    /// Who asked.
+    pub operator: OperatorName,
+    /// Why, as the operator said.
+    pub reason: v1::Reason,
+    /// Outcomes are sealed to it.
+    pub outcome_key: SealingPublicKey,
+    /// When the operator signed it.
+    pub issued: UnixMillis,
+    /// When it ends by its own word.
+    pub expires: UnixMillis,
+    /// When it first came here.
+    pub received: UnixMillis,
+    /// What it asks for.
+    pub subject: Subject,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    pub since: UnixMillis,
+    /// Why it stands there, one sentence.
+    pub why: String,
+    /// The rule that decided; may be empty.
+    pub rule: String,
+    /// Its deadlines.
+    pub deadlines: Deadlines,
+    /// The answer that was given last.
+    pub answer: Answer,
+    /// Who cut it, if somebody did.
+    pub revocation: Option<Revocation>,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Methods of the engine.
+    Access(Access),
+    /// A certificate under a grant.
+    Certificate(GrantId),
+    /// The end of another request.
+    Withdraw(RequestId),
+    /// It proved its signer, and nothing else of it was acceptable.
+    Unreadable,
+}
+
+/// What an access request asks for, and what was granted of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    /// As asked.
+    pub asked: Vec<MethodPattern>,
+    /// As asked.
+    pub targets: BTreeSet<TargetName>,
+    /// Also methods of operations, by exact name.
+    pub raw: bool,
+    /// How long the work may take.
+    pub wanted: Duration,
+    /// What it means, method by method, at the level at which it is or would be granted.
+    pub methods: BTreeMap<MethodName, Level>,
+    /// One per target once granted.
+    pub doors: BTreeMap<TargetName, Door>,
+    /// Of every certificate issued.
+    pub serials: Vec<Serial>,
+}
+
+/// When things end by themselves; none where it does not apply yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deadlines {
+    /// A pending request expires.
+    pub pending: Option<UnixMillis>,
+    /// An unused grant expires.
+    pub claim: Option<UnixMillis>,
+    /// The grant ends.
+    pub work: Option<UnixMillis>,
+    /// The last certificate expires.
+    pub certificate: Option<UnixMillis>,
+}
+
+/// The last answer to the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Rises by one with each answer.
+    pub sequence: u64,
+    /// A `SealedOutcome`, encoded.
+    pub sealed: Vec<u8>,
+    /// The sequence that a broker acknowledged last.
+    pub delivered: u64,
+}
+
+/// Who cut a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// The user id of the process at the other end of the socket.
+    pub uid: u32,
+    /// What was said about it.
+    pub note: String,
+}
+
+/// Something that cannot happen to a request in its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a request that is {state:?} cannot {event:?}")]
+pub struct TransitionError {
+    state: State,
+    event: Event,
+}
+
+impl Record {
+    /// Moves on; deadlines and grants are the caller's to set.
+    fn moved(&mut self, event: Event, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
+        let next = self.state.after(event).ok_or(TransitionError { state: self.state, event })?;
+        // A renewed certificate is no new state.
+        if next != self.state {
+            self.state = next;
+            self.since = now;
+            why.clone_into(&mut self.why);
+        }
+        Ok(())
+    }
+
+    /// Waits for a person until the earlier of its own end and the policy's.
+    pub fn wait(&mut self, clocks: &Clocks) {
+        self.deadlines.pending = Some(self.expires.min(self.received.plus(clocks.request_ttl)));
+    }
+
+    /// Becomes a grant behind these doors, to be used within the claim window.
+    pub fn approve(
+        &mut self,
+        doors: BTreeMap<TargetName, Door>,
+        why: &str,
+        clocks: &Clocks,
+        now: UnixMillis,
+    ) -> Result<(), TransitionError> {
+        self.moved(Event::Approve, why, now)?;
+        self.deadlines.claim = Some(now.plus(clocks.claim_window));
+        if let Subject::Access(access) = &mut self.subject {
+            access.doors = doors;
+        }
+        Ok(())
+    }
+
+    /// Is refused for ever.
+    pub fn deny(&mut self, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
+        self.moved(Event::Deny, why, now)
+    }
+
+    /// The operator takes it back.
+    pub fn withdraw(&mut self, now: UnixMillis) -> Result<(), TransitionError> {
+        self.moved(Event::Withdraw, "Withdrawn by the operator", now)
+    }
+
+    /// The customer cuts it.
+    pub fn revoke(&mut self, revocation: Revocation, now: UnixMillis) -> Result<(), TransitionError> {
+        self.moved(Event::Revoke, "Revoked by the customer", now)?;
+        self.revocation = Some(revocation);
+        Ok(())
+    }
+
+    /// When the grant would end if its first certificate were issued now.
+    pub fn work_end(&self, clocks: &Clocks, now: UnixMillis) -> UnixMillis {
+        let wanted = self.access().map_or(Duration::ZERO, |access| access.wanted);
+        // Nothing wanted in particular means as long as the policy gives.
+        let wanted = if wanted.is_zero() { clocks.work_window } else { wanted };
+        self.deadlines.work.unwrap_or_else(|| now.plus(wanted.min(clocks.work_window)))
+    }
+
+    /// A certificate was made under this grant; the first one starts the work window.
+    pub fn claim(
+        &mut self,
+        serial: Serial,
+        certificate_end: UnixMillis,
+        work_end: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<(), TransitionError> {
+        self.moved(Event::Claim, "In use", now)?;
+        self.deadlines.work.get_or_insert(work_end);
+        self.deadlines.certificate = Some(certificate_end);
+        if let Subject::Access(access) = &mut self.subject {
+            access.serials.push(serial);
+        }
+        Ok(())
+    }
+
+    /// Lets the time pass: whether the record moved on.
+    pub fn elapse(&mut self, now: UnixMillis) -> bool {
+        let due = self.due().is_some_and(|due| due <= now);
+        due && self.moved(Event::Elapse, self.state.elapsed(), now).is_ok()
+    }
+
+    /// When it moves on by itself.
+    pub fn due(&self) -> Option<UnixMillis> {
+        match self.state {
+            State::Pending => self.deadlines.pending,
+            State::Approved => self.deadlines.claim,
+            State::Active => self.deadlines.work,
+            _ => None,
+        }
+    }
+
+    /// When its id may be forgotten: no replay can live, and its tombstone has answered long enough.
+    pub fn forget_at(&self) -> Option<UnixMillis> {
+        let replay_end = self.expires.plus(SKEW);
+        (!self.state.is_open()).then(|| self.since.plus(TOMBSTONE).max(replay_end))
+    }
+
+    /// The access part, if it asks for access.
+    pub fn access(&self) -> Option<&Access> {
+        match &self.subject {
+            Subject::Access(access) => Some(access),
+            Subject::Certificate(_) | Subject::Withdraw(_) | Subject::Unreadable => None,
+        }
+    }
+
+    /// Its grant as the gate sees it; none where no door was ever given.
+    pub fn grant(&self) -> Option<(Grant, Life)> {
+        let access = self.access().filter(|access| !access.doors.is_empty())?;
+        let grant = Grant {
+            id: self.id.into(),
+            operator: self.operator.clone(),
+            methods: access.methods.clone(),
+            doors: access.doors.clone(),
+            raw: access.raw,
+        };
+        Some((grant, self.life()))
+    }
+
+    fn life(&self) -> Life {
+        match (self.state, self.deadlines.work) {
+            (State::Active, Some(until)) => Life::Active { until },
+            (State::Approved, _) => Life::Waiting,
+            // Everything else opens nothing.
+            (state, _) => Life::Over(state.over().unwrap_or(Over::Ended)),
+        }
+    }
+}
+
+impl State {
+    fn elapsed(self) -> &'static str {
+        match self {
+            Self::Pending => "Nobody answered in time",
+            Self::Approved => "Nobody used it in time",
+            _ => "The work window is over",
+        }
+    }
+}
+
+/// Clocks of operators and clients may differ by this much.
+pub const SKEW: Duration = Duration::from_secs(2 * 60);
+
+/// How long an ended grant keeps answering that it has ended.
+pub const TOMBSTONE: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,115 @@
+//! Where requests and grants survive a restart: one object per request, named by its id, one object per transition.
+//!
+//! Shaped so that a second backend, which several replicas share, can take its place: create if absent,
+//! update an expected version. Nothing is removed before its tombstone time; when that is, the caller knows.
+
+mod mark;
+pub mod sqlite;
+
+use std::{future::Future, path::PathBuf};
+
+use tunnel_protos::UnixMillis;
+
+/// A stored object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name.
+    pub id: String,
+    /// Counts its changes from 1.
+    pub version: u64,
+    /// What it holds.
+    pub body: Vec<u8>,
+}
+
+/// What the store says when a process starts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// Raised at each start.
+    pub epoch: u64,
+    /// The highest time ever stored.
+    pub time_seen: UnixMillis,
+    /// Whether the store is older than what was once written: a backup was put in its place.
+    pub history: History,
+    /// Requests issued before this are refused: they may have been answered before a restore.
+    pub refuse_before: UnixMillis,
+}
+
+/// Whether the store remembers all that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// It does.
+    Whole,
+    /// It was put back to an earlier state.
+    Restored,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An object of this name exists.
+    #[error("an object of this name exists already")]
+    Exists,
+    /// The object is not at the expected version.
+    #[error("the object was changed in between")]
+    Conflict,
+    /// Another process uses the folder.
+    #[error("{0} is in use by another process; this store serves exactly one replica")]
+    Locked(PathBuf),
+    /// A file could not be made or opened.
+    #[error("cannot open {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database refused.
+    #[error("the database cannot {action}")]
+    Database {
+        /// What was being done.
+        action: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The database did not answer.
+    #[error("the database did not {action} within {} s", DEADLINE.as_secs())]
+    Timeout {
+        /// What was being done.
+        action: &'static str,
+    },
+}
+
+/// What `requests/` needs of a store; each call is durable when it returns, and has a deadline of its own.
+pub trait Store: Send + Sync + 'static {
+    /// Raises the epoch and tells where this store stands; called once, first.
+    fn start(&self, now: UnixMillis) -> impl Future<Output = Result<Start, StoreError>> + Send;
+
+    /// Stores a new object as version 1; [`StoreError::Exists`] if there is one of this name.
+    fn create(
+        &self,
+        id: &str,
+        body: &[u8],
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Replaces an object that is at version `expected`; gives the new version.
+    fn update(
+        &self,
+        id: &str,
+        body: &[u8],
+        expected: u64,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Removes an object that is at version `expected`.
+    fn remove(&self, id: &str, expected: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The object of this name.
+    fn get(&self, id: &str) -> impl Future<Output = Result<Option<Object>, StoreError>> + Send;
+
+    /// All objects.
+    fn list(&self) -> impl Future<Output = Result<Vec<Object>, StoreError>> + Send;
+}
+
+/// Far beyond any healthy disk; a caller would rather hear of a sick one.
+const DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -1,0 +1,158 @@
+//! The embedded store: SQLite in the state folder, for exactly one replica.
+//!
+//! Invariant: a call that returned is on disk (write-ahead log, full sync), so a kill at any moment loses nothing.
+
+mod sql;
+
+use std::{
+    fs::{File, OpenOptions},
+    future::Future,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tunnel_protos::UnixMillis;
+
+use super::{DEADLINE, History, Object, Start, Store, StoreError, mark::Mark};
+
+/// The store of one replica; the folder is locked while it lives.
+#[derive(Debug)]
+pub struct SqliteStore {
+    pool: SqlitePool,
+    mark: Mark,
+    // Held, never read: closing it gives the folder free.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens or makes the store in `folder`, and locks it.
+    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
+        let lock = lock(folder)?;
+        let database = folder.join("requests.sqlite");
+        private(&database).map_err(|source| StoreError::File { path: database.clone(), source })?;
+        let mark = folder.join("requests.mark");
+        let mark = Mark::open(&mark).map_err(|source| StoreError::File { path: mark, source })?;
+        let pool = within("open", connect(&database)).await?;
+        let store = Self { pool, mark, _lock: lock };
+        within("make its tables", sql::create_tables(&store.pool)).await?;
+        Ok(store)
+    }
+
+    /// Closes the database in good order.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn commit(
+        &self,
+        mut transaction: Transaction<'static, Sqlite>,
+        now: UnixMillis,
+    ) -> Result<(), sqlx::Error> {
+        let mark = sql::advance(&mut transaction, now).await?;
+        transaction.commit().await?;
+        // A mark that stays behind only makes a restore go unnoticed; failing a stored change would be worse.
+        let _ = self.mark.write(mark);
+        Ok(())
+    }
+}
+
+impl Store for SqliteStore {
+    async fn start(&self, now: UnixMillis) -> Result<Start, StoreError> {
+        let started = async {
+            let mut transaction = self.pool.begin().await?;
+            let history = if sql::number(&mut transaction, sql::MARK).await? < self.mark.read() {
+                sql::skip_to(&mut transaction, self.mark.read(), now).await?;
+                History::Restored
+            } else {
+                History::Whole
+            };
+            let start = sql::start(&mut transaction, history).await?;
+            self.commit(transaction, now).await?;
+            Ok(start)
+        };
+        within("start", started).await
+    }
+
+    async fn create(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
+        let created = async {
+            let mut transaction = self.pool.begin().await?;
+            let rows = sql::insert(&mut transaction, id, body).await?;
+            if rows == 1 {
+                self.commit(transaction, now).await?;
+            }
+            Ok(rows)
+        };
+        match within("create", created).await? {
+            1 => Ok(1),
+            _ => Err(StoreError::Exists),
+        }
+    }
+
+    async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
+        let updated = async {
+            let mut transaction = self.pool.begin().await?;
+            let rows = sql::update(&mut transaction, id, body, expected).await?;
+            if rows == 1 {
+                self.commit(transaction, now).await?;
+            }
+            Ok(rows)
+        };
+        match within("update", updated).await? {
+            1 => Ok(expected + 1),
+            _ => Err(StoreError::Conflict),
+        }
+    }
+
+    async fn remove(&self, id: &str, expected: u64) -> Result<(), StoreError> {
+        match within("remove", sql::delete(&self.pool, id, expected)).await? {
+            1 => Ok(()),
+            _ => Err(StoreError::Conflict),
+        }
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Object>, StoreError> {
+        within("read", sql::get(&self.pool, id)).await
+    }
+
+    async fn list(&self) -> Result<Vec<Object>, StoreError> {
+        within("list", sql::list(&self.pool)).await
+    }
+}
+
+async fn within<T>(
+    action: &'static str,
+    call: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(result) => result.map_err(|source| StoreError::Database { action, source }),
+        Err(_) => Err(StoreError::Timeout { action }),
+    }
+}
+
+async fn connect(database: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(database)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(DEADLINE);
+    // One connection: there is one writer, and reads happen at start only.
+    SqlitePoolOptions::new().max_connections(1).connect_with(options).await
+}
+
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join("requests.lock");
+    let file = private(&path).map_err(|source| StoreError::File { path: path.clone(), source })?;
+    file.try_lock().map_err(|_| StoreError::Locked(folder.to_owned()))?;
+    Ok(file)
+}
+
+fn private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests;
