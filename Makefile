@@ -1,0 +1,71 @@
+# The targets are the steps of CI. `make test` runs them all; `make check` is the fast subset.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO := cargo
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help demo test check bench lint fmt tools protos \
+	fmt-check clippy docs deny unit doctests integration drift bench-smoke
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: ## Walks the main job with everything on this machine; HOLD=1 leaves it running
+	@$(CARGO) run --quiet --locked -p tunnel-integration --bin demo
+
+test: ## Everything that CI runs, with one summary at the end
+	@tools/steps.sh tools fmt-check deny clippy docs unit doctests drift integration bench-smoke demo
+
+check: ## The fast subset: formatting, lints, unit tests
+	@tools/steps.sh fmt-check clippy unit
+
+bench: ## The figures of the README, on loopback and on a wire of network namespaces
+	@$(CARGO) run --quiet --locked --release -p tunnel-integration --bin bench
+
+lint: ## Formatting, lints, documentation, dependencies
+	@tools/steps.sh tools fmt-check clippy docs deny
+
+fmt: ## Formats the sources
+	@$(CARGO) fmt --all
+
+tools: ## Builds the pinned test tools into .tools
+	@tools/install.sh
+
+protos: ## Writes generated code and descriptor sets anew
+	@POSTERN_REGENERATE=1 $(CARGO) test --quiet --locked -p tunnel-protos --test generated
+	@POSTERN_REGENERATE=1 $(CARGO) test --quiet --locked -p tunnel-integration --test generated
+	@tools/etcd-protoset.sh
+
+fmt-check: ## Fails on unformatted sources
+	@$(CARGO) fmt --all --check
+
+clippy: ## Fails on any lint
+	@$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
+
+docs: ## Fails on broken documentation
+	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --workspace --no-deps --lib --document-private-items
+
+# Advisories need a database that may be out of reach.
+deny: ## Licenses, duplicates, sources and banned crates of the dependencies
+	@tools/install.sh cargo-deny
+	@cargo-deny --offline --locked --log-level error check --hide-inclusion-graph bans licenses sources
+
+unit: ## Tests of each crate by itself
+	@$(CARGO) test --quiet --locked --workspace --lib --bins
+
+doctests: ## Examples in the documentation
+	@$(CARGO) test --quiet --locked --workspace --doc
+
+drift: ## Generated code and descriptor sets are those of their sources
+	@$(CARGO) test --quiet --locked -p tunnel-protos -p tunnel-integration --test generated
+
+integration: ## The programs together, with the real grpcurl and etcd
+	@tools/install.sh etcd grpcurl
+	@$(CARGO) test --quiet --locked --workspace --test '*'
+
+bench-smoke: ## The bench at its smallest, to see that it runs
+	@$(CARGO) run --quiet --locked -p tunnel-integration --bin bench -- --smoke
