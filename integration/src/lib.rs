@@ -1,5 +1,7 @@
 //! Harness that runs the real programs, the reference engine, labs and benches.
 
 pub mod bench;
+pub mod generated;
 pub mod harness;
 pub mod netns;
+pub mod reference_engine;
