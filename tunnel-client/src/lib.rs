@@ -8,3 +8,4 @@ pub mod gate;
 pub mod policy;
 pub mod requests;
 pub mod store;
+pub mod tunnels;

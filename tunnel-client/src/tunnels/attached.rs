@@ -1,0 +1,323 @@
+//! The life of one tunnel, from the control stream to its end.
+//!
+//! Invariant: nothing in the loop waits for a disk, an engine or an operator; probes are answered at once.
+
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{debug, info, info_span};
+use tunnel_protos::{
+    UnixMillis,
+    v1::{self, broker_message::Body as FromBroker, replica_message::Body as ToBroker},
+};
+use tunnel_runtime::{chain, drain::Watch, tasks::Tasks};
+use tunnel_transport::{
+    Closed, Code, Kind, Tunnel,
+    control::{Control, ControlError, ControlLimits, ControlSender, SendError},
+};
+
+use super::{
+    Inbox, Rooms, Sessions, Settings, board::State, doors::Announced, metrics, outcomes::Outcomes, streams,
+};
+
+/// How the life of a tunnel ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("the tunnel is closed")]
+    Closed(#[source] Closed),
+    #[error("the broker did not {0} in time")]
+    Late(&'static str),
+    #[error("the broker's first stream is not a control stream")]
+    NoControl,
+    #[error("the control stream")]
+    Control(#[source] ControlError),
+    #[error("the broker chose a version that was not offered: {0}")]
+    Version(u32),
+    #[error("no probe arrived for {0:?}")]
+    Silent(Duration),
+    #[error("a certificate of the tunnel ends")]
+    Expired,
+    #[error("cannot queue a control message")]
+    Send(#[source] SendError),
+    #[error("drained")]
+    Drained,
+}
+
+impl End {
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Closed(_) => Code::Done,
+            Self::Late(_) => Code::Deadline,
+            Self::NoControl => Code::Malformed,
+            Self::Control(error) => error.code(),
+            Self::Version(_) => Code::Version,
+            Self::Silent(_) => Code::Silent,
+            Self::Expired => Code::Expired,
+            Self::Send(_) => Code::Busy,
+            Self::Drained => Code::Draining,
+        }
+    }
+
+    pub(super) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Closed(closed) => closed.is_retryable(),
+            Self::Version(_) | Self::NoControl => false,
+            Self::Late(_)
+            | Self::Control(_)
+            | Self::Silent(_)
+            | Self::Expired
+            | Self::Send(_)
+            | Self::Drained => true,
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Closed(closed) => closed.retry_after(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Closed(Closed::ByPeer { code, .. }) => code.as_str(),
+            Self::Closed(_) => "lost",
+            other => other.code().as_str(),
+        }
+    }
+}
+
+type ReplicaControl = Control<v1::ReplicaMessage, v1::BrokerMessage>;
+type Sender = ControlSender<v1::ReplicaMessage>;
+
+/// Attaches and serves until the tunnel ends, telling its state by `set`.
+pub(super) async fn serve<I: Inbox, S: Sessions>(
+    tunnel: &Tunnel,
+    settings: &Settings,
+    rooms: &Rooms<I, S>,
+    drain: &Watch,
+    set: impl Fn(State),
+) -> End {
+    let attaching = timeout(settings.deadlines.handshake, attach(tunnel, settings));
+    let (control, welcome) = match attaching.await {
+        Ok(Ok(attached)) => attached,
+        Ok(Err(end)) => return end,
+        Err(_) => return End::Late("attach"),
+    };
+    info!(broker = %tunnel.peer(), address = %tunnel.remote_address(), "Tunnel attached");
+    set(State::Attached { broker: welcome.broker_id.clone() });
+    let tasks = Tasks::new();
+    let life = Life::new(tunnel, &control, &welcome, settings, rooms, &tasks);
+    tasks.supervise(life.run(control, drain, set)).await
+}
+
+/// Takes the control stream, says Hello, and waits for the Welcome.
+async fn attach(tunnel: &Tunnel, settings: &Settings) -> Result<(ReplicaControl, v1::Welcome), End> {
+    let first = tunnel.accept().await.map_err(End::Closed)?;
+    let offer = first.header(settings.deadlines.header).await.map_err(|_| End::NoControl)?;
+    if offer.header().kind != Kind::Control {
+        offer.refuse(Code::UnknownKind);
+        return Err(End::NoControl);
+    }
+    let stream =
+        offer.accept(settings.deadlines.open).await.map_err(|_| End::Late("open its control stream"))?;
+    let mut control = Control::new(stream, ControlLimits::default());
+    control.sender().send(&message(ToBroker::Hello(hello(settings)))).map_err(End::Send)?;
+    loop {
+        let received: v1::BrokerMessage = control.next().await.map_err(End::Control)?;
+        match received.body {
+            Some(FromBroker::Welcome(welcome)) if welcome.version == VERSION => {
+                return Ok((control, welcome));
+            }
+            Some(FromBroker::Welcome(welcome)) => return Err(End::Version(welcome.version)),
+            other => {
+                debug!(message = ?other.map(|body| std::mem::discriminant(&body)), "Message before Welcome")
+            }
+        }
+    }
+}
+
+fn hello(settings: &Settings) -> v1::Hello {
+    v1::Hello {
+        min_version: VERSION,
+        max_version: VERSION,
+        capabilities: vec!["requests".into()],
+        epoch: settings.epoch,
+        build: settings.build.clone(),
+    }
+}
+
+struct Life<'l, I, S> {
+    tunnel: &'l Tunnel,
+    settings: &'l Settings,
+    rooms: &'l Rooms<I, S>,
+    tasks: &'l Tasks,
+    sender: Sender,
+    doors: Announced,
+    outcomes: Outcomes,
+    /// Two probes and some jitter.
+    patience: Duration,
+    silent_at: Instant,
+    expires_at: Instant,
+}
+
+impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
+    fn new(
+        tunnel: &'l Tunnel,
+        control: &ReplicaControl,
+        welcome: &v1::Welcome,
+        settings: &'l Settings,
+        rooms: &'l Rooms<I, S>,
+        tasks: &'l Tasks,
+    ) -> Self {
+        let interval =
+            Duration::from_millis(welcome.probe_interval_ms.into()).clamp(SHORTEST_PROBE, LONGEST_PROBE);
+        let patience = interval * 5 / 2;
+        let left = tunnel.peer_not_after().since(UnixMillis::from_system(SystemTime::now()));
+        let now = Instant::now();
+        Self {
+            tunnel,
+            settings,
+            rooms,
+            tasks,
+            sender: control.sender(),
+            doors: Announced::default(),
+            outcomes: Outcomes::default(),
+            patience,
+            silent_at: now + patience,
+            expires_at: now + left.min(FAR),
+        }
+    }
+
+    async fn run(mut self, mut control: ReplicaControl, drain: &Watch, set: impl Fn(State)) -> End {
+        let mut doors = self.rooms.grants.changes();
+        let mut outcomes = self.rooms.inbox.outcome_changes();
+        let mut drained = Box::pin(self.drained(drain));
+        if let Err(end) = self.announce().and_then(|()| self.send_outcomes()) {
+            return end;
+        }
+        loop {
+            let step = tokio::select! {
+                biased;
+                received = control.next() => received.map_err(End::Control).and_then(|m| self.receive(m, &set)),
+                incoming = self.tunnel.accept() => incoming.map_err(End::Closed).map(|stream| self.stream(stream)),
+                Ok(()) = doors.changed() => self.announce(),
+                Ok(()) = outcomes.changed() => self.send_outcomes(),
+                outcome = self.outcomes.acknowledged() => self.acknowledged(outcome),
+                () = sleep_until(self.silent_at) => Err(End::Silent(self.patience)),
+                () = sleep_until(self.expires_at) => Err(End::Expired),
+                end = &mut drained => Err(end),
+            };
+            if let Err(end) = step {
+                return end;
+            }
+        }
+    }
+
+    fn receive(&mut self, received: v1::BrokerMessage, set: &impl Fn(State)) -> Result<(), End> {
+        match received.body {
+            Some(FromBroker::Probe(probe)) => return self.answer(probe),
+            Some(FromBroker::Deliver(sealed)) => self.deliver(received.id, sealed),
+            Some(FromBroker::Drain(_)) => {
+                set(State::Draining);
+                self.sender.handled(received.id);
+            }
+            // Enrollment, rotation and the fleet are not spoken yet; acknowledged, or they would be repeated.
+            _ => self.sender.handled(received.id),
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, probe: v1::Probe) -> Result<(), End> {
+        self.silent_at = Instant::now() + self.patience;
+        metrics::probed();
+        let targets = (self.rooms.health)();
+        self.send(ToBroker::ProbeReply(v1::ProbeReply { nonce: probe.nonce, targets }))
+    }
+
+    /// Storing takes a disk's time, so it happens beside the loop; what does not fit comes again.
+    fn deliver(&self, id: u64, sealed: v1::SealedRequest) {
+        let envelope_id = tunnel_certs::seal::envelope_id(&sealed);
+        let (inbox, sender) = (self.rooms.inbox.clone(), self.sender.clone());
+        if self.tasks.len() >= self.settings.limits.streams as usize + DELIVERIES {
+            return;
+        }
+        self.tasks.spawn(info_span!("deliver", envelope.id = %envelope_id), async move {
+            let Ok(status) = timeout(DELIVERY, inbox.deliver(sealed)).await else { return };
+            metrics::delivered(status);
+            let received =
+                v1::Received { envelope_id: envelope_id.as_bytes().to_vec(), status: status.into() };
+            // When the tunnel is gone or full, the broker delivers again.
+            if sender.send(&message(ToBroker::Received(received))).is_ok() {
+                sender.handled(id);
+            }
+        });
+    }
+
+    fn stream(&self, incoming: tunnel_transport::Incoming) {
+        let serving = streams::serve(incoming, self.rooms.sessions.clone(), self.settings.deadlines);
+        self.tasks.spawn(info_span!("stream"), serving);
+    }
+
+    fn announce(&mut self) -> Result<(), End> {
+        let Some(doors) = self.doors.update(self.rooms.grants.doors()) else { return Ok(()) };
+        // Repeated until acknowledged by the control stream; nobody here waits for that.
+        self.sender.keep(message(ToBroker::Doors(doors))).map(drop).map_err(End::Send)
+    }
+
+    fn send_outcomes(&mut self) -> Result<(), End> {
+        let sender = self.sender.clone();
+        self.outcomes
+            .send(self.rooms.inbox.outcomes(), |outcome| sender.keep(message(ToBroker::Outcome(outcome))));
+        Ok(())
+    }
+
+    fn acknowledged(&mut self, outcome: v1::SealedOutcome) -> Result<(), End> {
+        let inbox = self.rooms.inbox.clone();
+        self.tasks.spawn(info_span!("acknowledge"), async move { inbox.acknowledged(outcome).await });
+        self.send_outcomes()
+    }
+
+    fn send(&self, body: ToBroker) -> Result<(), End> {
+        self.sender.send(&message(body)).map_err(End::Send)
+    }
+
+    /// Tells the broker that this side goes away, and ends once the sessions have, or are cut.
+    fn drained(&self, drain: &Watch) -> impl Future<Output = End> + use<'l, I, S> {
+        let (drain, sender, tasks, grace) =
+            (drain.clone(), self.sender.clone(), self.tasks, self.settings.grace);
+        async move {
+            drain.draining().await;
+            let until_ms = UnixMillis::from_system(SystemTime::now()).plus(grace).0;
+            let told = sender.send(&message(ToBroker::Draining(v1::Draining { until_ms })));
+            if let Err(error) = told {
+                debug!(error = %chain(&error), "Broker not told of the drain");
+            }
+            tokio::select! {
+                () = tasks.idle() => {}
+                () = drain.cut() => {}
+            }
+            End::Drained
+        }
+    }
+}
+
+fn message(body: ToBroker) -> v1::ReplicaMessage {
+    v1::ReplicaMessage { id: 0, body: Some(body) }
+}
+
+/// The only version of the control protocol so far.
+const VERSION: u32 = 1;
+/// A broker that probes more often than this only wants to wear the replica out; its interval is not believed.
+const SHORTEST_PROBE: Duration = Duration::from_secs(1);
+/// With a longer interval a dead tunnel would count as attached for too long.
+const LONGEST_PROBE: Duration = Duration::from_secs(60);
+/// Farther than any certificate, nearer than any overflow.
+const FAR: Duration = Duration::from_secs(400 * 24 * 3600);
+/// Deliveries being stored beside the streams of a tunnel.
+const DELIVERIES: usize = 64;
+/// A disk that takes longer is broken; the broker delivers again.
+const DELIVERY: Duration = Duration::from_secs(30);

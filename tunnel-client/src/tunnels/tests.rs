@@ -1,0 +1,1 @@
+//! Tunnels against a real transport listener on loopback.
