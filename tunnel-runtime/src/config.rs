@@ -3,11 +3,18 @@
 //! A program's configuration is read by [`FromSection`]: each key is asked for by name, and what nobody asked
 //! for is an unknown key. Invariant: a value that exists has passed every check; there is no later validation.
 
+mod node;
+mod reader;
+mod section;
 mod units;
 
 use std::{collections::BTreeMap, fmt};
 
-pub use self::units::{ByteSize, FilePath, Secret, Span};
+use self::reader::Reader;
+pub use self::{
+    section::Section,
+    units::{ByteSize, FilePath, Secret, Span, UnitError},
+};
 
 /// A part of the configuration that is read from a section (a YAML mapping).
 ///
@@ -46,7 +53,7 @@ pub struct Loaded<T> {
 }
 
 /// Everything that is wrong with a configuration.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
 /// One thing that is wrong.
@@ -71,61 +78,19 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
 }
 
-/// A mapping of the configuration that is being read.
-#[derive(Debug)]
-pub struct Section<'r> {
-    marker: std::marker::PhantomData<&'r mut ()>,
-}
+/// Before the name of every variable that overrides a key.
+pub const PREFIX: &str = "POSTERN";
 
 /// Reads a configuration.
-pub fn load<T: FromSection>(_sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
-    todo!()
-}
-
-impl Section<'_> {
-    /// The value of `key`, which must be there.
-    pub fn required<T: Value>(&mut self, _key: &'static str) -> Option<T> {
-        todo!()
-    }
-
-    /// The value of `key`, or `default`.
-    pub fn or<T: Value>(&mut self, _key: &'static str, _default: T) -> Option<T> {
-        todo!()
-    }
-
-    /// The value of `key`, if it is there (the outer `None` is an error).
-    pub fn optional<T: Value>(&mut self, _key: &'static str) -> Option<Option<T>> {
-        todo!()
-    }
-
-    /// The list of values under `key`; empty if it is not there. In the environment: separated by commas.
-    pub fn values<T: Value>(&mut self, _key: &'static str) -> Option<Vec<T>> {
-        todo!()
-    }
-
-    /// The section under `key`; an absent one reads as an empty one, so that defaults apply.
-    pub fn section<T: FromSection>(&mut self, _key: &'static str) -> Option<T> {
-        todo!()
-    }
-
-    /// The section under `key`, if it is there in the file or the environment (the outer `None` is an error).
-    pub fn optional_section<T: FromSection>(&mut self, _key: &'static str) -> Option<Option<T>> {
-        todo!()
-    }
-
-    /// The list of sections under `key`; empty if it is not there. In the environment: `…_KEY_0_…`, `…_KEY_1_…`.
-    pub fn sections<T: FromSection>(&mut self, _key: &'static str) -> Option<Vec<T>> {
-        todo!()
-    }
-
-    /// The mapping under `key` whose own keys people choose (for example targets by name).
-    pub fn named<T: FromSection>(&mut self, _key: &'static str) -> Option<BTreeMap<String, T>> {
-        todo!()
-    }
-
-    /// Records that `key` is wrong for a reason that only the program knows, and gives `None`.
-    pub fn reject<T>(&mut self, _key: &'static str, _problem: impl Into<String>) -> Option<T> {
-        todo!()
+pub fn load<T: FromSection>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
+    let root = node::parse(&sources.file, &sources.yaml).map_err(|error| ConfigErrors(vec![error]))?;
+    let mut reader = Reader::new(&sources.file, &sources.environment);
+    let config = section::read::<T>(&mut reader, root);
+    match config {
+        Some(config) if reader.errors.is_empty() => {
+            Ok(Loaded { config, unused_environment: reader.unused(), effective: reader.shown })
+        }
+        _ => Err(ConfigErrors(reader.errors)),
     }
 }
 
@@ -146,3 +111,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+#[cfg(test)]
+mod tests;
