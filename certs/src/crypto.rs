@@ -3,7 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::{digest, rand};
-use rustls::crypto::{CryptoProvider, aws_lc_rs as backend};
+use rustls::{
+    SignatureScheme,
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as backend},
+};
 
 /// The provider of every TLS configuration: TLS 1.3 suites only, X25519MLKEM768 preferred.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -24,6 +27,12 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// What our own certificates, and signatures by their keys, are verified with: ECDSA P-256 with SHA-256 only.
+pub(crate) static CERTIFICATE_ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[webpki::aws_lc_rs::ECDSA_P256_SHA256],
+    mapping: &[(SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki::aws_lc_rs::ECDSA_P256_SHA256])],
+};
+
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     Arc::new(CryptoProvider {
         cipher_suites: vec![
@@ -39,3 +48,22 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
         ..backend::default_provider()
     })
 });
+
+#[cfg(test)]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::*;
+
+    #[test]
+    fn offers_tls13_only_and_post_quantum_first() {
+        let provider = provider();
+        assert!(provider.cipher_suites.iter().all(|suite| suite.tls13().is_some()));
+        assert_eq!(provider.kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+    }
+
+    #[test]
+    fn random_bytes_differ() {
+        assert_ne!(random::<16>(), random::<16>());
+    }
+}

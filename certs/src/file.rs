@@ -1,10 +1,13 @@
 //! Files of keys and certificates: private ones are 0600, written atomically and never over another.
 
 use std::{
-    io,
+    fs::{File, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
+use tempfile::{Builder, NamedTempFile};
 use zeroize::Zeroizing;
 
 /// Why a file could not be read or written.
@@ -46,25 +49,151 @@ pub enum FileError {
 
 /// Reads a file of at most 1 MiB.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    todo!()
+    let (bytes, _) = read_with_mode(path)?;
+    Ok(bytes)
 }
 
 /// Reads a private file, refusing one that its group or others can read.
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    todo!()
+    let (bytes, mode) = read_with_mode(path)?;
+    let bytes = Zeroizing::new(bytes);
+    if mode & 0o077 == 0 { Ok(bytes) } else { Err(FileError::TooOpen { path: path.into(), mode }) }
 }
 
-/// Writes or replaces a public file atomically (temporary file, sync, rename).
+/// Writes or replaces a public file (0644) atomically: temporary file, sync, rename.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    todo!()
+    replace(path, bytes, 0o644)
 }
 
-/// Creates a private file with mode 0600 atomically; never replaces one.
+/// Creates a private file (0600) atomically; never replaces one.
 pub fn create_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    todo!()
+    let temporary = temporary(path, bytes, 0o600)?;
+    temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => FileError::Exists { path: path.into() },
+        _ => FileError::write(path, error.error),
+    })?;
+    sync_folder(path)
 }
 
-/// Writes or replaces a private file with mode 0600 atomically.
+/// Writes or replaces a private file (0600) atomically; for files that a program renews, never for keys.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    todo!()
+    replace(path, bytes, 0o600)
+}
+
+impl FileError {
+    fn read(path: &Path, source: io::Error) -> Self {
+        Self::Io { action: "read", path: path.into(), source }
+    }
+
+    fn write(path: &Path, source: io::Error) -> Self {
+        Self::Io { action: "write", path: path.into(), source }
+    }
+
+    /// Whether the file is simply not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Content and permission bits of the same open file: a check by path could be about another one.
+fn read_with_mode(path: &Path) -> Result<(Vec<u8>, u32), FileError> {
+    let error = |source| FileError::read(path, source);
+    let file = File::open(path).map_err(error)?;
+    let mode = file.metadata().map_err(error)?.permissions().mode() & 0o7777;
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(FileError::TooLarge { path: path.into(), limit: MAX_BYTES });
+    }
+    Ok((bytes, mode))
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    let temporary = temporary(path, bytes, mode)?;
+    temporary.persist(path).map_err(|error| FileError::write(path, error.error))?;
+    sync_folder(path)
+}
+
+/// A synced file beside `path`; it disappears unless persisted.
+fn temporary(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, FileError> {
+    let error = |source| FileError::write(path, source);
+    let permissions = Permissions::from_mode(mode);
+    let mut file = Builder::new().permissions(permissions).tempfile_in(folder(path)).map_err(error)?;
+    file.write_all(bytes).map_err(error)?;
+    file.as_file().sync_all().map_err(error)?;
+    Ok(file)
+}
+
+/// A rename is durable only once its folder is.
+fn sync_folder(path: &Path) -> Result<(), FileError> {
+    let synced = File::open(folder(path)).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| FileError::write(path, source))
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// More than any key, certificate or envelope has; bounds what a wrong path can cost.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn private_files_are_0600_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        create_private(&path, b"secret").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        assert!(matches!(create_private(&path, b"other"), Err(FileError::Exists { .. })));
+        assert_eq!(read_private(&path).unwrap().as_slice(), b"secret");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn refuses_a_private_file_that_others_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        create_private(&path, b"secret").unwrap();
+        for bits in [0o640, 0o604, 0o644, 0o660, 0o620] {
+            fs::set_permissions(&path, Permissions::from_mode(bits)).unwrap();
+            let error = read_private(&path).unwrap_err();
+            assert!(matches!(error, FileError::TooOpen { mode, .. } if mode == bits));
+            assert!(error.to_string().contains("chmod 600"), "says what to do: {error}");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+        assert!(read_private(&path).is_ok());
+    }
+
+    #[test]
+    fn replaces_public_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(read(&path).unwrap(), b"two");
+        assert_eq!(mode(&path), 0o644);
+        write_private(&path, b"three").unwrap();
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn bounds_what_it_reads_and_tells_a_missing_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        assert!(read(&path).unwrap_err().is_missing());
+        write(&path, &vec![0; 1024 * 1024 + 1]).unwrap();
+        assert!(matches!(read(&path), Err(FileError::TooLarge { .. })));
+    }
 }

@@ -3,9 +3,16 @@
 mod authority;
 mod grant;
 mod leaf;
+mod server;
+mod signer;
 
+pub(crate) use self::signer::RcgenSigner;
 pub use self::{
     authority::{Authority, AuthorityError, CaKind},
     grant::{GrantTerms, IssuedGrant, MAX_CERTIFICATE_TTL},
-    leaf::{GATE_SERVER_LIFE, IssueError, MAX_MESH_LIFE, MAX_OPERATOR_LIFE},
+    leaf::{IssueError, MAX_MESH_LIFE, MAX_OPERATOR_LIFE},
+    server::{GATE_SERVER_LIFE, self_signed_api_server},
 };
+
+#[cfg(test)]
+mod tests;

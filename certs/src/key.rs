@@ -20,3 +20,6 @@ pub enum Algorithm {
     /// Certificates and operators' requests: ECDSA with SHA-256.
     P256,
 }
+
+#[cfg(test)]
+mod tests;

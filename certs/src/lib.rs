@@ -11,6 +11,7 @@ pub mod file;
 pub mod identity;
 pub mod issue;
 pub mod key;
+pub mod pem;
 pub mod reload;
 pub mod roots;
 pub mod seal;

@@ -2,22 +2,52 @@
 //!
 //! Client certificates are always required. ALPN is the caller's to name; the gate's is `h2`.
 
+mod client;
+mod server;
+
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ServerConfig};
-use tunnel_protos::{DoorName, Suffix};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+    crypto::verify_tls13_signature,
+    server::{NoServerSessionStorage, danger::ClientCertVerifier},
+    sign::SingleCertAndKey,
+    version::TLS13,
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tunnel_protos::{DoorName, Suffix, UnixMillis};
 
+use self::{
+    client::{BrokerVerifier, GateVerifier},
+    server::{GateClientVerifier, MeshClientVerifier, OperatorClientVerifier},
+};
 use crate::{
-    credential::Credential,
+    credential::{Credential, CredentialError, ServerCredential},
+    crypto::{self, CERTIFICATE_ALGORITHMS},
     identity::Role,
     roots::Roots,
-    verify::{GrantCertificate, GrantVerifier, MeshVerifier, OperatorVerifier},
+    verify::{
+        GateServerVerifier, GrantCertificate, GrantVerifier, MeshVerifier, OperatorVerifier, VerifyError,
+    },
 };
 
 /// A configuration that could not be built.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot build the TLS configuration: {0}")]
-pub struct TlsError(pub String);
+pub enum TlsError {
+    /// rustls refused.
+    #[error("cannot build the TLS configuration")]
+    Build(#[source] rustls::Error),
+    /// The own certificate cannot be used.
+    #[error("cannot use the certificate")]
+    Credential(#[source] CredentialError),
+    /// None of the server roots can be read.
+    #[error("none of the server CA certificates can be used")]
+    Roots,
+    /// Not a DNS name.
+    #[error("not a DNS name: {0}")]
+    Name(String),
+}
 
 /// Tells the gate's handshake whether a serial was ever handed out (tombstones of the last 24 h included).
 pub trait KnownSerials: Send + Sync {
@@ -38,7 +68,8 @@ pub fn mesh_server(
     role: Role,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    todo!()
+    let credential = credential.to_server().map_err(TlsError::Credential)?;
+    server_config(&credential, Arc::new(MeshClientVerifier { verifier, role }), alpn)
 }
 
 /// A replica's side of tunnels: presents itself, takes brokers only, whatever the server name.
@@ -47,49 +78,162 @@ pub fn mesh_client(
     verifier: MeshVerifier,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    todo!()
+    client_config(credential, Arc::new(BrokerVerifier { verifier }), alpn)
 }
 
-/// The gate: takes certificates that we did issue, expired ones too; ask [`peer_certificates`] after the handshake.
+/// The gate: takes certificates that we did issue, expired ones too; the caller reads the peer's certificate again
+/// with the same verifier after the handshake.
 pub fn gate_server(
     credential: &Credential,
     verifier: GrantVerifier,
     serials: Arc<dyn KnownSerials>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    todo!()
+    let credential = credential.to_server().map_err(TlsError::Credential)?;
+    server_config(&credential, Arc::new(GateClientVerifier { verifier, serials }), &[b"h2"])
 }
 
 /// The broker's API: an ordinary server certificate, operators' identities only.
 pub fn operator_api_server(
-    credential: &Credential,
+    credential: &ServerCredential,
     verifier: OperatorVerifier,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    todo!()
+    server_config(credential, Arc::new(OperatorClientVerifier { verifier }), alpn)
 }
 
-/// An operator's side of the broker's API: `server_roots` are those of the API's server certificate.
+/// An operator's side of the broker's API: `server_roots` are those that the operator's configuration names.
 pub fn operator_client(
     credential: &Credential,
-    server_roots: &Roots,
+    server_roots: &[CertificateDer<'static>],
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    todo!()
+    let mut store = RootCertStore::empty();
+    // A system's bundle may hold roots that this build cannot read; the others still count.
+    let (usable, _) = store.add_parsable_certificates(server_roots.iter().cloned());
+    if usable == 0 {
+        return Err(TlsError::Roots);
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), crypto::provider()).build();
+    client_config(credential, verifier.map_err(|_| TlsError::Roots)?, alpn)
 }
 
 /// An operator's side of a session: presents the grant certificate, takes the gate's chain to `anchors` only.
 pub fn grant_client(
     credential: &Credential,
-    anchors: &Roots,
+    anchors: Roots,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    todo!()
+    client_config(credential, Arc::new(GateVerifier { verifier: GateServerVerifier::new(anchors) }), alpn)
 }
 
 /// The server name of a door, for [`grant_client`] connections.
-pub fn door_server_name(
-    door: &DoorName,
-    suffix: &Suffix,
-) -> Result<rustls_pki_types::ServerName<'static>, TlsError> {
-    todo!()
+pub fn door_server_name(door: &DoorName, suffix: &Suffix) -> Result<ServerName<'static>, TlsError> {
+    let host = door.host(suffix);
+    ServerName::try_from(host.clone()).map_err(|_| TlsError::Name(host))
 }
+
+fn server_config(
+    credential: &ServerCredential,
+    verifier: Arc<dyn ClientCertVerifier>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(crypto::provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(TlsError::Build)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(credential.certified())));
+    // A resumed session would not show its certificate again, so that no revocation could reach it.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn client_config(
+    credential: &Credential,
+    verifier: Arc<dyn ServerCertVerifier>,
+    alpn: &[&[u8]],
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut config = ClientConfig::builder_with_provider(crypto::provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(TlsError::Build)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(vec![credential.certificate().clone()], credential.private_key())
+        .map_err(TlsError::Build)?;
+    config.resumption = Resumption::disabled();
+    config.enable_early_data = false;
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// What our verifiers have in common: P-256 signatures only, TLS 1.2 never.
+macro_rules! signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            _message: &[u8],
+            _certificate: &CertificateDer<'_>,
+            _signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            Err(rustls::PeerIncompatible::Tls12NotOffered.into())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, rustls::Error> {
+            crate::tls::verify_signature(message, certificate, signature)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            crate::tls::signature_schemes()
+        }
+    };
+}
+use signatures;
+
+fn verify_signature(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+    verify_tls13_signature(message, certificate, signature, &CERTIFICATE_ALGORITHMS)
+}
+
+fn signature_schemes() -> Vec<SignatureScheme> {
+    CERTIFICATE_ALGORITHMS.supported_schemes()
+}
+
+/// The peer's certificate and what came with it, as one chain.
+fn chain<'a>(leaf: &CertificateDer<'a>, rest: &[CertificateDer<'a>]) -> Vec<CertificateDer<'a>> {
+    std::iter::once(leaf).chain(rest).cloned().collect()
+}
+
+fn at(now: UnixTime) -> UnixMillis {
+    UnixMillis(i64::try_from(now.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000))
+}
+
+/// The alert that tells the peer most; the reason itself goes into our own log.
+fn alert(error: VerifyError) -> rustls::Error {
+    use rustls::CertificateError;
+    match error {
+        VerifyError::Malformed => CertificateError::BadEncoding,
+        VerifyError::UnknownIssuer | VerifyError::CaExpired => CertificateError::UnknownIssuer,
+        VerifyError::NotYetValid => CertificateError::NotValidYet,
+        VerifyError::Expired => CertificateError::Expired,
+        VerifyError::Usage | VerifyError::IsCa | VerifyError::Key => CertificateError::InvalidPurpose,
+        VerifyError::Count(_)
+        | VerifyError::TooLong
+        | VerifyError::Names
+        | VerifyError::WrongRole
+        | VerifyError::UnknownSerial => CertificateError::Other(rustls::OtherError(Arc::new(error))),
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests;

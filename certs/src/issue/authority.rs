@@ -1,13 +1,18 @@
 //! A CA certificate with the key that signs under it.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyUsagePurpose};
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::UnixMillis;
 
+use super::signer::RcgenSigner;
 use crate::{
-    file::FileError,
-    key::{KeyError, Signer},
+    crypto,
+    file::{self, FileError},
+    key::{Algorithm, KeyError, Signer, SigningKey},
+    pem,
+    verify::Leaf,
 };
 
 /// The three CAs of the key table; each signs its own roles only.
@@ -30,8 +35,11 @@ pub enum AuthorityError {
     /// The key could not be had.
     #[error("the CA's private key")]
     Key(#[source] KeyError),
+    /// Only P-256 keys sign certificates.
+    #[error("a CA's key is P-256")]
+    Algorithm,
     /// Not a CA certificate of ours.
-    #[error("not a CA certificate made by tunnel-certs")]
+    #[error("not a CA certificate made by Postern")]
     Certificate,
     /// The certificate is for another key.
     #[error("the CA certificate is not for this private key")]
@@ -42,11 +50,12 @@ pub enum AuthorityError {
 }
 
 /// A CA.
-#[derive(Debug)]
 pub struct Authority {
     kind: CaKind,
     certificate: CertificateDer<'static>,
-    signer: Arc<dyn Signer>,
+    pub(super) not_before: UnixMillis,
+    pub(super) not_after: UnixMillis,
+    pub(super) issuer: Issuer<'static, RcgenSigner<Arc<dyn Signer>>>,
 }
 
 impl Authority {
@@ -57,7 +66,12 @@ impl Authority {
         signer: Arc<dyn Signer>,
         now: UnixMillis,
     ) -> Result<Self, AuthorityError> {
-        todo!()
+        if signer.public().algorithm() != Algorithm::P256 {
+            return Err(AuthorityError::Algorithm);
+        }
+        let parameters = parameters(kind, name, now).map_err(build)?;
+        let certificate = parameters.self_signed(&RcgenSigner(Arc::clone(&signer))).map_err(build)?;
+        Self::from_parts(certificate.der().clone(), signer)
     }
 
     /// Pairs a CA certificate with its key.
@@ -65,12 +79,19 @@ impl Authority {
         certificate: CertificateDer<'static>,
         signer: Arc<dyn Signer>,
     ) -> Result<Self, AuthorityError> {
-        todo!()
+        let read = Leaf::read(&certificate).map_err(|_| AuthorityError::Certificate)?;
+        let kind = CaKind::of(&read).ok_or(AuthorityError::Certificate)?;
+        if read.key.as_ref() != Some(signer.public()) {
+            return Err(AuthorityError::Mismatch);
+        }
+        let issuer = Issuer::from_ca_cert_der(&certificate, RcgenSigner(signer)).map_err(build)?;
+        Ok(Self { kind, not_before: read.not_before, not_after: read.not_after, issuer, certificate })
     }
 
     /// Reads a PEM certificate and a 0600 key file.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, AuthorityError> {
-        todo!()
+        let der = pem::certificate(&file::read(certificate)?).map_err(|_| AuthorityError::Certificate)?;
+        Self::from_parts(der, Arc::new(SigningKey::load(key).map_err(AuthorityError::Key)?))
     }
 
     /// What it may sign.
@@ -85,6 +106,55 @@ impl Authority {
 
     /// First and last moment of the CA certificate.
     pub fn validity(&self) -> (UnixMillis, UnixMillis) {
-        todo!()
+        (self.not_before, self.not_after)
     }
 }
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authority({:?}, {:?}..{:?})", self.kind, self.not_before, self.not_after)
+    }
+}
+
+impl CaKind {
+    /// How long a CA of this kind lives.
+    pub const fn life(self) -> Duration {
+        let years = match self {
+            Self::Mesh => 5,
+            Self::Operator => 2,
+            Self::Access => 1,
+        };
+        Duration::from_secs(years * 365 * 24 * 3600)
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Mesh => "Postern mesh CA",
+            Self::Operator => "Postern operator CA",
+            Self::Access => "Postern access CA",
+        }
+    }
+
+    fn of(certificate: &Leaf) -> Option<Self> {
+        let titled = |kind: &Self| certificate.subject.starts_with(&format!("CN={} ", kind.title()));
+        let kind = [Self::Mesh, Self::Operator, Self::Access].into_iter().find(titled);
+        kind.filter(|_| certificate.is_ca)
+    }
+}
+
+fn parameters(kind: CaKind, name: &str, now: UnixMillis) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = super::leaf::parameters(now.minus(BACKDATED), now.plus(kind.life()))?;
+    // Random, so that a renewed CA of the same name is told apart from the one before it.
+    let number = data_encoding::HEXLOWER.encode(&crypto::random::<4>());
+    parameters.distinguished_name.push(DnType::CommonName, format!("{} {name} {number}", kind.title()));
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    Ok(parameters)
+}
+
+fn build(error: rcgen::Error) -> AuthorityError {
+    AuthorityError::Build(error.to_string())
+}
+
+/// Leaves begin a minute before they are issued, and must not begin before their CA.
+const BACKDATED: Duration = Duration::from_secs(3600);

@@ -5,8 +5,11 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::{GrantId, Label, UnixMillis};
 
-use super::{Authority, IssueError};
-use crate::verify::Serial;
+use super::{
+    Authority, IssueError,
+    leaf::{BACKDATED, Signed},
+};
+use crate::{csr, identity::Identity, verify::Serial};
 
 /// Longest life of a grant certificate.
 pub const MAX_CERTIFICATE_TTL: Duration = Duration::from_secs(15 * 60);
@@ -45,6 +48,14 @@ impl Authority {
         terms: &GrantTerms,
         now: UnixMillis,
     ) -> Result<IssuedGrant, IssueError> {
-        todo!()
+        let key = csr::public_key(csr).map_err(IssueError::Csr)?;
+        let until = now.plus(terms.ttl.min(MAX_CERTIFICATE_TTL)).min(terms.grant_end);
+        if until <= now {
+            return Err(IssueError::Over("the grant"));
+        }
+        let identity = Identity::Grant { label: terms.label, grant: terms.grant };
+        let signed = self.sign_identity(&key, &identity, (now.minus(BACKDATED), until))?;
+        let Signed { certificate, serial, not_before, not_after } = signed;
+        Ok(IssuedGrant { certificate, serial, not_before, not_after })
     }
 }

@@ -2,10 +2,19 @@
 
 use std::{fmt, path::Path};
 
+use aws_lc_rs::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair},
+};
+use rustls_pki_types::PrivatePkcs8KeyDer;
 use zeroize::Zeroizing;
 
 use super::{Algorithm, PublicKey};
-use crate::file::FileError;
+use crate::{
+    csr,
+    file::{self, FileError},
+    pem,
+};
 
 /// Why a private key could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +46,7 @@ pub trait Signer: fmt::Debug + Send + Sync {
 
 /// A private key in memory.
 pub struct SigningKey {
+    pair: Pair,
     pkcs8: Zeroizing<Vec<u8>>,
     public: PublicKey,
 }
@@ -44,37 +54,63 @@ pub struct SigningKey {
 impl SigningKey {
     /// Makes a new key.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        todo!()
+        let random = SystemRandom::new();
+        let document = match algorithm {
+            Algorithm::Ed25519 => Ed25519KeyPair::generate_pkcs8v1(&random),
+            Algorithm::P256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random),
+        };
+        Self::from_pkcs8(document.map_err(|_| KeyError::Generate)?.as_ref())
     }
 
     /// Reads a PKCS#8 PEM.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        todo!()
+    pub fn from_pem(text: &str) -> Result<Self, KeyError> {
+        let der: PrivatePkcs8KeyDer<'_> =
+            pem::decode(text.as_bytes(), "PRIVATE KEY").map_err(|_| KeyError::Malformed)?;
+        Self::from_pkcs8(der.secret_pkcs8_der())
     }
 
     /// As PKCS#8 PEM.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        todo!()
+        pem::encode("PRIVATE KEY", &self.pkcs8)
     }
 
     /// Reads a 0600 file; one that others can read is refused.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        todo!()
+        let bytes = file::read_private(path)?;
+        Self::from_pem(std::str::from_utf8(&bytes).map_err(|_| KeyError::Malformed)?)
     }
 
     /// Creates a 0600 file; an existing one is never overwritten.
     pub fn save(&self, path: &Path) -> Result<(), KeyError> {
-        todo!()
+        Ok(file::create_private(path, self.to_pem().as_bytes())?)
     }
 
     /// Loads the key, or makes and saves one if there is no file yet.
     pub fn load_or_create(path: &Path, algorithm: Algorithm) -> Result<Self, KeyError> {
-        todo!()
+        match Self::load(path) {
+            Err(KeyError::File(error)) if error.is_missing() => {
+                let key = Self::generate(algorithm)?;
+                key.save(path)?;
+                Ok(key)
+            }
+            loaded => loaded,
+        }
     }
 
     /// A PKCS#10 request (DER) that carries nothing but this P-256 key.
     pub fn csr(&self) -> Result<Vec<u8>, SignError> {
-        todo!()
+        csr::make(self)
+    }
+
+    /// PKCS#8 (DER), for TLS libraries.
+    pub(crate) fn pkcs8(&self) -> &[u8] {
+        &self.pkcs8
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        let pair = Pair::from_pkcs8(der).ok_or(KeyError::Malformed)?;
+        let public = pair.public()?;
+        Ok(Self { pair, pkcs8: Zeroizing::new(der.to_vec()), public })
     }
 }
 
@@ -84,12 +120,41 @@ impl Signer for SigningKey {
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        todo!()
+        match &self.pair {
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::P256(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(|_| SignError("the library refused".into())),
+        }
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({:?})", self.public)
+    }
+}
+
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+}
+
+impl Pair {
+    fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        // "Maybe unchecked" accepts files without the optional public key, which is what OpenSSL writes.
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
+            return Some(Self::Ed25519(pair));
+        }
+        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).ok().map(Self::P256)
+    }
+
+    fn public(&self) -> Result<PublicKey, KeyError> {
+        let (algorithm, raw) = match self {
+            Self::Ed25519(pair) => (Algorithm::Ed25519, pair.public_key().as_ref()),
+            Self::P256(pair) => (Algorithm::P256, pair.public_key().as_ref()),
+        };
+        PublicKey::from_spki(&[algorithm.spki_prefix(), raw].concat()).map_err(|_| KeyError::Malformed)
     }
 }

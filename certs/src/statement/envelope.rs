@@ -1,9 +1,17 @@
 //! Envelopes (DSSE): the received bytes are verified, never re-serialized ones.
 
+use prost::Message;
 use rustls_pki_types::CertificateDer;
-use tunnel_protos::{Digest, strict::StrictError, v1};
+use tunnel_protos::{
+    Digest,
+    strict::{self, StrictError},
+    text, v1,
+};
 
-use crate::key::{PublicKey, SignError, Signer};
+use crate::{
+    crypto,
+    key::{PublicKey, SignError, Signer},
+};
 
 /// The kinds of payload; each place accepts exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +38,62 @@ pub enum PayloadType {
     Record,
 }
 
+impl PayloadType {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Request,
+        Self::Outcome,
+        Self::Approval,
+        Self::Registration,
+        Self::TrustBundle,
+        Self::Inventory,
+        Self::Release,
+        Self::Ack,
+        Self::Receipt,
+        Self::Record,
+    ];
+
+    /// As an envelope names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "application/vnd.postern.request.v1+protobuf",
+            Self::Outcome => "application/vnd.postern.outcome.v1+protobuf",
+            Self::Approval => "application/vnd.postern.approval.v1+protobuf",
+            Self::Registration => "application/vnd.postern.registration.v1+protobuf",
+            Self::TrustBundle => "application/vnd.postern.trust-bundle.v1+protobuf",
+            Self::Inventory => "application/vnd.postern.inventory.v1+protobuf",
+            Self::Release => "application/vnd.postern.release.v1+protobuf",
+            Self::Ack => "application/vnd.postern.ack.v1+protobuf",
+            Self::Receipt => "application/vnd.postern.receipt.v1+protobuf",
+            Self::Record => "application/vnd.postern.record.v1+protobuf",
+        }
+    }
+
+    /// Most bytes that an envelope of this kind has.
+    pub const fn limit(self) -> usize {
+        match self {
+            Self::Outcome => MAX_OUTCOME,
+            _ => MAX_ENVELOPE,
+        }
+    }
+
+    /// Full name of the payload's message.
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Request => "postern.v1.Request",
+            Self::Outcome => "postern.v1.Outcome",
+            Self::Approval => "postern.v1.Approval",
+            Self::Registration => "postern.v1.Registration",
+            Self::TrustBundle => "postern.v1.TrustBundle",
+            Self::Inventory => "postern.v1.InventoryEntry",
+            Self::Release => "postern.v1.Release",
+            Self::Ack => "postern.v1.RotationAcknowledgement",
+            Self::Receipt => "postern.v1.Receipt",
+            Self::Record => "postern.v1.Record",
+        }
+    }
+}
+
 /// Why an envelope was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
@@ -40,7 +104,7 @@ pub enum EnvelopeError {
     #[error("not an envelope")]
     Malformed(#[source] StrictError),
     /// Of another kind than this place accepts.
-    #[error("the envelope holds {got:?}, expected {wanted}")]
+    #[error("the envelope holds '{got}', expected '{wanted}'")]
     Type {
         /// What this place accepts.
         wanted: &'static str,
@@ -69,24 +133,103 @@ pub fn sign(
     payload: Vec<u8>,
     signers: &[(&dyn Signer, Option<&CertificateDer<'_>>)],
 ) -> Result<v1::Envelope, SignError> {
-    todo!()
+    let message = pae(kind.as_str(), &payload);
+    let sign = |(signer, certificate): &(&dyn Signer, Option<&CertificateDer<'_>>)| {
+        Ok(v1::Signature {
+            keyid: signer.public().keyid().to_vec(),
+            sig: signer.sign(&message)?,
+            certificate: certificate.map(|der| der.to_vec()),
+        })
+    };
+    let signatures = signers.iter().map(sign).collect::<Result<_, SignError>>()?;
+    Ok(v1::Envelope { payload_type: kind.as_str().to_owned(), payload, signatures })
 }
 
 /// `SHA-256(PAE)` of an envelope: what words stand for and approvals name.
 pub fn digest(envelope: &v1::Envelope) -> Digest {
-    todo!()
+    Digest::new(crypto::sha256(&signed_bytes(envelope)))
 }
 
 /// Decodes an envelope of `kind`, its signatures unverified.
 pub fn decode(bytes: &[u8], kind: PayloadType) -> Result<v1::Envelope, EnvelopeError> {
-    todo!()
+    if bytes.len() > kind.limit() {
+        return Err(EnvelopeError::TooLarge(kind.limit()));
+    }
+    let envelope: v1::Envelope =
+        strict::decode("postern.v1.Envelope", bytes).map_err(EnvelopeError::Malformed)?;
+    check(&envelope, kind)?;
+    Ok(envelope)
+}
+
+/// Refuses an envelope of another kind, or without 1 to 8 signatures.
+pub fn check(envelope: &v1::Envelope, kind: PayloadType) -> Result<(), EnvelopeError> {
+    if envelope.payload_type != kind.as_str() {
+        let got = text::escape(&envelope.payload_type, 80);
+        return Err(EnvelopeError::Type { wanted: kind.as_str(), got });
+    }
+    match envelope.signatures.len() {
+        1..=MAX_SIGNATURES => Ok(()),
+        count => Err(EnvelopeError::Count(count)),
+    }
 }
 
 /// Checks that at least `threshold` distinct keys of `keys` signed; gives those that did.
+///
+/// Signatures by keys that are not asked for are ignored, and so is `keyid`, which anyone can write.
 pub fn verify<'k>(
     envelope: &v1::Envelope,
     keys: &'k [PublicKey],
     threshold: usize,
 ) -> Result<Vec<&'k PublicKey>, EnvelopeError> {
-    todo!()
+    let message = signed_bytes(envelope);
+    let mut proven: Vec<&PublicKey> = Vec::new();
+    for key in keys {
+        let signed = |signature: &v1::Signature| key.verify(&message, &signature.sig).is_ok();
+        if !proven.contains(&key) && envelope.signatures.iter().take(MAX_SIGNATURES).any(signed) {
+            proven.push(key);
+        }
+    }
+    // A threshold of 0 would prove nothing.
+    let wanted = threshold.max(1);
+    if proven.len() < wanted {
+        return Err(EnvelopeError::Unproven { got: proven.len(), wanted });
+    }
+    Ok(proven)
 }
+
+/// Decodes, verifies one signature by any of `keys`, and only then reads the payload.
+pub fn open<M: Message + Default>(
+    bytes: &[u8],
+    kind: PayloadType,
+    keys: &[PublicKey],
+) -> Result<(M, v1::Envelope), EnvelopeError> {
+    let envelope = decode(bytes, kind)?;
+    verify(&envelope, keys, 1)?;
+    Ok((payload(&envelope, kind)?, envelope))
+}
+
+/// Reads the payload, refusing unknown fields; the caller has verified the envelope.
+pub fn payload<M: Message + Default>(envelope: &v1::Envelope, kind: PayloadType) -> Result<M, EnvelopeError> {
+    strict::decode(kind.message(), &envelope.payload).map_err(EnvelopeError::Payload)
+}
+
+/// DSSE's pre-authentication encoding of an envelope: the bytes that are signed.
+pub(crate) fn signed_bytes(envelope: &v1::Envelope) -> Vec<u8> {
+    pae(&envelope.payload_type, &envelope.payload)
+}
+
+/// `"DSSEv1" SP len(type) SP type SP len(payload) SP payload`.
+fn pae(kind: &str, payload: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+    [head.as_bytes(), payload].concat()
+}
+
+/// Most bytes of an envelope: a request is text and a CSR, a bundle a few certificates.
+pub const MAX_ENVELOPE: usize = 65_536;
+/// Most bytes of an outcome's envelope, which lists up to 4,096 methods.
+pub const MAX_OUTCOME: usize = 262_144;
+/// More would only be work for the verifier.
+const MAX_SIGNATURES: usize = 8;
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,10 @@
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::{UnixMillis, VendorName};
 
-use super::VerifyError;
+use super::{Leaf, Usages, VerifyError, Window, client, only};
 use crate::{
     identity::{Identity, Role},
+    issue::MAX_MESH_LIFE,
     roots::Roots,
 };
 
@@ -38,6 +39,23 @@ impl MeshVerifier {
         role: Role,
         now: UnixMillis,
     ) -> Result<VerifiedPeer, VerifyError> {
-        todo!()
+        let der = only(chain)?;
+        let leaf = Leaf::read(der)?;
+        let anchor = self.roots.issuer_of(der, &leaf, client(), now)?;
+        let identity = leaf.identity()?;
+        if identity.role() != role || !self.is_ours(&identity) {
+            return Err(VerifyError::WrongRole);
+        }
+        leaf.check_shape(Usages::of(role), MAX_MESH_LIFE)?;
+        let window = Window::of(&leaf, anchor);
+        window.check(now)?;
+        Ok(VerifiedPeer { identity, not_after: window.not_after })
+    }
+
+    fn is_ours(&self, identity: &Identity) -> bool {
+        match identity {
+            Identity::Broker { vendor, .. } | Identity::Replica { vendor, .. } => *vendor == self.vendor,
+            Identity::Operator { .. } | Identity::Grant { .. } => false,
+        }
     }
 }

@@ -3,17 +3,22 @@
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::{OperatorName, UnixMillis, VendorName};
 
-use super::VerifyError;
-use crate::{key::PublicKey, roots::Roots};
+use super::{Leaf, Usages, VerifyError, Window, client, only};
+use crate::{
+    identity::{Identity, Role},
+    issue::MAX_OPERATOR_LIFE,
+    key::PublicKey,
+    roots::Roots,
+};
 
 /// An operator's identity that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorCertificate {
     /// Who.
     pub operator: OperatorName,
-    /// First moment.
+    /// First moment, not before that of its CA.
     pub not_before: UnixMillis,
-    /// Last moment.
+    /// Last moment, at most that of its CA.
     pub not_after: UnixMillis,
     /// Verifies the operator's requests.
     pub key: PublicKey,
@@ -38,6 +43,16 @@ impl OperatorVerifier {
         chain: &[CertificateDer<'_>],
         at: UnixMillis,
     ) -> Result<OperatorCertificate, VerifyError> {
-        todo!()
+        let der = only(chain)?;
+        let leaf = Leaf::read(der)?;
+        let anchor = self.roots.issuer_of(der, &leaf, client(), at)?;
+        let operator = match leaf.identity()? {
+            Identity::Operator { vendor, name } if vendor == self.vendor => name,
+            _ => return Err(VerifyError::WrongRole),
+        };
+        leaf.check_shape(Usages::of(Role::Operator), MAX_OPERATOR_LIFE)?;
+        let Window { not_before, not_after } = Window::of(&leaf, anchor);
+        Window { not_before, not_after }.check(at)?;
+        Ok(OperatorCertificate { operator, not_before, not_after, key: leaf.p256()?.clone() })
     }
 }

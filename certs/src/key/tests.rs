@@ -1,0 +1,90 @@
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use super::*;
+use crate::file::FileError;
+
+#[test]
+fn both_algorithms_sign_what_they_verify() {
+    for algorithm in [Algorithm::Ed25519, Algorithm::P256] {
+        let key = SigningKey::generate(algorithm).unwrap();
+        assert_eq!(key.public().algorithm(), algorithm);
+        let signature = key.sign(b"message").unwrap();
+        assert_eq!(key.public().verify(b"message", &signature), Ok(()));
+        assert!(key.public().verify(b"massage", &signature).is_err());
+        let other = SigningKey::generate(algorithm).unwrap();
+        assert!(other.public().verify(b"message", &signature).is_err());
+    }
+}
+
+#[test]
+fn keys_survive_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for algorithm in [Algorithm::Ed25519, Algorithm::P256] {
+        let path = folder.path().join(format!("{algorithm:?}"));
+        let key = SigningKey::load_or_create(&path, algorithm).unwrap();
+        assert_eq!(SigningKey::load_or_create(&path, algorithm).unwrap().public(), key.public());
+        assert!(matches!(key.save(&path), Err(KeyError::File(FileError::Exists { .. }))));
+        assert_eq!(PublicKey::from_pem(&key.public().to_pem()).as_ref(), Ok(key.public()));
+    }
+    let path = folder.path().join("sealing");
+    let key = SealingKey::load_or_create(&path).unwrap();
+    assert_eq!(SealingKey::load_or_create(&path).unwrap().public(), key.public());
+    assert!(key.save(&path).is_err());
+}
+
+#[test]
+fn refuses_a_key_file_that_others_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.key");
+    SigningKey::generate(Algorithm::P256).unwrap().save(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(SigningKey::load(&path), Err(KeyError::File(FileError::TooOpen { .. }))));
+    assert!(SealingKey::load(&path).is_err());
+    assert!(SigningKey::load_or_create(&path, Algorithm::P256).is_err(), "never replaced by a new one");
+}
+
+#[test]
+fn a_key_of_another_kind_is_refused() {
+    let sealing = SealingKey::generate().unwrap();
+    let signing = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    assert!(matches!(SigningKey::from_pem(&sealing.to_pem()), Err(KeyError::Malformed)));
+    assert!(matches!(SealingKey::from_pem(&signing.to_pem()), Err(SealingKeyError::Malformed)));
+    let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    assert!(matches!(SigningKey::from_pem(&p384.serialize_pem()), Err(KeyError::Malformed)));
+    assert_eq!(PublicKey::from_pem(&p384.public_key_pem()), Err(PublicKeyError));
+}
+
+#[test]
+fn refuses_a_point_off_the_curve_and_other_lengths() {
+    let key = SigningKey::generate(Algorithm::P256).unwrap();
+    let mut spki = key.public().spki().to_vec();
+    *spki.last_mut().unwrap() ^= 1;
+    assert_eq!(PublicKey::from_spki(&spki), Err(PublicKeyError));
+    assert_eq!(PublicKey::from_spki(&key.public().spki()[..90]), Err(PublicKeyError));
+    assert_eq!(PublicKey::from_ed25519_raw(&[1; 31]), Err(PublicKeyError));
+    assert!(SealingPublicKey::try_from(&[1; 33][..]).is_err());
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    for algorithm in [Algorithm::Ed25519, Algorithm::P256] {
+        let key = SigningKey::generate(algorithm).unwrap();
+        let shown = format!("{key:?} {key:#?}");
+        assert!(shown.contains("SigningKey(PublicKey("), "{shown}");
+        refuses_to_contain(&shown, key.pkcs8());
+    }
+    let key = SealingKey::generate().unwrap();
+    let shown = format!("{key:?} {key:#?}");
+    assert!(shown.starts_with("SealingKey("), "{shown}");
+    refuses_to_contain(&shown, key.secret());
+}
+
+/// Neither as hex, base64 nor as a list of numbers: any four bytes in a row would be too many.
+fn refuses_to_contain(shown: &str, secret: &[u8]) {
+    let tail = &secret[secret.len() - 32..];
+    for window in tail.windows(4) {
+        assert!(!shown.contains(&data_encoding::HEXLOWER.encode(window)));
+        assert!(!shown.contains(format!("{window:?}").trim_matches(['[', ']'])));
+    }
+    assert!(!shown.contains(&data_encoding::BASE64.encode(secret)[..16]));
+}
