@@ -28,9 +28,9 @@ pub enum CredentialError {
     /// Not the PEM that belongs there.
     #[error("the certificate's file")]
     Pem(#[source] PemError),
-    /// No certificate at all.
-    #[error("no certificate")]
-    Empty,
+    /// None, or intermediates where exactly one certificate belongs.
+    #[error("exactly one certificate belongs here, {0} came")]
+    Count(usize),
     /// The certificate is for another key.
     #[error("the certificate is not for this private key")]
     Mismatch,
@@ -44,25 +44,26 @@ pub enum CredentialError {
 pub struct Credential {
     certificate: CertificateDer<'static>,
     key: Arc<SigningKey>,
-    identity: Option<Identity>,
+    identity: Result<Identity, VerifyError>,
     validity: (UnixMillis, UnixMillis),
 }
 
 impl Credential {
-    /// Pairs a certificate with its key, refusing one for another key.
-    pub fn new(certificate: CertificateDer<'static>, key: Arc<SigningKey>) -> Result<Self, CredentialError> {
+    /// Pairs exactly one certificate with its key, refusing one for another key.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: Arc<SigningKey>) -> Result<Self, CredentialError> {
+        let [certificate] = <[_; 1]>::try_from(chain).map_err(|chain| CredentialError::Count(chain.len()))?;
         let leaf = Leaf::read(&certificate).map_err(CredentialError::Certificate)?;
         if leaf.key.as_ref() != Some(key.public()) {
             return Err(CredentialError::Mismatch);
         }
         let validity = (leaf.not_before, leaf.not_after);
-        Ok(Self { certificate, key, identity: leaf.identity().ok(), validity })
+        Ok(Self { certificate, key, identity: leaf.identity(), validity })
     }
 
     /// Reads a PEM file with one certificate and a 0600 key file.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, CredentialError> {
-        let certificate = pem::certificate(&file::read(certificate)?).map_err(CredentialError::Pem)?;
-        Self::new(certificate, Arc::new(SigningKey::load(key).map_err(CredentialError::Key)?))
+        let chain = certificates_from_pem(&file::read(certificate)?)?;
+        Self::new(chain, Arc::new(SigningKey::load(key).map_err(CredentialError::Key)?))
     }
 
     /// The certificate.
@@ -76,8 +77,8 @@ impl Credential {
     }
 
     /// The identity in the certificate's URI name, unverified; none for server certificates.
-    pub fn identity(&self) -> Option<&Identity> {
-        self.identity.as_ref()
+    pub fn identity(&self) -> Result<Identity, CredentialError> {
+        self.identity.clone().map_err(CredentialError::Certificate)
     }
 
     /// First and last moment.
@@ -113,7 +114,7 @@ impl ServerCredential {
         key: &PrivateKeyDer<'static>,
     ) -> Result<Self, CredentialError> {
         if chain.is_empty() {
-            return Err(CredentialError::Empty);
+            return Err(CredentialError::Count(0));
         }
         let provider: &CryptoProvider = &crypto::provider();
         let certified = CertifiedKey::from_der(chain, key.clone_key(), provider);
@@ -122,7 +123,7 @@ impl ServerCredential {
 
     /// Reads a PEM chain and a 0600 key file.
     pub fn load(certificates: &Path, key: &Path) -> Result<Self, CredentialError> {
-        let chain = pem::certificates(&file::read(certificates)?).map_err(CredentialError::Pem)?;
+        let chain = certificates_from_pem(&file::read(certificates)?)?;
         let text: Zeroizing<Vec<u8>> = file::read_private(key)?;
         let key = pem::decode(&text, "PRIVATE KEY").map_err(CredentialError::Pem)?;
         Self::new(chain, &key)
@@ -137,4 +138,14 @@ impl fmt::Debug for ServerCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ServerCredential({} certificates)", self.0.cert.len())
     }
+}
+
+/// All certificates of a PEM text, in order; at least one.
+pub fn certificates_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
+    pem::certificates(pem).map_err(CredentialError::Pem)
+}
+
+/// One certificate as PEM.
+pub fn certificate_to_pem(der: &[u8]) -> String {
+    pem::encode("CERTIFICATE", der).to_string()
 }

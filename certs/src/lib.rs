@@ -2,7 +2,6 @@
 //!
 //! No sockets, no clock (callers pass now), no policy. What a type of this crate holds has been checked:
 //! a [`verify::GrantCertificate`] or an [`statement::request::Opened`] cannot be had in another way.
-#![allow(clippy::todo, unused_variables, dead_code, clippy::needless_pass_by_value)]
 
 pub mod credential;
 pub mod crypto;

@@ -13,24 +13,19 @@ use zeroize::Zeroizing;
 pub struct PemError(pub &'static str);
 
 /// All certificates of a PEM text, in order; at least one.
-pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let error = |_| PemError("CERTIFICATE");
     let found: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>().map_err(error)?;
     if found.is_empty() { Err(PemError("CERTIFICATE")) } else { Ok(found) }
 }
 
 /// The only certificate of a PEM text.
-pub fn certificate(text: &[u8]) -> Result<CertificateDer<'static>, PemError> {
+pub(crate) fn certificate(text: &[u8]) -> Result<CertificateDer<'static>, PemError> {
     let mut found = certificates(text)?;
     match (found.pop(), found.is_empty()) {
         (Some(only), true) => Ok(only),
         _ => Err(PemError("single CERTIFICATE")),
     }
-}
-
-/// One certificate as PEM.
-pub fn from_certificate(der: &[u8]) -> String {
-    encode("CERTIFICATE", der).to_string()
 }
 
 /// The first object of a PEM text.
@@ -60,9 +55,9 @@ mod tests {
 
     #[test]
     fn a_single_certificate_is_exactly_one() {
-        let one = from_certificate(b"first");
+        let one = encode("CERTIFICATE", b"first").to_string();
         assert_eq!(certificate(one.as_bytes()).unwrap().as_ref(), b"first");
-        let two = format!("{one}{}", from_certificate(b"second"));
+        let two = format!("{one}{}", *encode("CERTIFICATE", b"second"));
         assert!(certificate(two.as_bytes()).is_err());
         assert_eq!(certificates(two.as_bytes()).unwrap().len(), 2);
         assert!(certificates(b"").is_err());
@@ -71,7 +66,7 @@ mod tests {
     proptest! {
         #[test]
         fn reads_what_it_writes(der in proptest::collection::vec(any::<u8>(), 1..300)) {
-            let text = from_certificate(&der);
+            let text = encode("CERTIFICATE", &der);
             prop_assert!(text.lines().all(|line| line.len() <= 64));
             let read = certificate(text.as_bytes()).unwrap();
             prop_assert_eq!(read.as_ref(), &der[..]);

@@ -120,10 +120,14 @@ pub fn operator_client(
 /// An operator's side of a session: presents the grant certificate, takes the gate's chain to `anchors` only.
 pub fn grant_client(
     credential: &Credential,
-    anchors: Roots,
+    anchors: &Roots,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    client_config(credential, Arc::new(GateVerifier { verifier: GateServerVerifier::new(anchors) }), alpn)
+    client_config(
+        credential,
+        Arc::new(GateVerifier { verifier: GateServerVerifier::new(anchors.clone()) }),
+        alpn,
+    )
 }
 
 /// The server name of a door, for [`grant_client`] connections.

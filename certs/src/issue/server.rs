@@ -72,5 +72,5 @@ fn pair(
     certificate: rustls_pki_types::CertificateDer<'static>,
     key: SigningKey,
 ) -> Result<Credential, IssueError> {
-    Credential::new(certificate, Arc::new(key)).map_err(|error| IssueError::Build(error.to_string()))
+    Credential::new(vec![certificate], Arc::new(key)).map_err(|error| IssueError::Build(error.to_string()))
 }

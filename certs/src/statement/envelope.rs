@@ -205,12 +205,13 @@ pub fn open<M: Message + Default>(
 ) -> Result<(M, v1::Envelope), EnvelopeError> {
     let envelope = decode(bytes, kind)?;
     verify(&envelope, keys, 1)?;
-    Ok((payload(&envelope, kind)?, envelope))
+    let message = payload(&envelope, kind).map_err(EnvelopeError::Payload)?;
+    Ok((message, envelope))
 }
 
 /// Reads the payload, refusing unknown fields; the caller has verified the envelope.
-pub fn payload<M: Message + Default>(envelope: &v1::Envelope, kind: PayloadType) -> Result<M, EnvelopeError> {
-    strict::decode(kind.message(), &envelope.payload).map_err(EnvelopeError::Payload)
+pub fn payload<M: Message + Default>(envelope: &v1::Envelope, kind: PayloadType) -> Result<M, StrictError> {
+    strict::decode(kind.message(), &envelope.payload)
 }
 
 /// DSSE's pre-authentication encoding of an envelope: the bytes that are signed.

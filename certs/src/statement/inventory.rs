@@ -1,8 +1,11 @@
 //! Inventory entries: the vendor key's statement of a cluster's keys. Operators trust nothing else.
 
+use std::{cmp::Ordering, time::Duration};
+
+use prost::Message;
 use tunnel_protos::{ClusterName, Digest, Label, UnixMillis, v1};
 
-use super::envelope::EnvelopeError;
+use super::envelope::{self, EnvelopeError, PayloadType};
 use crate::{
     key::{PublicKey, SealingPublicKey, SignError, Signer},
     words::Words,
@@ -65,20 +68,70 @@ pub enum OpenError {
 }
 
 impl Entry {
+    /// Longest time between making and expiry.
+    pub const MAX_LIFE: Duration = Duration::from_secs(180 * 24 * 3600);
+
     /// Signs the entry with a vendor key.
     pub fn make(&self, vendor_key: &dyn Signer) -> Result<v1::Envelope, SignError> {
-        todo!()
+        let message = v1::InventoryEntry {
+            version: VERSION,
+            cluster: self.cluster.to_string(),
+            label: self.label.to_string(),
+            cluster_key: self.cluster_key.raw().to_vec(),
+            sealing_key: self.sealing_key.as_bytes().to_vec(),
+            sequence: self.sequence,
+            expires_ms: self.expires.0,
+        };
+        envelope::sign(PayloadType::Inventory, message.encode_to_vec(), &[(vendor_key, None)])
+    }
+
+    fn read(message: &v1::InventoryEntry) -> Result<Self, OpenError> {
+        if message.version != VERSION {
+            return Err(OpenError::Field("version"));
+        }
+        let key = SealingPublicKey::try_from(&message.sealing_key[..]);
+        Ok(Self {
+            cluster: message.cluster.parse().map_err(|_| OpenError::Field("cluster"))?,
+            label: message.label.parse().map_err(|_| OpenError::Field("label"))?,
+            cluster_key: PublicKey::from_ed25519_raw(&message.cluster_key)
+                .map_err(|_| OpenError::Field("cluster key"))?,
+            sealing_key: key.map_err(|_| OpenError::Field("sealing key"))?,
+            sequence: message.sequence,
+            expires: UnixMillis(message.expires_ms),
+        })
     }
 }
 
 /// Opens an entry's envelope: signed by a vendor key, not expired.
 pub fn open(bytes: &[u8], vendor_keys: &[PublicKey], now: UnixMillis) -> Result<Opened, OpenError> {
-    todo!()
+    let (message, envelope) =
+        envelope::open(bytes, PayloadType::Inventory, vendor_keys).map_err(OpenError::Envelope)?;
+    let entry = Entry::read(&message)?;
+    if entry.expires <= now {
+        return Err(OpenError::Expired);
+    }
+    if entry.expires > now.plus(Entry::MAX_LIFE).plus(CLOCKS) {
+        return Err(OpenError::TooLong);
+    }
+    let digest = envelope::digest(&envelope);
+    Ok(Opened { entry, digest, words: Words::of(&digest) })
 }
 
 impl Opened {
     /// Refuses an entry older than the last one seen; the same sequence must be the same entry.
     pub fn check_succeeds(&self, seen_sequence: u64, seen_digest: &Digest) -> Result<(), OpenError> {
-        todo!()
+        let got = self.entry.sequence;
+        match got.cmp(&seen_sequence) {
+            Ordering::Less => Err(OpenError::Older { seen: seen_sequence, got }),
+            Ordering::Equal if self.digest != *seen_digest => Err(OpenError::Changed),
+            Ordering::Equal | Ordering::Greater => Ok(()),
+        }
     }
 }
+
+const VERSION: u32 = 1;
+/// Made on another machine, whose clock may be ahead.
+const CLOCKS: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests;

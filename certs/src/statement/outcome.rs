@@ -1,12 +1,19 @@
 //! The client's answers to requests, signed by the cluster key.
 
+mod read;
+mod write;
+
+use prost::Message;
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::{Digest, Door, MethodName, TargetName, UnixMillis, v1};
 
-use super::envelope::EnvelopeError;
-use crate::key::{PublicKey, SignError, Signer};
+use super::envelope::{self, EnvelopeError, PayloadType};
+use crate::{
+    key::{PublicKey, SignError, Signer},
+    verify::Leaf,
+};
 
-/// An answer; the message as it was signed, its fields checked.
+/// An answer, its fields checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Digest of the request's envelope.
@@ -25,7 +32,7 @@ pub struct Outcome {
     pub approvals_had: u32,
     /// Approvals needed.
     pub approvals_needed: u32,
-    /// Who was notified, and when.
+    /// Who was notified, and when; at most 16.
     pub notified: Vec<(String, UnixMillis)>,
     /// The four deadlines.
     pub deadlines: v1::Deadlines,
@@ -38,9 +45,9 @@ pub struct Outcome {
 /// The extent of a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
-    /// Every concrete method with its level.
+    /// Every concrete method with its level; at most 4,096.
     pub methods: Vec<(MethodName, v1::GrantLevel)>,
-    /// The targets.
+    /// The targets; at most 64.
     pub targets: Vec<TargetName>,
 }
 
@@ -49,7 +56,7 @@ pub struct Granted {
 pub struct Issued {
     /// The grant certificate.
     pub certificate: CertificateDer<'static>,
-    /// Doors by target.
+    /// Doors by target; at most 64.
     pub doors: Vec<(TargetName, Door)>,
     /// The gate's anchors, one or two.
     pub anchors: Vec<CertificateDer<'static>>,
@@ -82,7 +89,8 @@ pub enum OpenError {
 
 /// Signs an outcome with the cluster key.
 pub fn make(outcome: &Outcome, cluster_key: &dyn Signer) -> Result<v1::Envelope, SignError> {
-    todo!()
+    let payload = write::message(outcome).encode_to_vec();
+    envelope::sign(PayloadType::Outcome, payload, &[(cluster_key, None)])
 }
 
 /// Opens an envelope's bytes: signed by `cluster_key`, about `request`, not before `last_sequence` (0 for none yet).
@@ -92,12 +100,31 @@ pub fn open(
     request: &Digest,
     last_sequence: u64,
 ) -> Result<Outcome, OpenError> {
-    todo!()
+    let keys = std::slice::from_ref(cluster_key);
+    let (message, _) = envelope::open(bytes, PayloadType::Outcome, keys).map_err(OpenError::Envelope)?;
+    let outcome = read::outcome(message)?;
+    if outcome.request_digest != *request {
+        return Err(OpenError::OtherRequest);
+    }
+    // The same one again is no step back: delivery is at least once.
+    if outcome.sequence == 0 || outcome.sequence < last_sequence {
+        return Err(OpenError::Sequence { seen: last_sequence, got: outcome.sequence });
+    }
+    Ok(outcome)
 }
 
 impl Issued {
     /// Refuses a certificate for another key than the one that was asked for.
     pub fn check_key(&self, asked: &PublicKey) -> Result<(), OpenError> {
-        todo!()
+        match Leaf::read(&self.certificate) {
+            Ok(leaf) if leaf.key.as_ref() == Some(asked) => Ok(()),
+            Ok(_) => Err(OpenError::OtherKey),
+            Err(_) => Err(OpenError::Field("certificate")),
+        }
     }
 }
+
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,24 @@
 //! Operators' requests: what they hold, and every check that needs no memory of earlier ones.
 
+mod open;
+mod read;
+
 use std::time::Duration;
 
+use prost::Message;
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::{
     ClusterName, Digest, GrantId, Label, MethodPattern, OperatorName, PersonText, RequestId, TargetName,
     UnixMillis, v1,
 };
 
-use super::envelope::EnvelopeError;
+pub use self::{
+    open::{MAX_LIFE, OpenError, Place, Reply, open},
+    read::Fault,
+};
+use super::envelope::{self, PayloadType};
 use crate::{
     key::{SealingPublicKey, SignError, Signer},
-    verify::{OperatorVerifier, VerifyError},
     words::Words,
 };
 
@@ -113,70 +120,75 @@ pub struct Opened {
     pub words: Words,
 }
 
-/// Who and where a request must be for and from.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// Verifies operators.
-    pub operators: &'a OperatorVerifier,
-    /// Our cluster.
-    pub cluster: &'a ClusterName,
-    /// Our label.
-    pub label: &'a Label,
-}
-
-/// Why a request was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The envelope does not hold.
-    #[error("the request's envelope")]
-    Envelope(#[source] EnvelopeError),
-    /// The signer's certificate does not hold.
-    #[error("the operator's certificate")]
-    Certificate(#[source] VerifyError),
-    /// Proven, but not to be followed.
-    #[error("the request is not acceptable: {fault}")]
-    Refused {
-        /// Proven signer.
-        operator: OperatorName,
-        /// Digest of the envelope.
-        digest: Digest,
-        /// Id and outcome key, if at least these could be read: where to send the refusal.
-        reply: Option<(RequestId, SealingPublicKey)>,
-        /// What is wrong.
-        fault: Fault,
-    },
-}
-
-/// What is wrong with a request whose signature was proven.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Unknown fields or no message at all.
-    #[error("{0}")]
-    Payload(String),
-}
-
-impl OpenError {
-    /// Whether the operator's signature had been proven: only then is an outcome sent and a refusal logged.
-    pub fn is_proven(&self) -> bool {
-        matches!(self, Self::Refused { .. })
-    }
-}
-
 /// Signs a request with the operator's key, whose certificate goes along.
 pub fn make(
     request: &Request,
     signer: &dyn Signer,
     certificate: &CertificateDer<'_>,
 ) -> Result<v1::Envelope, SignError> {
-    todo!()
+    let payload = request.to_message().encode_to_vec();
+    envelope::sign(PayloadType::Request, payload, &[(signer, Some(certificate))])
 }
 
-/// Opens an envelope's bytes with every check that needs no client state; `received` is the first receipt.
-pub fn open(
-    bytes: &[u8],
-    place: Place<'_>,
-    received: UnixMillis,
-    now: UnixMillis,
-) -> Result<Opened, OpenError> {
-    todo!()
+impl Request {
+    fn to_message(&self) -> v1::Request {
+        v1::Request {
+            version: VERSION,
+            cluster: self.cluster.to_string(),
+            label: self.label.to_string(),
+            id: self.id.to_string(),
+            operator: self.operator.to_string(),
+            issued_ms: self.issued.0,
+            expires_ms: self.expires.0,
+            reason: Some(self.reason.to_message()),
+            outcome_key: self.outcome_key.as_bytes().to_vec(),
+            kind: Some(self.kind.to_message()),
+        }
+    }
 }
+
+impl Reason {
+    fn to_message(&self) -> v1::Reason {
+        v1::Reason {
+            r#type: self.occasion.to_message().into(),
+            text: self.text.to_string(),
+            ticket: self.ticket.to_string(),
+        }
+    }
+}
+
+impl Occasion {
+    fn to_message(self) -> v1::ReasonType {
+        match self {
+            Self::Incident => v1::ReasonType::Incident,
+            Self::Change => v1::ReasonType::Change,
+            Self::Support => v1::ReasonType::Support,
+            Self::Other => v1::ReasonType::Other,
+        }
+    }
+}
+
+impl Kind {
+    fn to_message(&self) -> v1::request::Kind {
+        match self {
+            Self::Access(access) => v1::request::Kind::Access(v1::AccessRequest {
+                methods: access.methods.iter().map(ToString::to_string).collect(),
+                targets: access.targets.iter().map(ToString::to_string).collect(),
+                raw: access.raw,
+                wanted_ms: u64::try_from(access.wanted.as_millis()).unwrap_or(u64::MAX),
+            }),
+            Self::Certificate(Certificate { grant, csr }) => {
+                let (grant, csr) = (grant.to_string(), csr.clone());
+                v1::request::Kind::Certificate(v1::CertificateRequest { grant, csr })
+            }
+            Self::Withdraw(Withdraw { request }) => {
+                v1::request::Kind::Withdraw(v1::WithdrawRequest { request: request.to_string() })
+            }
+        }
+    }
+}
+
+const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
 //! The vendor's trust bundle: roots, keys and addresses, signed by a vendor key of the list before.
 
+mod read;
+
+use std::time::Duration;
+
+use prost::Message;
 use tunnel_protos::{Suffix, UnixMillis, VendorName, v1};
 
-use super::envelope::EnvelopeError;
+use super::envelope::{self, EnvelopeError, PayloadType};
 use crate::{
     key::{PublicKey, SignError, Signer},
     roots::Roots,
@@ -64,18 +69,67 @@ pub enum OpenError {
 }
 
 impl TrustBundle {
+    /// Longest time between making and expiry.
+    pub const MAX_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+
     /// Signs the bundle with a vendor key of the list before it.
     pub fn make(&self, vendor_key: &dyn Signer) -> Result<v1::Envelope, SignError> {
-        todo!()
+        envelope::sign(PayloadType::TrustBundle, self.to_message().encode_to_vec(), &[(vendor_key, None)])
     }
 
     /// Opens the first bundle, signed by one of the pinned vendor keys.
     pub fn open(bytes: &[u8], vendor_keys: &[PublicKey], now: UnixMillis) -> Result<Self, OpenError> {
-        todo!()
+        let (message, _) =
+            envelope::open(bytes, PayloadType::TrustBundle, vendor_keys).map_err(OpenError::Envelope)?;
+        let bundle = read::bundle(message)?;
+        if bundle.expires <= now {
+            return Err(OpenError::Expired);
+        }
+        let latest = now.plus(Self::MAX_LIFE).plus(CLOCKS);
+        if bundle.expires > latest { Err(OpenError::TooLong) } else { Ok(bundle) }
     }
 
     /// Opens a bundle that is to replace this one: same vendor, higher sequence, signed by a key of this list.
     pub fn open_next(&self, bytes: &[u8], now: UnixMillis) -> Result<Self, OpenError> {
-        todo!()
+        let next = Self::open(bytes, &self.vendor_keys, now)?;
+        if next.vendor != self.vendor {
+            return Err(OpenError::OtherVendor);
+        }
+        if next.sequence <= self.sequence {
+            return Err(OpenError::NotNewer { current: self.sequence, got: next.sequence });
+        }
+        Ok(next)
+    }
+
+    fn to_message(&self) -> v1::TrustBundle {
+        v1::TrustBundle {
+            version: VERSION,
+            vendor: self.vendor.to_string(),
+            suffix: self.suffix.to_string(),
+            sequence: self.sequence,
+            expires_ms: self.expires.0,
+            vendor_keys: raw(&self.vendor_keys),
+            mesh_roots: ders(&self.mesh_roots),
+            operator_roots: ders(&self.operator_roots),
+            release_keys: raw(&self.release_keys),
+            release_threshold: self.release_threshold,
+            broker_addresses: self.broker_addresses.clone(),
+            allowed_private_addresses: self.allowed_private_addresses.clone(),
+        }
     }
 }
+
+fn raw(keys: &[PublicKey]) -> Vec<Vec<u8>> {
+    keys.iter().map(|key| key.raw().to_vec()).collect()
+}
+
+fn ders(roots: &Roots) -> Vec<Vec<u8>> {
+    roots.certificates().iter().map(|der| der.to_vec()).collect()
+}
+
+const VERSION: u32 = 1;
+/// Made on another machine, whose clock may be ahead.
+const CLOCKS: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,7 @@ impl Operator {
         use tunnel_certs::key::Signer as _;
         let identity = Credential::load(&files.certificate, &files.key)?;
         let roots = tunnel_certs::credential::certificates_from_pem(&std::fs::read(vendor.api_ca_file())?)?;
-        let tls = tls::operator_client(&identity, &Roots::new(roots)?, &[b"h2"])?;
+        let tls = tls::operator_client(&identity, &roots, &[b"h2"])?;
         let api = Peer { address: broker, name: ServerName::try_from(vendor.suffix().api())?, tls };
         Ok(Self {
             name: name.clone(),
