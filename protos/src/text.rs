@@ -75,7 +75,7 @@ pub fn escape(text: &str, limit: usize) -> String {
 }
 
 /// Control characters, line and paragraph separators, bidirectional controls (Unicode TR9) and invisible characters.
-fn is_deceptive(c: char) -> bool {
+pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
