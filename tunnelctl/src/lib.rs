@@ -1,1 +1,69 @@
-//! The operator's and administrator's command line.
+//! The operator's command line, as a library: [`run`] does what the program does, in whatever [`Surroundings`].
+//!
+//! Invariant: the broker is never believed. Keys come from entries signed by a pinned vendor key, answers from
+//! outcomes signed by the cluster key, and sessions end at gates that chain to those outcomes' anchors.
+
+use std::ffi::OsString;
+
+use clap::Parser;
+use tunnel_runtime::{chain::chain, exit::Exit};
+
+pub mod api;
+pub mod call;
+pub mod cli;
+pub mod console;
+pub mod context;
+pub mod entries;
+pub mod operator;
+pub mod requester;
+pub mod session;
+pub mod surroundings;
+
+mod access;
+mod app;
+mod commands;
+mod desk;
+mod ending;
+mod failure;
+
+use self::{app::App, cli::Cli, console::Console};
+pub use self::{ending::Ending, surroundings::Surroundings};
+
+/// Runs one command line (program name first) and says how it ended; results and messages go to the surroundings.
+pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: Surroundings) -> Ending {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => dispatch(cli, surroundings).await,
+        Err(error) => explain(&error, surroundings),
+    }
+}
+
+async fn dispatch(cli: Cli, surroundings: Surroundings) -> Ending {
+    let (mut app, command) = App::new(cli, surroundings);
+    let ending = match commands::run(&mut app, command).await {
+        Ok(ending) => ending,
+        Err(failure) => {
+            app.console.error(chain(&failure));
+            failure.ending()
+        }
+    };
+    match app.console.finish() {
+        Ok(()) => ending,
+        // Whoever closed our output has what they wanted, but a script must not take half a result for a whole.
+        Err(_) => Exit::Failed.into(),
+    }
+}
+
+/// Help and version are results; anything else that clap says is a mistake in the command line.
+fn explain(error: &clap::Error, surroundings: Surroundings) -> Ending {
+    let Surroundings { stdout, stderr, terminal, .. } = surroundings;
+    let colored = terminal.color && if error.use_stderr() { terminal.stderr } else { terminal.stdout };
+    let rendered = error.render();
+    let text = if colored { rendered.ansi().to_string() } else { rendered.to_string() };
+    let mut console = Console::new(stdout, stderr, terminal, console::Format::Text);
+    if error.use_stderr() {
+        console.note(text.trim_end());
+        return Exit::Usage.into();
+    }
+    console.print(text.trim_end());
+    console.finish().map_or(Exit::Failed, |()| Exit::Ok).into()
+}

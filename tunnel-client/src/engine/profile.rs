@@ -15,7 +15,7 @@ use tunnel_protos::{
     dynamic::{Descriptors, DescriptorsError},
 };
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 
 /// Why a profile was not taken.
 #[derive(Debug, thiserror::Error)]

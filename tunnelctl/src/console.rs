@@ -1,0 +1,142 @@
+//! What the program says: results on standard output, everything else on standard error.
+//!
+//! Text that came from elsewhere passes [`safe`] (text) or [`Console::json`] (JSON) before it is shown.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+use serde::Serialize;
+
+use crate::surroundings::Terminal;
+
+pub mod table;
+pub mod when;
+
+mod text;
+
+pub use text::safe;
+
+/// The form of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON value per line.
+    Json,
+}
+
+/// The two outputs of one run. Write errors are kept until the end: [`Console::finish`].
+pub struct Console {
+    stdout: Box<dyn Write + Send>,
+    stderr: Box<dyn Write + Send>,
+    terminal: Terminal,
+    format: Format,
+    failed: Option<io::Error>,
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Console").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    /// A console that writes results in `format`.
+    pub fn new(
+        stdout: Box<dyn Write + Send>,
+        stderr: Box<dyn Write + Send>,
+        terminal: Terminal,
+        format: Format,
+    ) -> Self {
+        Self { stdout, stderr, terminal, format, failed: None }
+    }
+
+    /// The form of results.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Prints a result: `text` or `value`, as the format says.
+    pub fn result(&mut self, value: &impl Serialize, text: impl Display) {
+        match self.format {
+            Format::Text => self.print(text),
+            Format::Json => self.json(value),
+        }
+    }
+
+    /// One line of text on standard output.
+    pub fn print(&mut self, line: impl Display) {
+        let written = writeln!(self.stdout, "{line}").and_then(|()| self.stdout.flush());
+        self.keep(written);
+    }
+
+    /// One line of JSON on standard output.
+    pub fn json(&mut self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(line) => self.json_text(&line),
+            Err(error) => self.keep(Err(error.into())),
+        }
+    }
+
+    /// JSON that was written elsewhere, on standard output.
+    pub fn json_text(&mut self, json: &str) {
+        self.print(text::safe_json(json));
+    }
+
+    /// A line that a person should see but a program does not read.
+    pub fn note(&mut self, line: impl Display) {
+        // A closed standard error must not fail a command that works.
+        let _ = writeln!(self.stderr, "{line}");
+    }
+
+    /// A note that is shown only on a terminal.
+    pub fn progress(&mut self, line: impl Display) {
+        if self.terminal.stderr {
+            let dimmed = self.paint(DIM, line);
+            self.note(dimmed);
+        }
+    }
+
+    /// Something is wrong, and the command goes on.
+    pub fn warn(&mut self, line: impl Display) {
+        let mark = self.paint(YELLOW, "warning:");
+        self.note(format_args!("{mark} {line}"));
+    }
+
+    /// Why the command ends without its result.
+    pub fn error(&mut self, line: impl Display) {
+        let mark = self.paint(RED, "error:");
+        self.note(format_args!("{mark} {line}"));
+    }
+
+    /// The first error of writing results, if any.
+    pub fn finish(mut self) -> io::Result<()> {
+        let flushed = self.stdout.flush();
+        self.keep(flushed);
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn keep(&mut self, written: io::Result<()>) {
+        if let Err(error) = written {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn paint(&self, color: &str, text: impl Display) -> String {
+        if self.terminal.stderr && self.terminal.color {
+            format!("\x1b[{color}m{text}\x1b[0m")
+        } else {
+            text.to_string()
+        }
+    }
+}
+
+const RED: &str = "1;31";
+const YELLOW: &str = "1;33";
+const DIM: &str = "2";
+
+#[cfg(test)]
+mod tests;

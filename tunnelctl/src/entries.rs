@@ -1,0 +1,144 @@
+//! Inventory entries as an operator believes them: signed by a pinned vendor key, unexpired, never older than one seen.
+//!
+//! The newest entry seen of each cluster is kept in the state folder; the broker cannot make us go back.
+
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use tunnel_certs::{file, key::PublicKey, statement::inventory};
+use tunnel_protos::{ClusterName, Digest, Label, UnixMillis, operators};
+
+/// Why a cluster's entry is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The broker gave no entry.
+    #[error("the broker has no inventory entry of this cluster; ask your administrators")]
+    Missing,
+    /// The entry does not hold.
+    #[error("the broker's inventory entry is not believed")]
+    Entry(#[source] inventory::OpenError),
+    /// An entry of another cluster.
+    #[error("the broker gave the inventory entry of {0} instead")]
+    OtherCluster(ClusterName),
+    /// The broker's label is not the entry's.
+    #[error("the broker's label is not that of the inventory entry")]
+    OtherLabel,
+    /// The memory of entries seen could not be read or written.
+    #[error("cannot keep track of inventory entries in {}", path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The memory of entries seen is damaged; going on would forget it.
+    #[error("{} is damaged: restore it, or delete it and check the cluster's words with your administrators", .0.display())]
+    Damaged(PathBuf),
+}
+
+/// The entries seen, and the keys that sign them.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    folder: PathBuf,
+    vendor_keys: Vec<PublicKey>,
+}
+
+impl Entries {
+    /// Remembers in `folder` what these keys signed.
+    pub fn new(folder: &Path, vendor_keys: Vec<PublicKey>) -> Self {
+        Self { folder: folder.into(), vendor_keys }
+    }
+
+    /// Checks what the broker says of a cluster, and remembers the entry if it is believed.
+    pub fn accept(&self, said: &operators::Cluster, now: UnixMillis) -> Result<inventory::Opened, Error> {
+        let envelope = said.entry.as_ref().ok_or(Error::Missing)?;
+        let opened =
+            inventory::open(&envelope.encode_to_vec(), &self.vendor_keys, now).map_err(Error::Entry)?;
+        if said.cluster != opened.entry.cluster.as_str() {
+            return Err(Error::OtherCluster(opened.entry.cluster));
+        }
+        if said.label != opened.entry.label.as_str() {
+            return Err(Error::OtherLabel);
+        }
+        self.remember(&opened)?;
+        Ok(opened)
+    }
+
+    /// As [`Entries::accept`], for the one cluster that was asked for.
+    pub fn accept_as(
+        &self,
+        cluster: &ClusterName,
+        said: &operators::Cluster,
+        now: UnixMillis,
+    ) -> Result<inventory::Opened, Error> {
+        let opened = self.accept(said, now)?;
+        if opened.entry.cluster == *cluster {
+            Ok(opened)
+        } else {
+            Err(Error::OtherCluster(opened.entry.cluster))
+        }
+    }
+
+    fn remember(&self, opened: &inventory::Opened) -> Result<(), Error> {
+        let path = self.path(&opened.entry.cluster);
+        if let Some(seen) = Seen::read(&path)? {
+            opened.check_succeeds(seen.sequence, &seen.digest).map_err(Error::Entry)?;
+            if seen.sequence == opened.entry.sequence {
+                return Ok(());
+            }
+        }
+        Seen { sequence: opened.entry.sequence, digest: opened.digest, label: opened.entry.label }
+            .write(&path)
+    }
+
+    fn path(&self, cluster: &ClusterName) -> PathBuf {
+        self.folder.join(format!("{cluster}.json"))
+    }
+}
+
+/// The newest entry seen of one cluster.
+struct Seen {
+    sequence: u64,
+    digest: Digest,
+    label: Label,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SeenFile {
+    sequence: u64,
+    digest: String,
+    label: String,
+}
+
+impl Seen {
+    fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Memory { path: path.into(), source }),
+        };
+        Self::parse(&text).map(Some).ok_or_else(|| Error::Damaged(path.into()))
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let file: SeenFile = serde_json::from_slice(text).ok()?;
+        let digest = data_encoding::HEXLOWER.decode(file.digest.as_bytes()).ok()?;
+        let digest = Digest::try_from(digest.as_slice()).ok()?;
+        Some(Self { sequence: file.sequence, digest, label: file.label.parse().ok()? })
+    }
+
+    fn write(&self, path: &Path) -> Result<(), Error> {
+        let file = SeenFile {
+            sequence: self.sequence,
+            digest: self.digest.to_string(),
+            label: self.label.to_string(),
+        };
+        let text = serde_json::to_vec(&file).unwrap_or_default();
+        file::write_private(path, &text)
+            .map_err(|error| Error::Memory { path: path.into(), source: std::io::Error::other(error) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+use super::*;
+use crate::requester::samples::outcome;
+
+fn wait() -> Wait {
+    Wait::new(Goal::Grant)
+}
+
+fn answer(state: RequestState) -> Event {
+    Event::Outcome(Box::new(outcome(state)))
+}
+
+fn finished(step: Step) -> Finish {
+    match step {
+        Step::Finish(finish) => *finish,
+        other => panic!("not finished: {other:?}"),
+    }
+}
+
+#[test]
+fn only_a_signed_outcome_grants() {
+    let mut wait = wait();
+    for delivery in [Delivery::Waiting, Delivery::Sent, Delivery::Taken, Delivery::Full] {
+        assert_eq!(wait.on(Event::Delivery(delivery)), Step::Say(News::BrokerSays(delivery)));
+    }
+    assert!(matches!(finished(wait.on(answer(RequestState::Approved))), Finish::Yes(_)));
+}
+
+#[test]
+fn every_end_has_its_meaning() {
+    let end = |state| finished(wait().on(answer(state)));
+    assert!(matches!(end(RequestState::Active), Finish::Yes(_)));
+    assert!(matches!(end(RequestState::Denied), Finish::Denied(_)));
+    for over in [RequestState::Expired, RequestState::Withdrawn, RequestState::Ended, RequestState::Revoked] {
+        assert!(matches!(end(over), Finish::Over(_)), "{over:?}");
+    }
+}
+
+#[test]
+fn a_certificate_needs_done() {
+    let mut wait = Wait::new(Goal::Done);
+    assert!(matches!(wait.on(answer(RequestState::Approved)), Step::Say(News::Pending { .. })));
+    assert!(matches!(finished(wait.on(answer(RequestState::Done))), Finish::Yes(_)));
+}
+
+#[test]
+fn the_same_news_is_said_once() {
+    let mut wait = wait();
+    assert!(matches!(wait.on(answer(RequestState::Pending)), Step::Say(_)));
+    assert_eq!(wait.on(answer(RequestState::Pending)), Step::Wait);
+}
+
+#[test]
+fn forged_outcomes_are_ignored_and_said_once() {
+    let mut wait = wait();
+    assert!(matches!(wait.on(Event::Forged("a".into())), Step::Say(News::Ignored(_))));
+    assert_eq!(wait.on(Event::Forged("b".into())), Step::Wait);
+    assert!(matches!(finished(wait.on(answer(RequestState::Approved))), Finish::Yes(_)));
+}
+
+#[test]
+fn time_up_tells_offline_from_undecided() {
+    let mut offline = wait();
+    offline.on(Event::Delivery(Delivery::Waiting));
+    assert_eq!(finished(offline.on(Event::TimeUp)), Finish::StillWaiting { offline: true });
+    let mut undecided = wait();
+    undecided.on(Event::Delivery(Delivery::Taken));
+    assert_eq!(finished(undecided.on(Event::Interrupted)), Finish::StillWaiting { offline: false });
+}
+
+#[test]
+fn a_forgetful_broker_gets_the_request_again() {
+    assert_eq!(wait().on(Event::Forgotten), Step::Resubmit);
+}
+
+#[test]
+fn undeliverable_requests_end_the_waiting() {
+    for delivery in [Delivery::Unproven, Delivery::UnknownKey, Delivery::Lapsed] {
+        assert_eq!(finished(wait().on(Event::Delivery(delivery))), Finish::Undeliverable(delivery));
+    }
+}
