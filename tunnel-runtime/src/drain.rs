@@ -2,9 +2,15 @@
 //!
 //! Invariant: phases only go forward, and every watcher sees each of them, however late it looks.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+use tracing::info_span;
+
+use crate::tasks::Task;
 
 /// How far a shutdown has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +102,69 @@ impl Watch {
     }
 }
 
-/// Waits for the first SIGTERM or SIGINT; from then on a second one ends the process at once.
-pub async fn signaled() -> std::io::Result<()> {
-    todo!()
+/// Waits for the first SIGTERM or SIGINT. The returned task ends the process at once on a second one: hold on to it
+/// while draining.
+pub async fn signaled() -> io::Result<Task<()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    either(&mut terminate, &mut interrupt).await;
+    Ok(Task::spawn(info_span!("signal"), async move {
+        either(&mut terminate, &mut interrupt).await;
+        std::process::exit(AT_ONCE);
+    }))
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+/// What a shell reports of a process that SIGINT ended.
+const AT_ONCE: i32 = 130;
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_finishes_in_time_is_not_cut_short() {
+        let (drain, watch) = channel();
+        assert!(drain.run(GRACE, ready(())).await);
+        assert_eq!(watch.phase(), Phase::Cut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_grace_period_is_bounded() {
+        let (drain, watch) = channel();
+        let began = tokio::time::Instant::now();
+        let (finished, ()) = tokio::join!(drain.run(GRACE, pending()), async {
+            watch.draining().await;
+            assert_eq!(watch.phase(), Phase::Draining);
+            watch.cut().await;
+        });
+        assert!(!finished);
+        assert_eq!(began.elapsed(), GRACE);
+    }
+
+    #[tokio::test]
+    async fn phases_never_go_back() {
+        let (drain, watch) = channel();
+        drain.cut();
+        drain.begin();
+        assert_eq!(watch.phase(), Phase::Cut);
+        watch.draining().await;
+    }
+
+    #[tokio::test]
+    async fn a_signal_that_is_dropped_cuts() {
+        let (drain, watch) = channel();
+        drop(drain);
+        watch.cut().await;
+        assert!(watch.is_draining());
+    }
 }

@@ -1,29 +1,53 @@
 //! Serving gRPC: the same deadline, limits, spans and drain around every service.
 //!
 //! Invariant: neither a handshake nor a request is awaited in an accept loop, and everything a peer can make
-//! grow (connections, requests at a time, messages, seconds) has a bound in [`GrpcLimits`].
+//! grow (connections, requests at a time, headers, seconds) has a bound in [`GrpcLimits`].
+
+mod accept;
+mod layers;
+mod server;
 
 use std::{future::Future, io, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
+    net::{UnixStream, unix::UCred},
 };
-use tonic::service::Routes;
 
-use crate::drain::Watch;
+pub use self::{
+    layers::{DeadlineLayer, LimitLayer, SpanLayer},
+    server::GrpcServer,
+};
+
+/// For `max_decoding_message_size` and `max_encoding_message_size` of every service: requests are at most 64 KiB,
+/// lists of some hundred outcomes a few MiB.
+pub const MAX_MESSAGE: usize = 4 << 20;
 
 /// Bounds of one gRPC server.
 #[derive(Debug, Clone, Copy)]
 pub struct GrpcLimits {
     /// Connections at a time; more are closed at once.
     pub connections: usize,
-    /// Requests at a time over all connections; more get `RESOURCE_EXHAUSTED`.
+    /// Requests at a time over all connections, open streams included; more get `RESOURCE_EXHAUSTED`.
     pub requests: usize,
     /// Until the response's head; a shorter `grpc-timeout` wins. Streams may last longer.
     pub deadline: Duration,
     /// For the handshake of a connection.
     pub handshake: Duration,
+}
+
+impl Default for GrpcLimits {
+    fn default() -> Self {
+        Self {
+            // Some hundred people and robots; each watches a few outcomes.
+            connections: 1024,
+            requests: 4096,
+            // Longer than any database call is given.
+            deadline: Duration::from_secs(30),
+            // Three round trips at 1 s, with losses.
+            handshake: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Ends the handshake of an accepted connection and tells who the peer is.
@@ -37,37 +61,16 @@ pub trait Handshake<S>: Clone + Send + Sync + 'static {
     fn handshake(&self, stream: S) -> impl Future<Output = io::Result<(Self::Io, Self::Peer)>> + Send;
 }
 
-/// Services behind their limits; cheap to clone, limits are shared by all clones.
-#[derive(Clone)]
-pub struct GrpcServer {}
+/// The handshake of a Unix socket: the kernel says who the peer is.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerCredentials;
 
-impl GrpcServer {
-    /// Puts `routes` behind `limits`.
-    pub fn new(_routes: Routes, _limits: GrpcLimits) -> Self {
-        todo!()
-    }
+impl Handshake<UnixStream> for PeerCredentials {
+    type Io = UnixStream;
+    type Peer = UCred;
 
-    /// Accepts TCP connections until drained, then waits for those that are open until cut.
-    pub async fn serve_tcp<H: Handshake<tokio::net::TcpStream>>(
-        self,
-        _listener: TcpListener,
-        _handshake: H,
-        _drain: Watch,
-    ) {
-        todo!()
-    }
-
-    /// Accepts Unix connections (no handshake) until drained; requests carry tokio's `UCred` of the peer.
-    pub async fn serve_unix(self, _listener: UnixListener, _drain: Watch) {
-        todo!()
-    }
-
-    /// Serves one connection that is past its handshake, until it ends, or is drained, or cut.
-    pub async fn serve_connection<I, P>(&self, _io: I, _peer: P, _drain: Watch)
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        P: Clone + Send + Sync + 'static,
-    {
-        todo!()
+    async fn handshake(&self, stream: UnixStream) -> io::Result<(UnixStream, UCred)> {
+        let peer = stream.peer_cred()?;
+        Ok((stream, peer))
     }
 }

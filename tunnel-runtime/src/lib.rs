@@ -2,8 +2,6 @@
 //!
 //! Knows no other crate of this workspace: what a program *is* never leaks in here.
 
-#![allow(clippy::todo)]
-
 pub mod admin;
 pub mod build_info;
 pub mod chain;

@@ -70,7 +70,9 @@ impl Shards {
     /// Ends all threads, aborting what still runs there; false if one did not end within `deadline`. Blocks.
     pub fn join(mut self, deadline: Duration) -> bool {
         self.threads.iter_mut().for_each(|thread| drop(thread.stop.take()));
-        self.threads.iter_mut().fold(true, |all, thread| thread.join(deadline) && all)
+        // Every thread is waited for, also after one that did not end.
+        let ended: Vec<_> = self.threads.iter_mut().map(|thread| thread.join(deadline)).collect();
+        ended.into_iter().all(|ended| ended)
     }
 }
 

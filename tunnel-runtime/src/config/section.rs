@@ -76,7 +76,7 @@ impl Section<'_> {
         let texts = self.texts(key).ok()?;
         self.reader.show(self.path.depth(), key, None);
         let path = self.path.join(key);
-        let values: Vec<_> = texts.into_iter().map(|found| self.item(&path, found)).collect();
+        let values: Vec<_> = texts.iter().map(|found| self.item(&path, found)).collect();
         values.into_iter().collect()
     }
 
@@ -176,8 +176,8 @@ impl Section<'_> {
         found.into_iter().filter_map(Result::transpose).collect()
     }
 
-    fn item<T: Value>(&mut self, path: &Path, found: Found) -> Option<T> {
-        let value: T = self.parse(path, &found).ok()?;
+    fn item<T: Value>(&mut self, path: &Path, found: &Found) -> Option<T> {
+        let value: T = self.parse(path, found).ok()?;
         self.reader.show_item(path.depth(), Some(&value.to_string()));
         Some(value)
     }
