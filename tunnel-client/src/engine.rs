@@ -2,10 +2,79 @@
 //!
 //! What the engine says is data of a stranger: bounded in size and time, and never believed about itself.
 
-pub mod endpoint;
+mod call;
+mod connect;
+mod credentials;
+mod endpoint;
+mod health;
 pub mod profile;
+mod tls;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::HeaderValue;
+use tunnel_protos::{TargetName, v1::Health};
 
 pub use self::{
-    endpoint::{Endpoint, EndpointError},
+    call::CallError,
+    connect::{ConnectError, Connection},
+    credentials::CredentialError,
+    endpoint::{Authority, Endpoint, EndpointError},
     profile::{Profile, ProfileError},
+    tls::TlsError,
 };
+
+/// The engine behind this client; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    profile: Profile,
+    targets: BTreeMap<TargetName, health::Target>,
+}
+
+impl Engine {
+    /// Nothing is connected or read yet: the engine may come later than we do.
+    pub fn new(profile: Profile) -> Self {
+        let targets = profile.endpoints().keys().map(|name| (name.clone(), health::Target::default()));
+        let targets = targets.collect();
+        Self(Arc::new(Shared { profile, targets }))
+    }
+
+    /// What is known of it.
+    pub fn profile(&self) -> &Profile {
+        &self.0.profile
+    }
+
+    /// Its targets.
+    pub fn targets(&self) -> impl Iterator<Item = &TargetName> {
+        self.0.targets.keys()
+    }
+
+    /// Health as last seen, at once; unspecified before the first answer.
+    pub fn health(&self, target: &TargetName) -> Health {
+        self.0.targets.get(target).map_or(Health::Unspecified, health::Target::last)
+    }
+
+    /// Asks every target for its health, again and again at a bounded rate; never ends by itself.
+    pub async fn watch_health(&self) {
+        health::watch(self).await;
+    }
+
+    /// Connects to a target.
+    pub async fn connect(&self, target: &TargetName) -> Result<Connection, ConnectError> {
+        let profile = self.profile();
+        let endpoint = profile.endpoints().get(target).ok_or(ConnectError::UnknownTarget)?;
+        Connection::open(endpoint, profile.credentials().tls.as_ref()).await
+    }
+
+    /// The engine's own `authorization`, if its profile names one.
+    pub fn authorization(&self) -> Result<Option<HeaderValue>, CredentialError> {
+        let named = self.profile().credentials().authorization.as_ref();
+        named.map(profile::Authorization::read).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests;

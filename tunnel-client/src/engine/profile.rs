@@ -15,7 +15,7 @@ use tunnel_protos::{
     dynamic::{Descriptors, DescriptorsError},
 };
 
-use super::endpoint::Endpoint;
+use super::Endpoint;
 
 /// Why a profile was not taken.
 #[derive(Debug, thiserror::Error)]

@@ -10,10 +10,12 @@ use std::{
     },
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 pub use tunnel_certs::verify::Serial;
 use tunnel_protos::{Door, GrantId, MethodName, OperatorName, TargetName, UnixMillis};
+
+use super::usage::Usage;
 
 /// Two ends of the same table of grants: one writes, any number read.
 pub fn channel() -> (GrantsWriter, GrantsView) {
@@ -192,6 +194,11 @@ impl GrantRef {
         SessionGuard(self.0.clone())
     }
 
+    /// What this grant has used of the limits of rule `number`.
+    pub(super) fn usage(&self, number: usize) -> Arc<Usage> {
+        self.0.usage.lock().entry(number).or_default().clone()
+    }
+
     /// Sessions open now under this grant.
     pub fn sessions(&self) -> usize {
         self.0.sessions.load(Ordering::Relaxed)
@@ -233,7 +240,8 @@ impl Tables {
         if self.grants.contains_key(&grant.id) {
             return false;
         }
-        let entry = Arc::new(Entry { life: watch::Sender::new(life), sessions: AtomicUsize::new(0), grant });
+        let life = watch::Sender::new(life);
+        let entry = Arc::new(Entry { grant, life, sessions: AtomicUsize::new(0), usage: Mutex::default() });
         for door in entry.grant.doors.values() {
             self.doors.insert(*door, entry.clone());
         }
@@ -254,6 +262,7 @@ struct Entry {
     grant: Grant,
     life: watch::Sender<Life>,
     sessions: AtomicUsize,
+    usage: Mutex<BTreeMap<usize, Arc<Usage>>>,
 }
 
 impl Entry {

@@ -10,7 +10,7 @@ use tunnel_certs::crypto::sha256;
 use tunnel_protos::{MethodName, TargetName, dynamic::Descriptors, method::MethodError, name::NameError};
 
 use super::{Authorization, Credentials, HealthProbe, Profile, ProfileError, TlsFiles};
-use crate::engine::endpoint::{Endpoint, EndpointError};
+use crate::engine::{Endpoint, EndpointError};
 
 /// Reads `text`; relative paths are relative to `folder`.
 pub(super) fn parse(

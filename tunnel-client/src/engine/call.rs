@@ -1,0 +1,148 @@
+//! Calls of our own to the engine, by descriptor or by raw bytes, each on its own connection and within a deadline.
+
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes};
+use http::{HeaderValue, Uri, uri::PathAndQuery};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tonic::{
+    Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    transport::{Channel, Endpoint as Transport},
+};
+use tower::service_fn;
+use tunnel_protos::{
+    MethodName, TargetName,
+    dynamic::{DynamicMessage, Method},
+};
+
+use super::{ConnectError, CredentialError, Engine};
+
+/// Why a call of our own failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No connection.
+    #[error("cannot reach the engine")]
+    Connect(#[source] tonic::transport::Error),
+    /// The profile has no such target.
+    #[error("no target")]
+    Target(#[source] ConnectError),
+    /// Our own credential for it cannot be read.
+    #[error("the engine's credential")]
+    Credential(#[source] CredentialError),
+    /// The engine's answer.
+    #[error("the engine answered {:?}: {}", .0.code(), .0.message())]
+    Status(Status),
+    /// No answer in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Deadline(Duration),
+}
+
+impl Engine {
+    /// Calls a unary method of the descriptor set; answers are at most 4 MiB.
+    pub async fn call(
+        &self,
+        target: &TargetName,
+        method: &Method,
+        request: DynamicMessage,
+        deadline: Duration,
+    ) -> Result<DynamicMessage, CallError> {
+        let call = self.unary(target, method.name(), method.codec(), request);
+        timeout(deadline, call).await.unwrap_or(Err(CallError::Deadline(deadline)))
+    }
+
+    /// Calls a unary method with an encoded request; gives the encoded answer.
+    pub(super) async fn call_raw(
+        &self,
+        target: &TargetName,
+        method: &MethodName,
+        request: Bytes,
+        deadline: Duration,
+    ) -> Result<Bytes, CallError> {
+        let call = self.unary(target, method, RawCodec, request);
+        timeout(deadline, call).await.unwrap_or(Err(CallError::Deadline(deadline)))
+    }
+
+    async fn unary<C: Codec<Encode: Sync, Decode: Sync>>(
+        &self,
+        target: &TargetName,
+        method: &MethodName,
+        codec: C,
+        message: C::Encode,
+    ) -> Result<C::Decode, CallError> {
+        let mut request = Request::new(message);
+        if let Some(value) = self.authorization().map_err(CallError::Credential)? {
+            request.metadata_mut().insert("authorization", ascii(&value)?);
+        }
+        let path = method.path().parse::<PathAndQuery>();
+        let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
+        let mut client = Grpc::new(self.channel(target).await?);
+        client.ready().await.map_err(CallError::Connect)?;
+        client.unary(request, path, codec).await.map(tonic::Response::into_inner).map_err(CallError::Status)
+    }
+
+    /// A connection of its own: a probe must not stand behind operators' calls.
+    async fn channel(&self, target: &TargetName) -> Result<Channel, CallError> {
+        let endpoint = self.profile().endpoints().get(target);
+        let endpoint = endpoint.ok_or(CallError::Target(ConnectError::UnknownTarget))?;
+        let origin = format!("{}://{}", endpoint.scheme(), endpoint.authority());
+        // The connector below does what the scheme says; tonic must not do it again.
+        let transport = Transport::from_shared(format!("http://{}", endpoint.authority()));
+        let origin = origin.parse::<Uri>().map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
+        let transport = transport.map_err(CallError::Connect)?.origin(origin);
+        let (engine, target) = (self.clone(), target.clone());
+        let connector = service_fn(move |_| {
+            let (engine, target) = (engine.clone(), target.clone());
+            async move { engine.connect(&target).await.map(TokioIo::new) }
+        });
+        transport.connect_with_connector(connector).await.map_err(CallError::Connect)
+    }
+}
+
+fn ascii(value: &HeaderValue) -> Result<tonic::metadata::AsciiMetadataValue, CallError> {
+    let text = value.to_str().unwrap_or_default();
+    let mut value: tonic::metadata::AsciiMetadataValue =
+        text.parse().map_err(|_| CallError::Status(Status::internal("not a header value")))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Bytes in, bytes out.
+#[derive(Debug, Clone, Copy)]
+struct RawCodec;
+
+impl Codec for RawCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for RawCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for RawCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}

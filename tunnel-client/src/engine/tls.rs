@@ -1,0 +1,72 @@
+//! TLS towards the engine: an ordinary server certificate under the profile's CA, our own certificate if it asks.
+
+use std::path::{Path, PathBuf};
+
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer, ServerName,
+    pem::{Error as PemError, PemObject},
+};
+use tunnel_certs::crypto::provider;
+
+use super::profile::TlsFiles;
+
+/// Why the profile's TLS files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// An https endpoint without a CA.
+    #[error("the profile names no CA for its https endpoint")]
+    NoCa,
+    /// A file is missing or no PEM.
+    #[error("cannot read {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: PemError,
+    },
+    /// The certificates or the key are not usable.
+    #[error("the profile's TLS files cannot be used")]
+    Config(#[source] rustls::Error),
+    /// The host is neither a DNS name nor an address.
+    #[error("{0} cannot be verified: neither a DNS name nor an address")]
+    Name(String),
+}
+
+/// The configuration, and the name to verify, for a connection to `host`.
+pub(super) fn client(files: &TlsFiles, host: &str) -> Result<(ClientConfig, ServerName<'static>), TlsError> {
+    let name = files.server_name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name))?;
+    let mut roots = RootCertStore::empty();
+    for ca in certificates(&files.ca)? {
+        roots.add(ca).map_err(TlsError::Config)?;
+    }
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(TlsError::Config)?
+        .with_root_certificates(roots);
+    let mut config = match &files.identity {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder
+            .with_client_auth_cert(certificates(chain)?, private_key(key)?)
+            .map_err(TlsError::Config)?,
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok((config, name))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(found) if found.is_empty() => Err(file(path, PemError::NoItemsFound)),
+        other => other.map_err(|source| file(path, source)),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|source| file(path, source))
+}
+
+fn file(path: &Path, source: PemError) -> TlsError {
+    TlsError::File { path: path.to_owned(), source }
+}

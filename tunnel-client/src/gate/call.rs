@@ -1,0 +1,111 @@
+//! The decision on one call: pure, and free of any HTTP library's types.
+//!
+//! Order: shape, grant and certificate, method, today's policy. Limits and audit follow; then the call is forwarded.
+
+use std::{sync::Arc, time::Duration};
+
+use tunnel_protos::{MethodName, UnixMillis};
+
+use super::{
+    deadline,
+    grants::{Life, Over},
+    methods::{Granted, Metered, Methods},
+    status::{Refusal, Shape},
+};
+
+/// What the gate looks at of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallHead<'h> {
+    /// `:method`.
+    pub(super) method: &'h str,
+    /// `:path`, query included.
+    pub(super) path: &'h str,
+    /// `content-type`.
+    pub(super) content_type: Option<&'h [u8]>,
+    /// `te`.
+    pub(super) te: Option<&'h [u8]>,
+    /// `grpc-timeout`.
+    pub(super) timeout: Option<&'h [u8]>,
+}
+
+/// What is known of a session at the moment of a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'f> {
+    /// The time.
+    pub(super) now: UnixMillis,
+    /// Last moment of the session's certificate.
+    pub(super) certificate_end: UnixMillis,
+    /// The grant's life.
+    pub(super) life: Life,
+    /// What was granted, under today's policy.
+    pub(super) methods: &'f Methods,
+    /// The longest that the gate lets a call take; none leaves it to the grant's end.
+    pub(super) longest: Option<Duration>,
+}
+
+/// A call that may be forwarded.
+#[derive(Debug)]
+pub(super) struct Verdict<'f> {
+    /// Which method.
+    pub(super) method: &'f Granted,
+    /// Its limits.
+    pub(super) metered: &'f Arc<Metered>,
+    /// How long it may take.
+    pub(super) timeout: Duration,
+}
+
+/// Decides on a call.
+pub(super) fn decide<'f>(head: &CallHead<'_>, facts: &Facts<'f>) -> Result<Verdict<'f>, Refusal> {
+    let granted = facts.methods.get(head.path);
+    let asked = shape(head, granted.is_some()).map_err(Refusal::Shape)?;
+    let left = standing(facts)?;
+    let method = granted.ok_or_else(|| not_granted(head.path))?;
+    let metered = method.authorize()?;
+    Ok(Verdict { method, metered, timeout: deadline::effective(asked, facts.longest, left) })
+}
+
+/// Whether it is a gRPC call at all; gives the time it asks for.
+fn shape(head: &CallHead<'_>, path_is_known: bool) -> Result<Option<Duration>, Shape> {
+    if head.method != "POST" {
+        return Err(Shape::Method);
+    }
+    // A path that is in the table has been parsed before.
+    if !path_is_known && MethodName::from_path(head.path).is_err() {
+        return Err(Shape::Path);
+    }
+    if !head.content_type.is_some_and(is_grpc) {
+        return Err(Shape::ContentType);
+    }
+    if head.te != Some(b"trailers") {
+        return Err(Shape::Te);
+    }
+    head.timeout.map(deadline::parse).transpose().map_err(|_| Shape::Timeout)
+}
+
+/// Whether grant and certificate still hold; gives what is left of the grant.
+fn standing(facts: &Facts<'_>) -> Result<Duration, Refusal> {
+    let until = match facts.life {
+        Life::Active { until } if facts.now < until => until,
+        Life::Active { .. } => return Err(Refusal::GrantOver(Over::Ended)),
+        Life::Over(over) => return Err(Refusal::GrantOver(over)),
+        Life::Waiting => return Err(Refusal::GrantWaiting),
+    };
+    if facts.now > facts.certificate_end {
+        return Err(Refusal::CertificateExpired);
+    }
+    Ok(until.since(facts.now))
+}
+
+/// `application/grpc`, `application/grpc+proto`, `application/grpc;…`; not `application/grpc-web`.
+pub(super) fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+fn not_granted(path: &str) -> Refusal {
+    MethodName::from_path(path).map_or(Refusal::Shape(Shape::Path), Refusal::NotGranted)
+}
+
+#[cfg(test)]
+mod tests;

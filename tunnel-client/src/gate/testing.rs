@@ -1,0 +1,43 @@
+//! What the tests of the gate share: grants and policies by one line each.
+
+use std::sync::Arc;
+
+use tunnel_protos::{Door, RequestId, TargetName, UnixMillis};
+
+use super::grants::{self, Grant, GrantRef, Level, Life};
+use crate::policy::{Methods, Policy};
+
+/// Lets every method of the test engine pass.
+pub(super) const ALLOW_ALL: &str =
+    "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: auto } ] }";
+/// Wants a person's yes for every method.
+pub(super) const MANUAL_ALL: &str =
+    "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: manual } ] }";
+/// One call at a time.
+pub(super) const ONE_STREAM: &str = "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: auto, limits: { streams: 1 } } ] }";
+/// Ten bytes from the engine.
+pub(super) const TEN_BYTES: &str = "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: auto, limits: { bytes: 10B } } ] }";
+
+/// A policy over an engine without descriptors.
+pub(super) fn policy(text: &str) -> Policy {
+    Policy::load(text, Arc::new(Methods::without_descriptors([].into(), [0; 32]))).unwrap()
+}
+
+/// A grant of these methods behind one door, active for a long time.
+pub(super) fn grant(methods: &[(&str, Level)]) -> GrantRef {
+    let (writer, view) = grants::channel();
+    let door = Door::from_random([3; 17]);
+    writer.put(content(methods, door), Life::Active { until: UnixMillis(i64::MAX) });
+    view.door(&door).unwrap()
+}
+
+/// What [`grant`] grants.
+pub(super) fn content(methods: &[(&str, Level)], door: Door) -> Grant {
+    Grant {
+        id: RequestId::random().into(),
+        operator: "ana".parse().unwrap(),
+        methods: methods.iter().map(|(name, level)| (name.parse().unwrap(), *level)).collect(),
+        doors: [(TargetName::default_target(), door)].into(),
+        raw: false,
+    }
+}
