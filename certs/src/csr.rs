@@ -4,6 +4,8 @@ use x509_parser::{certification_request::X509CertificationRequest, oid_registry,
 
 use crate::issue::RcgenSigner;
 use crate::key::{Algorithm, PublicKey, SignError, Signer};
+use crate::pem;
+use rustls_pki_types::CertificateSigningRequestDer;
 
 /// Why a certificate request was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +40,12 @@ pub fn public_key(der: &[u8]) -> Result<PublicKey, CsrError> {
     }
     key.verify(info.raw, &csr.signature_value.data).map_err(|_| CsrError::Signature)?;
     Ok(key)
+}
+
+/// The DER of a PKCS#10 that may be PEM.
+pub fn from_pem_or_der(bytes: &[u8]) -> Vec<u8> {
+    let pem: Result<CertificateSigningRequestDer<'_>, _> = pem::decode(bytes, "CERTIFICATE REQUEST");
+    pem.map_or_else(|_| bytes.to_vec(), |der| der.to_vec())
 }
 
 /// A PKCS#10 (DER) that says nothing but `signer`'s P-256 key.

@@ -3,6 +3,7 @@
 //! Client certificates are always required. ALPN is the caller's to name; the gate's is `h2`.
 
 mod client;
+mod gate;
 mod server;
 
 use std::sync::Arc;
@@ -18,18 +19,17 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tunnel_protos::{DoorName, Suffix, UnixMillis};
 
+pub use self::gate::{GateTls, KnownSerials};
 use self::{
     client::{BrokerVerifier, GateVerifier},
-    server::{GateClientVerifier, MeshClientVerifier, OperatorClientVerifier},
+    server::{MeshClientVerifier, OperatorClientVerifier},
 };
 use crate::{
     credential::{Credential, CredentialError, ServerCredential},
     crypto::{self, CERTIFICATE_ALGORITHMS},
     identity::Role,
     roots::Roots,
-    verify::{
-        GateServerVerifier, GrantCertificate, GrantVerifier, MeshVerifier, OperatorVerifier, VerifyError,
-    },
+    verify::{GateServerVerifier, MeshVerifier, OperatorVerifier, VerifyError},
 };
 
 /// A configuration that could not be built.
@@ -47,18 +47,6 @@ pub enum TlsError {
     /// Not a DNS name.
     #[error("not a DNS name: {0}")]
     Name(String),
-}
-
-/// Tells the gate's handshake whether a serial was ever handed out (tombstones of the last 24 h included).
-pub trait KnownSerials: Send + Sync {
-    /// Whether this certificate's serial belongs to its grant.
-    fn knows(&self, certificate: &GrantCertificate) -> bool;
-}
-
-impl<F: Fn(&GrantCertificate) -> bool + Send + Sync> KnownSerials for F {
-    fn knows(&self, certificate: &GrantCertificate) -> bool {
-        self(certificate)
-    }
 }
 
 /// A broker's side of tunnels: presents a broker, takes peers of `role` only.
@@ -79,17 +67,6 @@ pub fn mesh_client(
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
     client_config(credential, Arc::new(BrokerVerifier { verifier }), alpn)
-}
-
-/// The gate: takes certificates that we did issue, expired ones too; the caller reads the peer's certificate again
-/// with the same verifier after the handshake.
-pub fn gate_server(
-    credential: &Credential,
-    verifier: GrantVerifier,
-    serials: Arc<dyn KnownSerials>,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let credential = credential.to_server().map_err(TlsError::Credential)?;
-    server_config(&credential, Arc::new(GateClientVerifier { verifier, serials }), &[b"h2"])
 }
 
 /// The broker's API: an ordinary server certificate, operators' identities only.

@@ -6,6 +6,7 @@ mod gate;
 mod leaf;
 mod mesh;
 mod operator;
+mod summary;
 
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::UnixMillis;
@@ -19,6 +20,7 @@ pub use self::{
     leaf::Serial,
     mesh::{MeshVerifier, VerifiedPeer},
     operator::{OperatorCertificate, OperatorVerifier},
+    summary::Summary,
 };
 
 /// Why a certificate was refused.

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyUsagePurpose, SerialNumber};
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::UnixMillis;
 
@@ -147,6 +147,7 @@ fn parameters(kind: CaKind, name: &str, now: UnixMillis) -> Result<CertificatePa
     // Random, so that a renewed CA of the same name is told apart from the one before it.
     let number = data_encoding::HEXLOWER.encode(&crypto::random::<4>());
     parameters.distinguished_name.push(DnType::CommonName, format!("{} {name} {number}", kind.title()));
+    parameters.serial_number = Some(SerialNumber::from_slice(&crypto::random::<16>()));
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     Ok(parameters)

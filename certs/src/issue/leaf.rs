@@ -29,7 +29,7 @@ pub enum IssueError {
     #[error("this CA does not sign {0} certificates")]
     WrongCa(&'static str),
     /// A life longer than the role may have.
-    #[error("a {role} certificate lives at most {} s", limit.as_secs())]
+    #[error("{role} certificates live at most {} hours", limit.as_secs() / 3600)]
     TooLong {
         /// The role.
         role: &'static str,

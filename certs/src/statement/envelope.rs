@@ -78,7 +78,7 @@ impl PayloadType {
     }
 
     /// Full name of the payload's message.
-    const fn message(self) -> &'static str {
+    pub const fn message(self) -> &'static str {
         match self {
             Self::Request => "postern.v1.Request",
             Self::Outcome => "postern.v1.Outcome",

@@ -1,7 +1,5 @@
 //! What servers demand of their clients' certificates.
 
-use std::{fmt, sync::Arc};
-
 use rustls::{
     DigitallySignedStruct, DistinguishedName, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -9,10 +7,10 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{KnownSerials, alert, at, chain, signatures};
+use super::{alert, at, chain, signatures};
 use crate::{
     identity::Role,
-    verify::{GrantVerifier, MeshVerifier, OperatorVerifier, VerifyError},
+    verify::{MeshVerifier, OperatorVerifier},
 };
 
 /// At a broker: mesh certificates of one role.
@@ -62,38 +60,4 @@ impl ClientCertVerifier for OperatorClientVerifier {
     }
 
     signatures!();
-}
-
-/// At the gate: what we did issue, expired or not; whether it still opens anything is asked after the handshake.
-pub(super) struct GateClientVerifier {
-    pub(super) verifier: GrantVerifier,
-    pub(super) serials: Arc<dyn KnownSerials>,
-}
-
-impl ClientCertVerifier for GateClientVerifier {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        rest: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        let certificate = self.verifier.verify(&chain(leaf, rest), at(now)).map_err(alert)?;
-        if self.serials.knows(&certificate) {
-            Ok(ClientCertVerified::assertion())
-        } else {
-            Err(alert(VerifyError::UnknownSerial))
-        }
-    }
-
-    signatures!();
-}
-
-impl fmt::Debug for GateClientVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GateClientVerifier({:?})", self.verifier)
-    }
 }

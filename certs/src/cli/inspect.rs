@@ -1,0 +1,47 @@
+//! `tunnel-certs inspect`: what a file holds, without trusting any of it.
+
+mod envelope;
+mod pem;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde_json::Value;
+use tunnel_certs::file;
+
+use super::report::{Format, Report};
+
+/// Says what files hold; nothing of it is verified.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Inspect {
+    /// Certificates, keys, certificate requests (PEM) or statements (.pb).
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Inspect {
+    pub(super) fn run(&self, format: Format) -> Result<String> {
+        let mut reports = Vec::new();
+        for path in &self.files {
+            let found = contents(&file::read(path)?).with_context(|| path.display().to_string())?;
+            reports.extend(found);
+        }
+        Ok(match format {
+            Format::Text => {
+                let texts: Vec<_> = reports.iter().map(|report| report.print(format)).collect();
+                texts.join("\n")
+            }
+            Format::Json => format!("{:#}\n", Value::Array(reports.iter().map(Report::json).collect())),
+        })
+    }
+}
+
+fn contents(bytes: &[u8]) -> Result<Vec<Report>> {
+    let is_pem = bytes.windows(PEM_MARK.len()).any(|window| window == PEM_MARK);
+    if is_pem { pem::describe(bytes) } else { envelope::describe(bytes).map(|report| vec![report]) }
+}
+
+const PEM_MARK: &[u8] = b"-----BEGIN ";
+const EXAMPLE: &str = "Example:\n  tunnel-certs inspect trust-bundle.pb mesh-ca.pem --output json";

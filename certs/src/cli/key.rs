@@ -1,0 +1,59 @@
+//! `tunnel-certs key`: signing keys of people and of the vendor.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use tunnel_certs::{file, key::Algorithm};
+
+use super::{files::Key as FileKey, report::Report};
+
+/// Makes a private key (0600) and writes its public key beside it.
+#[derive(Debug, Subcommand)]
+pub(super) enum Key {
+    /// The vendor's: signs trust bundles and inventory entries. Keep it offline.
+    #[command(after_help = EXAMPLE)]
+    Vendor(Out),
+    /// An approver's: signs approvals.
+    Approver(Out),
+    /// A release engineer's: signs releases.
+    Release(Out),
+    /// An operator's: signs requests, once the operator CA has certified it.
+    Operator(Out),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Out {
+    /// The private key; its public key goes beside it with the ending `.pub`.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+impl Key {
+    pub(super) fn run(&self) -> Result<Report> {
+        let (algorithm, out) = match self {
+            Self::Vendor(to) | Self::Approver(to) | Self::Release(to) => (Algorithm::Ed25519, &to.out),
+            Self::Operator(to) => (Algorithm::P256, &to.out),
+        };
+        let public_path = beside(out)?;
+        let key = FileKey::generate(algorithm, out)?;
+        key.save()?;
+        file::write(&public_path, key.public.to_pem().as_bytes())?;
+        let keyid = data_encoding::HEXLOWER.encode(&key.public.keyid());
+        Ok(Report::new().file("private key", out).file("public key", &public_path).with("key id", keyid))
+    }
+}
+
+/// `vendor.key` → `vendor.pub`; refuses to replace one, which would belong to another private key.
+fn beside(private: &Path) -> Result<PathBuf> {
+    let public = private.with_extension("pub");
+    if public == private {
+        bail!("{} is the name of the public key; choose another for the private one", private.display());
+    }
+    if public.exists() {
+        bail!("{} exists already; move it away or choose another name", public.display());
+    }
+    Ok(public)
+}
+
+const EXAMPLE: &str = "Example:\n  tunnel-certs key vendor --out vendor.key    # also writes vendor.pub";

@@ -1,0 +1,89 @@
+//! What a command did, as lines for people or one JSON document for scripts.
+
+use std::{fmt, path::Path};
+
+use serde_json::{Map, Value};
+use tunnel_protos::{UnixMillis, text};
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document, for scripts.
+    Json,
+}
+
+/// Named values in the order in which they are told.
+#[derive(Debug, Default)]
+pub(crate) struct Report(Vec<(&'static str, Value)>);
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A value by its text.
+    pub(crate) fn with(self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.value(name, Value::String(value.to_string()))
+    }
+
+    /// A file that was written.
+    pub(crate) fn file(self, name: &'static str, path: &Path) -> Self {
+        self.with(name, path.display())
+    }
+
+    /// A point in time.
+    pub(crate) fn time(self, name: &'static str, at: UnixMillis) -> Self {
+        self.with(name, rfc3339(at))
+    }
+
+    /// Any JSON value.
+    pub(crate) fn value(mut self, name: &'static str, value: Value) -> Self {
+        self.0.push((name, value));
+        self
+    }
+
+    /// The report in full, ending with a line break.
+    pub(crate) fn print(&self, format: Format) -> String {
+        match format {
+            Format::Text => self.lines(),
+            Format::Json => format!("{:#}\n", self.json()),
+        }
+    }
+
+    /// As a JSON object.
+    pub(crate) fn json(&self) -> Value {
+        let fields = self.0.iter().map(|(name, value)| ((*name).replace(' ', "_"), value.clone()));
+        Value::Object(fields.collect::<Map<_, _>>())
+    }
+
+    fn lines(&self) -> String {
+        let width = self.0.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let line = |(name, value): &(&str, Value)| match value {
+            Value::String(value) => format!("{name:width$}  {}\n", text::escape(value, LONGEST)),
+            value => format!("{name}\n{}\n", indented(&format!("{value:#}"))),
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+/// A point in time as people read it, to the second.
+pub(crate) fn rfc3339(at: UnixMillis) -> String {
+    let since = std::time::Duration::from_secs(u64::try_from(at.seconds()).unwrap_or(0));
+    match std::time::UNIX_EPOCH.checked_add(since).filter(|_| since.as_secs() < YEAR_10000) {
+        Some(time) => humantime::format_rfc3339_seconds(time).to_string(),
+        None => format!("{} ms", at.0),
+    }
+}
+
+fn indented(block: &str) -> String {
+    let lines: Vec<_> = block.lines().map(|line| format!("  {}", text::escape(line, LONGEST))).collect();
+    lines.join("\n")
+}
+
+/// Longer values would push the rest off the screen.
+const LONGEST: usize = 2000;
+/// humantime writes years of four digits only.
+const YEAR_10000: u64 = 253_402_300_800;
