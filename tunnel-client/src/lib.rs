@@ -1,10 +1,12 @@
 //! The customer's side of the tunnel: gate, requests, policy, engine.
 
 pub mod approvers;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod gate;
+pub mod metrics;
 pub mod policy;
 pub mod requests;
 pub mod store;

@@ -109,6 +109,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// All objects.
     fn list(&self) -> impl Future<Output = Result<Vec<Object>, StoreError>> + Send;
+
+    /// Ends the use of the store in good order; what was stored needs no such end.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
 /// Far beyond any healthy disk; a caller would rather hear of a sick one.

@@ -9,7 +9,7 @@ use super::{record::Record, state::State};
 
 /// The requests that are remembered, by id.
 #[derive(Debug, Default)]
-pub struct Book {
+pub(super) struct Book {
     records: HashMap<RequestId, Record>,
     envelopes: HashMap<EnvelopeId, RequestId>,
 }
@@ -33,35 +33,40 @@ pub enum AdmitError {
 
 impl Book {
     /// Remembers, or replaces what was remembered under the same id.
-    pub fn put(&mut self, record: Record) {
+    pub(super) fn put(&mut self, record: Record) {
         self.envelopes.insert(record.envelope, record.id);
         self.records.insert(record.id, record);
     }
 
     /// Forgets.
-    pub fn remove(&mut self, id: &RequestId) {
+    pub(super) fn remove(&mut self, id: &RequestId) {
         if let Some(record) = self.records.remove(id) {
             self.envelopes.remove(&record.envelope);
         }
     }
 
     /// The request of this id.
-    pub fn get(&self, id: &RequestId) -> Option<&Record> {
+    pub(super) fn get(&self, id: &RequestId) -> Option<&Record> {
         self.records.get(id)
     }
 
     /// The request that came in this envelope.
-    pub fn by_envelope(&self, envelope: &EnvelopeId) -> Option<&Record> {
+    pub(super) fn by_envelope(&self, envelope: &EnvelopeId) -> Option<&Record> {
         self.envelopes.get(envelope).and_then(|id| self.records.get(id))
     }
 
     /// All of them, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &Record> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Record> {
         self.records.values()
     }
 
     /// Checks a request that has proven itself against everything that is remembered.
-    pub fn admit(&self, id: &RequestId, digest: &Digest, operator: &OperatorName) -> Result<(), AdmitError> {
+    pub(super) fn admit(
+        &self,
+        id: &RequestId,
+        digest: &Digest,
+        operator: &OperatorName,
+    ) -> Result<(), AdmitError> {
         if self.records.contains_key(id) {
             return Err(AdmitError::Replay);
         }
@@ -86,12 +91,12 @@ impl Book {
     }
 
     /// Those whose time is over at `now`.
-    pub fn due(&self, now: UnixMillis) -> Vec<RequestId> {
+    pub(super) fn due(&self, now: UnixMillis) -> Vec<RequestId> {
         self.ids(|record| record.due().is_some_and(|due| due <= now))
     }
 
     /// Those that may be forgotten at `now`.
-    pub fn forgettable(&self, now: UnixMillis) -> Vec<RequestId> {
+    pub(super) fn forgettable(&self, now: UnixMillis) -> Vec<RequestId> {
         self.ids(|record| record.forget_at().is_some_and(|at| at < now))
     }
 

@@ -9,7 +9,10 @@ use super::{
     record::{Access, Answer, Deadlines, Record, Revocation, Subject},
     state::State,
 };
-use crate::gate::grants::{Level, Serial};
+use crate::{
+    gate::grants::{Level, Serial},
+    store::Object,
+};
 
 /// A stored request that cannot be read: the file was damaged, or written by something else.
 #[derive(Debug, thiserror::Error)]
@@ -23,13 +26,14 @@ pub enum DecodeError {
 }
 
 /// The stored form of a record.
-pub fn encode(record: &Record) -> Vec<u8> {
+pub(super) fn encode(record: &Record) -> Vec<u8> {
     Stored::from(record).encode_to_vec()
 }
 
 /// The record that was stored.
-pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
-    Stored::decode(bytes).map_err(DecodeError::Malformed)?.record()
+pub(super) fn decode(object: &Object) -> Result<Record, DecodeError> {
+    let record = Stored::decode(&object.body[..]).map_err(DecodeError::Malformed)?.record()?;
+    Ok(Record { version: object.version, ..record })
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -160,6 +164,7 @@ impl Stored {
             reason: self.reason.unwrap_or_default(),
             why: self.why,
             rule: self.rule,
+            version: 0,
         })
     }
 
@@ -253,7 +258,7 @@ impl Deadlines {
 }
 
 /// How messages name a level.
-pub fn level_message(level: Level) -> v1::GrantLevel {
+pub(super) fn level_message(level: Level) -> v1::GrantLevel {
     match level {
         Level::Auto => v1::GrantLevel::Auto,
         Level::Manual => v1::GrantLevel::Manual,

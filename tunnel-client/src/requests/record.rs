@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use tunnel_certs::key::SealingPublicKey;
+use tunnel_certs::{
+    crypto,
+    key::SealingPublicKey,
+    statement::request::{Kind, Occasion, Opened, Reason, Reply},
+};
 use tunnel_protos::{
     Digest, Door, EnvelopeId, GrantId, MethodName, MethodPattern, OperatorName, RequestId, TargetName,
     UnixMillis, v1,
@@ -54,6 +58,8 @@ pub struct Record {
     pub answer: Answer,
     /// Who cut it, if somebody did.
     pub revocation: Option<Revocation>,
+    /// Its version in the store; 0 before it is stored.
+    pub version: u64,
 }
 
 /// What a request asks for.
@@ -130,6 +136,70 @@ pub struct TransitionError {
 }
 
 impl Record {
+    /// A request that has just proven itself, not decided yet.
+    pub fn new(envelope: EnvelopeId, opened: &Opened, received: UnixMillis) -> Self {
+        let request = &opened.request;
+        Self {
+            id: request.id,
+            envelope,
+            digest: opened.digest,
+            operator: request.operator.clone(),
+            reason: reason_message(&request.reason),
+            outcome_key: request.outcome_key,
+            issued: request.issued,
+            expires: request.expires,
+            received,
+            subject: Subject::from(&request.kind),
+            state: State::Pending,
+            since: received,
+            why: String::new(),
+            rule: String::new(),
+            deadlines: Deadlines::default(),
+            answer: Answer::default(),
+            revocation: None,
+            version: 0,
+        }
+    }
+
+    /// One that proved its signer, whose content was refused; its id must still be remembered.
+    pub fn unreadable(
+        reply: &Reply,
+        envelope: EnvelopeId,
+        digest: Digest,
+        operator: OperatorName,
+        received: UnixMillis,
+    ) -> Self {
+        Self {
+            id: reply.id,
+            envelope,
+            digest,
+            operator,
+            reason: v1::Reason::default(),
+            outcome_key: reply.outcome_key,
+            issued: received,
+            // Nothing can be issued for longer; its own word about it is not to be believed.
+            expires: received.plus(TOMBSTONE),
+            received,
+            subject: Subject::Unreadable,
+            state: State::Pending,
+            since: received,
+            why: String::new(),
+            rule: String::new(),
+            deadlines: Deadlines::default(),
+            answer: Answer::default(),
+            revocation: None,
+            version: 0,
+        }
+    }
+
+    /// Ends a request that is no access request, or one that is refused unheard.
+    pub fn conclude(&mut self, state: State, rule: &str, why: &str, now: UnixMillis) {
+        self.state = state;
+        self.since = now;
+        rule.clone_into(&mut self.rule);
+        why.clone_into(&mut self.why);
+    }
+
     /// Moves on; deadlines and grants are the caller's to set.
     fn moved(&mut self, event: Event, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
         let next = self.state.after(event).ok_or(TransitionError { state: self.state, event })?;
@@ -157,7 +227,7 @@ impl Record {
     ) -> Result<(), TransitionError> {
         self.moved(Event::Approve, why, now)?;
         self.deadlines.claim = Some(now.plus(clocks.claim_window));
-        if let Subject::Access(access) = &mut self.subject {
+        if let Some(access) = self.access_mut() {
             access.doors = doors;
         }
         Ok(())
@@ -180,6 +250,12 @@ impl Record {
         Ok(())
     }
 
+    /// Whatever it was, it opens nothing any more: what is remembered of it cannot be trusted.
+    pub fn void(&mut self, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
+        let event = if self.state == State::Pending { Event::Deny } else { Event::Revoke };
+        self.moved(event, why, now)
+    }
+
     /// When the grant would end if its first certificate were issued now.
     pub fn work_end(&self, clocks: &Clocks, now: UnixMillis) -> UnixMillis {
         let wanted = self.access().map_or(Duration::ZERO, |access| access.wanted);
@@ -199,7 +275,7 @@ impl Record {
         self.moved(Event::Claim, "In use", now)?;
         self.deadlines.work.get_or_insert(work_end);
         self.deadlines.certificate = Some(certificate_end);
-        if let Subject::Access(access) = &mut self.subject {
+        if let Some(access) = self.access_mut() {
             access.serials.push(serial);
         }
         Ok(())
@@ -235,6 +311,20 @@ impl Record {
         }
     }
 
+    /// The access part, to be changed.
+    pub(super) fn access_mut(&mut self) -> Option<&mut Access> {
+        match &mut self.subject {
+            Subject::Access(access) => Some(access),
+            Subject::Certificate(_) | Subject::Withdraw(_) | Subject::Unreadable => None,
+        }
+    }
+
+    /// A random door for each target asked for.
+    pub(super) fn new_doors(&self) -> BTreeMap<TargetName, Door> {
+        let targets = self.access().map(|access| &access.targets).into_iter().flatten();
+        targets.map(|target| (target.clone(), Door::from_random(crypto::random()))).collect()
+    }
+
     /// Its grant as the gate sees it; none where no door was ever given.
     pub fn grant(&self) -> Option<(Grant, Life)> {
         let access = self.access().filter(|access| !access.doors.is_empty())?;
@@ -256,6 +346,32 @@ impl Record {
             (state, _) => Life::Over(state.over().unwrap_or(Over::Ended)),
         }
     }
+}
+
+impl From<&Kind> for Subject {
+    fn from(kind: &Kind) -> Self {
+        match kind {
+            Kind::Access(asked) => Self::Access(Access {
+                asked: asked.methods.clone(),
+                targets: asked.targets.iter().cloned().collect(),
+                raw: asked.raw,
+                wanted: asked.wanted,
+                ..Access::default()
+            }),
+            Kind::Certificate(asked) => Self::Certificate(asked.grant),
+            Kind::Withdraw(asked) => Self::Withdraw(asked.request),
+        }
+    }
+}
+
+fn reason_message(reason: &Reason) -> v1::Reason {
+    let occasion = match reason.occasion {
+        Occasion::Incident => v1::ReasonType::Incident,
+        Occasion::Change => v1::ReasonType::Change,
+        Occasion::Support => v1::ReasonType::Support,
+        Occasion::Other => v1::ReasonType::Other,
+    };
+    v1::Reason { r#type: occasion.into(), text: reason.text.to_string(), ticket: reason.ticket.to_string() }
 }
 
 impl State {

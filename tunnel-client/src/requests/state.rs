@@ -80,6 +80,21 @@ impl State {
         }
     }
 
+    /// For metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Active => "active",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+            Self::Ended => "ended",
+            Self::Revoked => "revoked",
+            Self::Done => "done",
+        }
+    }
+
     /// For messages.
     pub fn to_message(self) -> v1::RequestState {
         MESSAGES.iter().find(|(state, _)| *state == self).map_or(v1::RequestState::Unspecified, |(_, m)| *m)

@@ -42,11 +42,6 @@ impl SqliteStore {
         Ok(store)
     }
 
-    /// Closes the database in good order.
-    pub async fn close(&self) {
-        self.pool.close().await;
-    }
-
     async fn commit(
         &self,
         mut transaction: Transaction<'static, Sqlite>,
@@ -120,6 +115,11 @@ impl Store for SqliteStore {
 
     async fn list(&self) -> Result<Vec<Object>, StoreError> {
         within("list", sql::list(&self.pool)).await
+    }
+
+    async fn close(&self) {
+        // A database that does not close in time is as good as killed, which it survives.
+        let _ = tokio::time::timeout(DEADLINE, self.pool.close()).await;
     }
 }
 

@@ -1,0 +1,148 @@
+//! Storing and publishing, in the order that each direction demands.
+
+use prost::Message;
+use tracing::{error, warn};
+use tunnel_protos::{EnvelopeId, RequestId, UnixMillis, v1::SealedOutcome};
+use tunnel_runtime::chain;
+
+use super::Clerk;
+use crate::{
+    audit::{self, Intent},
+    metrics,
+    requests::{Record, Shared, answer, codec},
+    store::{Store, StoreError},
+};
+
+/// Why a request was not kept.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::requests) enum KeepError {
+    /// The store did not take it.
+    #[error("it cannot be stored")]
+    Store(#[source] StoreError),
+    /// The audit log did not take it.
+    #[error("it cannot be recorded")]
+    Audit(#[source] audit::Unwritable),
+}
+
+impl<S: Store> Clerk<S> {
+    /// Stores a record that opens something (or is new), and only then lets it take effect.
+    pub(super) async fn open_up(&mut self, mut record: Record, now: UnixMillis) -> Result<Record, KeepError> {
+        let entry = self.audit.intent(intent(&record)).await.map_err(KeepError::Audit)?;
+        let stored = self.write(&record, now).await;
+        let outcome = if stored.is_ok() { audit::Outcome::Moved } else { audit::Outcome::Failed };
+        self.audit.outcome(entry, outcome);
+        record.version = stored.map_err(KeepError::Store)?;
+        self.shared.publish(&record);
+        Ok(record)
+    }
+
+    /// Lets a record that closes something take effect, answers it, and then stores it; kept for a retry on failure.
+    pub(super) async fn close(&mut self, mut record: Record, now: UnixMillis) -> Result<(), KeepError> {
+        if let Err(error) = answer::renew(&mut record, None, &self.room, now) {
+            warn!(error = %chain(&error), request.id = %record.id.short(), "Outcome not made");
+        }
+        let id = record.id;
+        self.shared.publish(&record);
+        let stored = self.open_up(record, now).await;
+        if let Err(error) = &stored {
+            error!(error = %chain(error), request.id = %id.short(), "In effect, but not stored; trying again");
+            self.unsaved.insert(id);
+        }
+        stored.map(drop)
+    }
+
+    pub(super) async fn retry(&mut self, now: UnixMillis) {
+        for id in self.unsaved.clone() {
+            let Some(record) = self.shared.record(&id) else { continue };
+            if self.open_up(record, now).await.is_ok() {
+                self.unsaved.remove(&id);
+            }
+        }
+    }
+
+    /// A broker holds this outcome: it need not be sent again, not even after a restart.
+    pub(super) async fn acknowledged(&mut self, outcome: &SealedOutcome) {
+        let Ok(envelope) = EnvelopeId::try_from(&outcome.envelope_id[..]) else { return };
+        let sealed = outcome.encode_to_vec();
+        let record = self.shared.book.read().by_envelope(&envelope).cloned();
+        let Some(mut record) = record.filter(|record| record.answer.sealed == sealed) else { return };
+        record.answer.delivered = record.answer.sequence;
+        match self.write(&record, self.shared.clock.now()).await {
+            Ok(version) => self.shared.book.write().put(Record { version, ..record }),
+            Err(error) => {
+                warn!(error = %chain(&error), "Acknowledgement not stored; the outcome may be sent again")
+            }
+        }
+    }
+
+    pub(super) async fn forget(&mut self, now: UnixMillis) {
+        let ids = self.shared.book.read().forgettable(now);
+        for id in ids {
+            let version = self.shared.record(&id).map_or(0, |record| record.version);
+            match self.store.remove(&id.to_string(), version).await {
+                Ok(()) | Err(StoreError::Conflict) => self.shared.forget(&id),
+                Err(error) => return self.failed(&error),
+            }
+        }
+    }
+
+    /// Creates or updates; memory is the truth of a single replica, so a version that ran ahead is caught up with.
+    async fn write(&mut self, record: &Record, now: UnixMillis) -> Result<u64, StoreError> {
+        let (id, body) = (record.id.to_string(), codec::encode(record));
+        let written = match record.version {
+            0 => self.store.create(&id, &body, now).await,
+            version => match self.store.update(&id, &body, version, now).await {
+                Err(StoreError::Conflict) => self.catch_up(&id, &body, now).await,
+                written => written,
+            },
+        };
+        match &written {
+            Ok(_) => self.shared.clock.stored(now),
+            Err(error) => self.failed(error),
+        }
+        written
+    }
+
+    async fn catch_up(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
+        let ahead = self.store.get(id).await?.ok_or(StoreError::Conflict)?;
+        self.store.update(id, body, ahead.version, now).await
+    }
+
+    fn failed(&self, error: &StoreError) {
+        metrics::store_failed();
+        warn!(error = %chain(error), "Store failed");
+    }
+}
+
+impl Shared {
+    /// Makes a record visible: to the customer, to the gate, and to the tunnels that carry its answer.
+    pub(in crate::requests) fn publish(&self, record: &Record) {
+        if let Some((grant, life)) = record.grant() {
+            let id = grant.id;
+            self.grants.put(grant, life);
+            for serial in record.access().into_iter().flat_map(|access| &access.serials) {
+                self.grants.add_serial(&id, *serial);
+            }
+        }
+        self.book.write().put(record.clone());
+        self.answer_again(record);
+    }
+
+    /// Puts the last answer into the outbox, unless a broker holds it.
+    pub(in crate::requests) fn answer_again(&self, record: &Record) {
+        let due = record.answer.sequence > record.answer.delivered;
+        if let Some(outcome) = SealedOutcome::decode(&record.answer.sealed[..]).ok().filter(|_| due) {
+            // Full: brokers have been away for very long; the answer stays in the record and is asked for again.
+            let _ = self.outbox.put(outcome);
+        }
+    }
+
+    fn forget(&self, id: &RequestId) {
+        self.grants.remove(&(*id).into());
+        self.book.write().remove(id);
+    }
+}
+
+fn intent(record: &Record) -> Intent<'_> {
+    Intent::Move { request: &record.id, state: record.state.to_message(), rule: &record.rule }
+}

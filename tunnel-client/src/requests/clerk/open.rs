@@ -1,0 +1,129 @@
+//! Starting on a store: everything that was stored is in force again before the first command is taken.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::sync::{mpsc, watch};
+use tracing::{error, warn};
+use tunnel_protos::{RequestId, UnixMillis, v1::ReceivedStatus};
+use tunnel_runtime::chain;
+
+use super::Clerk;
+use crate::{
+    audit::Audit,
+    gate::grants::{GrantsView, GrantsWriter},
+    policy::Policy,
+    requests::{Clock, Record, Requests, Room, Shared, Wall, codec, outbox::Outbox, unproven::Unproven},
+    store::{History, Store, StoreError},
+};
+
+/// What a clerk works with.
+#[derive(Debug)]
+pub struct Settings<S, W> {
+    /// The cluster and its keys.
+    pub room: Room,
+    /// Where requests are kept.
+    pub store: S,
+    /// The wall's clock.
+    pub wall: W,
+    /// The policy in force.
+    pub policy: watch::Receiver<Arc<Policy>>,
+    /// Where the gate learns of grants.
+    pub grants: GrantsWriter,
+    /// The other end of it, for counting sessions.
+    pub view: GrantsView,
+    /// The audit log.
+    pub audit: Audit,
+}
+
+/// Why the stored requests cannot be worked with.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store failed.
+    #[error("the requests' store")]
+    Store(#[source] StoreError),
+    /// An object of the store cannot be read; going on without it could let a replay through.
+    #[error("stored request {id}")]
+    Decode {
+        /// Its name.
+        id: String,
+        /// What is wrong with it.
+        source: codec::DecodeError,
+    },
+}
+
+impl Requests {
+    /// Opens the store and puts everything in force again; run the clerk in a task of its own.
+    pub async fn open<S: Store, W: Wall>(settings: Settings<S, W>) -> Result<(Self, Clerk<S>), OpenError> {
+        let start = settings.store.start(settings.wall.now()).await.map_err(OpenError::Store)?;
+        let shared = Arc::new(Shared {
+            book: parking_lot::RwLock::default(),
+            outbox: Outbox::default(),
+            grants: settings.grants,
+            view: settings.view,
+            clock: Clock::new(settings.wall, start.time_seen),
+        });
+        let (sender, commands) = mpsc::channel(QUEUE);
+        let mut clerk = Clerk {
+            room: Arc::new(settings.room),
+            shared: shared.clone(),
+            store: settings.store,
+            policy: settings.policy,
+            audit: settings.audit,
+            commands,
+            refuse_before: start.refuse_before,
+            unproven: Unproven::default(),
+            unsaved: BTreeSet::new(),
+        };
+        clerk.load(start.history).await?;
+        Ok((Self { shared, commands: sender, epoch: start.epoch, room: clerk.room.clone() }, clerk))
+    }
+}
+
+impl<S: Store> Clerk<S> {
+    async fn load(&mut self, history: History) -> Result<(), OpenError> {
+        let now = self.shared.clock.now();
+        let objects = self.store.list().await.map_err(OpenError::Store)?;
+        for object in objects {
+            let decoded = codec::decode(&object);
+            let record = decoded.map_err(|source| OpenError::Decode { id: object.id, source })?;
+            match history {
+                History::Whole => self.shared.publish(&record),
+                History::Restored => self.load_void(record, now).await,
+            }
+        }
+        if history == History::Restored {
+            error!(
+                "The store was put back to an earlier state: all grants are void, and earlier requests refused"
+            );
+        }
+        Ok(())
+    }
+
+    async fn load_void(&mut self, mut record: Record, now: UnixMillis) {
+        match record.void("Void: the client's store was put back to an earlier state", now) {
+            // Kept for a retry if it cannot be stored.
+            Ok(()) => drop(self.close(record, now).await),
+            // It was over already.
+            Err(_) => self.shared.publish(&record),
+        }
+    }
+
+    /// A request that is stored although nobody remembers it: its writing had been given up too early.
+    pub(super) async fn adopt(&mut self, id: &RequestId) -> ReceivedStatus {
+        let stored = self.store.get(&id.to_string()).await;
+        match stored.map(|object| object.as_ref().map(codec::decode)) {
+            Ok(Some(Ok(record))) => {
+                self.shared.publish(&record);
+                ReceivedStatus::Known
+            }
+            Ok(_) => ReceivedStatus::Full,
+            Err(error) => {
+                warn!(error = %chain(&error), "Stored request not read");
+                ReceivedStatus::Full
+            }
+        }
+    }
+}
+
+/// Deliveries of a few tunnels and a few commands of people; beyond that, senders wait and brokers repeat.
+const QUEUE: usize = 64;

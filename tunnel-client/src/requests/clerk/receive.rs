@@ -1,0 +1,203 @@
+//! A delivery's way: known? → open and verify → admit → decide → store → answer.
+
+use prost::Message;
+use tracing::{debug, info};
+use tunnel_certs::{
+    seal::{self, SealError},
+    statement::request::{self, Kind, OpenError, Opened},
+};
+use tunnel_protos::{
+    EnvelopeId, UnixMillis,
+    v1::{ReceivedStatus, SealedOutcome, SealedRequest},
+};
+use tunnel_runtime::chain;
+
+use super::Clerk;
+use crate::{
+    metrics,
+    policy::{self, Ask, Decision, Facts},
+    requests::{
+        AdmitError, Record,
+        answer::{self, AnswerError},
+        clerk::keep::KeepError,
+        judge::Refusal,
+        record::Access,
+        room::Admission,
+        state::State,
+    },
+    store::{Store, StoreError},
+};
+
+impl<S: Store> Clerk<S> {
+    pub(super) async fn deliver(&mut self, sealed: &SealedRequest) -> ReceivedStatus {
+        if let Admission::Refusing(_) = self.room.admission {
+            return ReceivedStatus::Full;
+        }
+        let envelope = seal::envelope_id(sealed);
+        if self.answered_before(&envelope) {
+            return ReceivedStatus::Known;
+        }
+        match seal::open_request(sealed, &self.room.label, &[&self.room.sealing_key]) {
+            Ok(bytes) => self.open(envelope, &bytes).await,
+            Err(SealError::UnknownKey) => ReceivedStatus::UnknownKey,
+            Err(error) => self.unproven(&error),
+        }
+    }
+
+    /// The same envelope again: its latest answer goes out again.
+    fn answered_before(&self, envelope: &EnvelopeId) -> bool {
+        let book = self.shared.book.read();
+        let Some(record) = book.by_envelope(envelope) else { return false };
+        if let Ok(outcome) = SealedOutcome::decode(&record.answer.sealed[..]) {
+            // Full: it will be asked for once more.
+            let _ = self.shared.outbox.put(outcome);
+        }
+        true
+    }
+
+    async fn open(&mut self, envelope: EnvelopeId, bytes: &[u8]) -> ReceivedStatus {
+        let now = self.shared.clock.now();
+        match request::open(bytes, self.room.place(), now, now) {
+            Ok(opened) => self.admit(envelope, &opened, now).await,
+            Err(OpenError::Refused { operator, digest, reply: Some(reply), fault }) => {
+                let record = Record::unreadable(&reply, envelope, digest, operator, now);
+                self.refuse_unheard(record, &Refusal::new("verification", fault.to_string()), now).await
+            }
+            Err(error) => self.unproven(&error),
+        }
+    }
+
+    async fn admit(&mut self, envelope: EnvelopeId, opened: &Opened, now: UnixMillis) -> ReceivedStatus {
+        let mut record = Record::new(envelope, opened, now);
+        if let Err(refusal) = self.admissible(&record) {
+            return self.refuse_unheard(record, &refusal, now).await;
+        }
+        match &opened.request.kind {
+            Kind::Access(_) => {
+                self.decide(&mut record, now);
+                self.finish(record, None, now).await
+            }
+            Kind::Certificate(asked) => self.certify(record, asked, now).await,
+            Kind::Withdraw(asked) => self.withdraw(record, &asked.request, now).await,
+        }
+    }
+
+    fn admissible(&self, record: &Record) -> Result<(), Refusal> {
+        if record.issued < self.refuse_before {
+            let why = "Issued before this client's store was restored; ask again";
+            return Err(Refusal::new("restored", why));
+        }
+        let admitted = self.shared.book.read().admit(&record.id, &record.digest, &record.operator);
+        admitted.map_err(|error| Refusal::new("admission", error.to_string()))
+    }
+
+    /// Refuses without a look at what is asked. A used id cannot be stored twice: its refusal is only sent.
+    async fn refuse_unheard(
+        &mut self,
+        mut record: Record,
+        refusal: &Refusal,
+        now: UnixMillis,
+    ) -> ReceivedStatus {
+        let admitted = self.shared.book.read().admit(&record.id, &record.digest, &record.operator);
+        match admitted {
+            Err(AdmitError::Replay) => self.refuse_replay(&record, now),
+            Err(AdmitError::TooManyRemembered) => ReceivedStatus::Full,
+            Ok(()) | Err(AdmitError::SameWords | AdmitError::TooManyPending) => {
+                record.conclude(State::Denied, &refusal.rule, &refusal.why, now);
+                self.finish(record, None, now).await
+            }
+        }
+    }
+
+    fn refuse_replay(&self, record: &Record, now: UnixMillis) -> ReceivedStatus {
+        metrics::replayed();
+        info!(request.id = %record.id.short(), "Replay refused");
+        let original = self.shared.record(&record.id);
+        // The very same request in a second seal: its own answer stands, and no second one is signed.
+        if original.is_some_and(|original| original.digest == record.digest) {
+            return ReceivedStatus::Known;
+        }
+        let refusal = Refusal::new("admission", AdmitError::Replay.to_string());
+        let key = &record.outcome_key;
+        match answer::refusal(record.digest, &record.envelope, key, &refusal, &self.room, now) {
+            Ok(outcome) => {
+                let room = self.shared.outbox.put(outcome);
+                if room { ReceivedStatus::Taken } else { ReceivedStatus::Full }
+            }
+            Err(error) => self.unanswerable(&error),
+        }
+    }
+
+    fn decide(&self, record: &mut Record, now: UnixMillis) {
+        let policy = self.policy.borrow().clone();
+        let Some(access) = record.access() else { return };
+        let facts = Facts { policy: &policy, targets: &self.room.targets };
+        let decision = policy::decide(&facts, &ask(access, record.issued), now);
+        record.apply(&decision, policy.clocks(), now);
+    }
+
+    /// Answers, stores and publishes a request that was decided.
+    pub(super) async fn finish(
+        &mut self,
+        mut record: Record,
+        issued: Option<tunnel_certs::statement::outcome::Issued>,
+        now: UnixMillis,
+    ) -> ReceivedStatus {
+        if let Err(error) = answer::renew(&mut record, issued, &self.room, now) {
+            return self.unanswerable(&error);
+        }
+        let (id, kind, state) = (record.id, record.subject.kind(), record.state);
+        match self.open_up(record, now).await {
+            Ok(record) => {
+                metrics::answered(kind, state.name());
+                info!(request.id = %id.short(), kind, state = state.name(), rule = record.rule, "Request answered");
+                ReceivedStatus::Taken
+            }
+            Err(KeepError::Store(StoreError::Exists)) => self.adopt(&id).await,
+            Err(error) => {
+                debug!(error = %chain(&error), "Request not taken");
+                ReceivedStatus::Full
+            }
+        }
+    }
+
+    fn unanswerable(&self, error: &AnswerError) -> ReceivedStatus {
+        info!(error = %chain(error), "Request cannot be answered");
+        match error {
+            // The operator's fault; another delivery would end the same.
+            AnswerError::Seal(_) => ReceivedStatus::Taken,
+            AnswerError::Sign(_) => ReceivedStatus::Full,
+        }
+    }
+
+    fn unproven(&mut self, error: &(dyn std::error::Error + 'static)) -> ReceivedStatus {
+        self.unproven.count(error);
+        ReceivedStatus::Unproven
+    }
+}
+
+impl Record {
+    /// Takes the policy's decision on: refused, waiting for a person, or a grant at once.
+    fn apply(&mut self, decision: &Decision, clocks: &policy::Clocks, now: UnixMillis) {
+        let reason = decision.reason();
+        reason.rule.clone_into(&mut self.rule);
+        reason.text.clone_into(&mut self.why);
+        let doors = self.new_doors();
+        if let Some(access) = self.access_mut() {
+            access.methods = decision.extent();
+        }
+        // A new record is pending, from where each of these is possible.
+        let _ = match decision {
+            Decision::Deny(reason) => self.deny(&reason.text, now),
+            Decision::Manual(..) => {
+                self.wait(clocks);
+                Ok(())
+            }
+            Decision::Auto(_, reason) => self.approve(doors, &reason.text, clocks, now),
+        };
+    }
+}
+
+fn ask(access: &Access, issued: UnixMillis) -> Ask {
+    Ask { methods: access.asked.clone(), targets: access.targets.clone(), raw: access.raw, issued }
+}

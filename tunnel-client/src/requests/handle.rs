@@ -1,0 +1,113 @@
+//! The handle that tunnels and the customer's API hold: everything here is cheap, or bounded by a deadline.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tunnel_protos::{
+    GrantId, PersonText,
+    approvers::RequestView,
+    v1::{ReceivedStatus, SealedOutcome, SealedRequest},
+};
+
+use super::{Admission, Room, Shared, clerk::Command, record::Revocation};
+use crate::{
+    approvers::{Peer, RevokeError, Revoked},
+    gate::grants::{Life, Over},
+    tunnels::Inbox,
+};
+
+/// Requests of this cluster; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Requests {
+    pub(super) shared: Arc<Shared>,
+    pub(super) room: Arc<Room>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) epoch: u64,
+}
+
+impl Requests {
+    /// Raised at each start of this replica.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether requests are taken.
+    pub fn admission(&self) -> &Admission {
+        &self.room.admission
+    }
+
+    /// Requests as the customer sees them, newest first; ended ones too if `all`.
+    pub fn list(&self, all: bool) -> Vec<RequestView> {
+        let book = self.shared.book.read();
+        let mut records: Vec<_> = book.all().filter(|record| all || record.state.is_open()).collect();
+        records.sort_by_key(|record| std::cmp::Reverse((record.received, record.id)));
+        records.into_iter().map(|record| record.view(self.sessions(&record.id.into()))).collect()
+    }
+
+    /// Requests that wait for a person, and live grants.
+    pub fn counts(&self) -> (usize, usize) {
+        self.shared.counts()
+    }
+
+    /// Cuts a live grant: its sessions at once, then for ever.
+    pub async fn revoke(&self, grant: GrantId, note: PersonText, by: Peer) -> Result<Revoked, RevokeError> {
+        let record = self.shared.record(&grant.into()).ok_or(RevokeError::Unknown)?;
+        if !record.state.is_live_grant() {
+            return Err(RevokeError::NotLive(record.state.to_message()));
+        }
+        let sessions_cut = self.sessions(&grant);
+        // In memory first: this works with a full disk and behind a long queue.
+        self.shared.grants.set_life(&grant, Life::Over(Over::Revoked));
+        self.store_revocation(grant, Revocation { uid: by.uid, note: note.as_str().to_owned() }).await?;
+        Ok(Revoked { sessions_cut })
+    }
+
+    async fn store_revocation(&self, grant: GrantId, by: Revocation) -> Result<(), RevokeError> {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.commands.send(Command::Revoke(grant, by, reply)).await.ok()?;
+            answer.await.ok()
+        };
+        let answered = tokio::time::timeout(PATIENCE, asked).await.ok().flatten();
+        answered.unwrap_or_else(|| Err(RevokeError::NotStored(Box::new(NoAnswer))))
+    }
+
+    fn sessions(&self, grant: &GrantId) -> u32 {
+        let open = self.shared.view.grant(grant).map_or(0, |grant| grant.sessions());
+        u32::try_from(open).unwrap_or(u32::MAX)
+    }
+}
+
+impl Inbox for Requests {
+    /// Whatever is not stored in time counts as not taken, and is delivered again.
+    async fn deliver(&self, sealed: SealedRequest) -> ReceivedStatus {
+        let (reply, answer) = oneshot::channel();
+        let asked = async {
+            self.commands.send(Command::Deliver(Box::new(sealed), reply)).await.ok()?;
+            answer.await.ok()
+        };
+        tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(ReceivedStatus::Full)
+    }
+
+    fn outcomes(&self) -> Vec<SealedOutcome> {
+        self.shared.outbox.all()
+    }
+
+    fn outcome_changes(&self) -> watch::Receiver<u64> {
+        self.shared.outbox.changes()
+    }
+
+    async fn acknowledged(&self, outcome: SealedOutcome) {
+        if self.shared.outbox.acknowledged(&outcome) {
+            // A full queue only means that the outcome is sent once more after a restart.
+            let _ = self.commands.try_send(Command::Acknowledged(Box::new(outcome)));
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s", PATIENCE.as_secs())]
+struct NoAnswer;
+
+/// More than one deadline of the store, since something may be queued before.
+const PATIENCE: Duration = Duration::from_secs(12);
