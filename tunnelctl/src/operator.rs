@@ -55,7 +55,7 @@ impl Operator {
     pub fn load(files: &IdentityFiles, now: UnixMillis) -> Result<Self, Error> {
         let unusable = |source| Error::Files { files: Box::new(files.clone()), source };
         let credential = Credential::load(&files.certificate, &files.key).map_err(unusable)?;
-        let (not_before, not_after) = credential.validity().map_err(unusable)?;
+        let (not_before, not_after) = credential.validity();
         check_validity(not_before, not_after, now)?;
         match credential.identity().map_err(unusable)? {
             Identity::Operator { vendor, name } => Ok(Self { credential, name, vendor, not_after }),

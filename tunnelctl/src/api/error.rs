@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tonic::{Code, Status};
-use tunnel_certs::{credential::CredentialError, file::FileError, roots::RootsError, tls::TlsError};
+use tunnel_certs::{credential::CredentialError, file::FileError, tls::TlsError};
 
 use crate::console::safe;
 
@@ -21,9 +21,6 @@ pub enum SetupError {
         /// Why.
         source: CredentialError,
     },
-    /// The certificates are no anchors.
-    #[error("unusable CA certificates")]
-    Roots(#[source] RootsError),
     /// The identity cannot be shown in TLS.
     #[error("cannot prepare TLS")]
     Tls(#[source] TlsError),

@@ -3,26 +3,19 @@
 use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
-use tunnel_certs::{credential::certificates_from_pem, file, roots::Roots};
+use tunnel_certs::{credential::certificates_from_pem, file};
 
 use super::SetupError;
 
 /// Anchors from `file`, or from the system when there is none.
-pub(super) fn load(file: Option<&Path>) -> Result<Roots, SetupError> {
-    let certificates = match file {
+pub(super) fn load(file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    match file {
         Some(path) => {
             let pem = file::read(path).map_err(SetupError::File)?;
             certificates_from_pem(&pem)
-                .map_err(|source| SetupError::Certificates { path: path.into(), source })?
+                .map_err(|source| SetupError::Certificates { path: path.into(), source })
         }
-        None => system(),
-    };
-    Roots::new(certificates).map_err(SetupError::Roots)
-}
-
-/// Single odd certificates among the system's do not matter; none at all is refused by the caller.
-fn system() -> Vec<CertificateDer<'static>> {
-    let mut all = rustls_native_certs::load_native_certs().certs;
-    all.retain(|certificate| Roots::new(vec![certificate.clone()]).is_ok());
-    all
+        // Single odd certificates among the system's do not matter; none at all is refused by TLS.
+        None => Ok(rustls_native_certs::load_native_certs().certs),
+    }
 }
