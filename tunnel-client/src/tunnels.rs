@@ -110,21 +110,27 @@ impl Tunnels {
         move || board.status()
     }
 
-    /// Keeps the tunnels, each on a shard of its own, until drained; a panic in one ends all.
-    pub async fn run<I: Inbox, S: Sessions>(self, rooms: Rooms<I, S>, shards: &Shards, drain: Watch) {
+    /// Starts to keep the tunnels, each on a shard, until drained; the future ends when all have, and a panic in one
+    /// ends all.
+    pub fn run<I: Inbox, S: Sessions>(
+        self,
+        rooms: &Rooms<I, S>,
+        shards: &Shards,
+        drain: &Watch,
+    ) -> impl Future<Output = ()> + Send + use<I, S> {
         metrics::describe();
         metrics::desired(self.board.count());
         let keep = |slot| {
             let shard = shards.pick();
             let keeper = Keeper::new(slot, &self.settings, self.board.clone(), shard.hold());
-            let kept = keeper.run(rooms.clone(), drain.clone());
-            shard.spawn(info_span!("tunnel", slot), kept)
+            shard.spawn(info_span!("tunnel", slot), keeper.run(rooms.clone(), drain.clone()))
         };
         let keepers: Vec<Task<()>> = (0..self.board.count()).map(keep).collect();
-        futures_util::future::join_all(keepers).await.into_iter().for_each(|ended| {
+        async move {
+            let ended = futures_util::future::try_join_all(keepers).await;
             // A keeper ends by drain only; anything else is a bug that must not go on half alive.
             ended.expect("a keeper of tunnels does not panic");
-        });
+        }
     }
 }
 
