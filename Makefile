@@ -6,25 +6,27 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO := cargo
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .PHONY: help demo test check bench lint fmt tools protos \
-	fmt-check clippy docs deny unit doctests integration drift bench-smoke
+	fmt-check clippy docs deny build unit doctests integration drift bench-smoke
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: ## Walks the main job with everything on this machine; HOLD=1 leaves it running
-	@$(CARGO) run --quiet --locked -p tunnel-integration --bin demo
+demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves it running
+	@$(TARGET)/debug/demo
 
 test: ## Everything that CI runs, with one summary at the end
-	@tools/steps.sh tools fmt-check deny clippy docs unit doctests drift integration bench-smoke demo
+	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration bench-smoke demo
 
 check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
 
 bench: ## The figures of the README, on loopback and on a wire of network namespaces
-	@$(CARGO) run --quiet --locked --release -p tunnel-integration --bin bench
+	@$(CARGO) build --quiet --locked --release --workspace --bins
+	@$(TARGET)/release/bench $(BENCH_ARGS)
 
 lint: ## Formatting, lints, documentation, dependencies
 	@tools/steps.sh tools fmt-check clippy docs deny
@@ -54,6 +56,9 @@ deny: ## Licenses, duplicates, sources and banned crates of the dependencies
 	@tools/install.sh cargo-deny
 	@cargo-deny --offline --locked --log-level error check --hide-inclusion-graph bans licenses sources
 
+build: ## All programs, as demo, tests and smoke start them
+	@$(CARGO) build --quiet --locked --workspace --bins
+
 unit: ## Tests of each crate by itself
 	@$(CARGO) test --quiet --locked --workspace --lib --bins
 
@@ -63,9 +68,9 @@ doctests: ## Examples in the documentation
 drift: ## Generated code and descriptor sets are those of their sources
 	@$(CARGO) test --quiet --locked -p tunnel-protos -p tunnel-integration --test generated
 
-integration: ## The programs together, with the real grpcurl and etcd
+integration: build ## The programs together, with the real grpcurl and etcd
 	@tools/install.sh etcd grpcurl
 	@$(CARGO) test --quiet --locked --workspace --test '*'
 
-bench-smoke: ## The bench at its smallest, to see that it runs
-	@$(CARGO) run --quiet --locked -p tunnel-integration --bin bench -- --smoke
+bench-smoke: build ## The bench at its smallest, to see that it runs
+	@$(TARGET)/debug/bench --amount smoke

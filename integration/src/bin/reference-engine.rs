@@ -1,5 +1,5 @@
-//! The reference engine as a program of its own. Prints one line per listener and then `ready`, so that whoever
-//! started it on port 0 can read the ports.
+//! The reference engine as a program of its own. Prints `listening KIND ADDRESS` per listener and then
+//! `ready`, so that whoever started it on port 0 can read the ports.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -59,8 +59,9 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
+    let tls = if arguments.tls_client_ca.is_some() { "mtls" } else { "tls" };
     let running = ReferenceEngine::build(arguments.options()?)?.spawn()?;
-    announce(running.addresses());
+    announce(running.addresses(), tls);
     tokio::select! {
         _ = terminate.recv() => {}
         interrupted = tokio::signal::ctrl_c() => interrupted?,
@@ -89,15 +90,15 @@ impl Arguments {
     }
 }
 
-fn announce(addresses: &Addresses) {
+fn announce(addresses: &Addresses, tls: &str) {
     if let Some(address) = addresses.h2c {
-        println!("h2c http://{address}");
+        println!("listening h2c {address}");
     }
     if let Some(address) = addresses.tls {
-        println!("tls https://{address}");
+        println!("listening {tls} {address}");
     }
     if let Some(path) = &addresses.unix {
-        println!("unix unix:{}", path.display());
+        println!("listening unix {}", path.display());
     }
     println!("ready");
 }

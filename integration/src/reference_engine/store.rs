@@ -187,3 +187,6 @@ pub(super) fn now_millis() -> u64 {
 const MAX_SHARDS: u32 = 256;
 /// Changes a slow watcher may lag behind.
 const CHANGES_KEPT: usize = 1024;
+
+#[cfg(test)]
+mod tests;

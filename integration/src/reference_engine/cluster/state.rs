@@ -227,3 +227,6 @@ const SENSITIVE: &str = "adminPassword";
 const MASK: &str = "***";
 const STORAGE: &str = "storage";
 const FIRST_RELEASE: &str = "1.0.0";
+
+#[cfg(test)]
+mod tests;

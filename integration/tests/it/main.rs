@@ -1,0 +1,8 @@
+//! All tests that need more than one program or a real engine, in one binary.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod etcd_direct;
+mod profiles;
+mod reference_engine;
+mod wire_faults;
