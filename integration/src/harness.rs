@@ -2,11 +2,17 @@
 //!
 //! Nothing here weakens a program: it gets a real configuration file, real certificates and a real store.
 
+pub mod admin;
 pub mod api_ca;
+pub mod binaries;
+pub mod broker;
 pub mod channel;
+pub mod client;
+pub mod engine;
 pub mod grpcurl;
 pub mod operator;
 pub mod program;
+pub mod tunnelctl;
 pub mod vendor;
 pub mod wait;
 

@@ -25,7 +25,8 @@ impl ApiAuthority {
     /// Certifies a fresh key for the DNS name, and writes both.
     pub fn issue(&self, name: &str, files: &Files) -> Result<()> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.0)?;
         file::write(&files.certificate, certificate.pem().as_bytes())?;

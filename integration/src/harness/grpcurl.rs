@@ -32,6 +32,11 @@ impl Grpcurl {
         path.is_file().then_some(Self(path))
     }
 
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Runs it with `arguments` and `input` as its standard input.
     pub async fn run(&self, arguments: &[&str], input: &str) -> Result<Ran> {
         let mut child = Command::new(&self.0)

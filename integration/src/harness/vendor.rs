@@ -37,6 +37,7 @@ pub struct Vendor {
     suffix: Suffix,
     key: SigningKey,
     mesh: Authority,
+    mesh_key: Arc<SigningKey>,
     operators: Authority,
     api: ApiAuthority,
 }
@@ -44,10 +45,11 @@ pub struct Vendor {
 impl Vendor {
     /// Makes vendor key and CAs below `folder`.
     pub fn create(folder: &Path) -> Result<Self> {
-        let authority = |kind| -> Result<Authority> {
-            let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
-            Ok(Authority::create(kind, "vendor", key, now().minus(BACKDATE))?)
+        let authority = |kind, key: &Arc<SigningKey>| {
+            Authority::create(kind, "vendor", Arc::<SigningKey>::clone(key), now().minus(BACKDATE))
         };
+        let [mesh_key, operators_key] =
+            [SigningKey::generate(Algorithm::P256)?, SigningKey::generate(Algorithm::P256)?].map(Arc::new);
         std::fs::create_dir_all(folder)?;
         let key = SigningKey::generate(Algorithm::Ed25519)?;
         file::write(&folder.join("vendor.pub"), key.public().to_pem().as_bytes())?;
@@ -56,8 +58,9 @@ impl Vendor {
             name: "vendor".parse()?,
             suffix: "tunnel.example".parse()?,
             key,
-            mesh: authority(CaKind::Mesh)?,
-            operators: authority(CaKind::Operator)?,
+            mesh: authority(CaKind::Mesh, &mesh_key)?,
+            operators: authority(CaKind::Operator, &operators_key)?,
+            mesh_key,
             api: ApiAuthority::create(&folder.join("api-ca.pem"))?,
         })
     }
@@ -75,6 +78,11 @@ impl Vendor {
     /// The mesh CA, for tests that issue what the vendor would not.
     pub fn mesh(&self) -> &Authority {
         &self.mesh
+    }
+
+    /// The mesh CA's key.
+    pub fn mesh_key(&self) -> &SigningKey {
+        &self.mesh_key
     }
 
     /// The operator CA, for tests that issue what the vendor would not.
@@ -144,8 +152,13 @@ impl Vendor {
 
     /// The operators' API's server certificate.
     pub fn api(&self) -> Result<Files> {
-        let files = self.files("api");
-        self.api.issue(&self.suffix.api(), &files)?;
+        self.web(&self.suffix.api())
+    }
+
+    /// An ordinary certificate for a DNS name, for servers and their callers, of the API's CA.
+    pub fn web(&self, name: &str) -> Result<Files> {
+        let files = self.files(name);
+        self.api.issue(name, &files)?;
         Ok(files)
     }
 

@@ -1,0 +1,179 @@
+//! A client with its folder: configuration, policy and profile as a customer writes them; run here or as a child.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+use tunnel_certs::statement::registration;
+use tunnel_protos::{ClusterName, Label};
+
+use super::{PATIENCE, binaries, program::Program, vendor::Vendor};
+
+/// What a client's configuration says.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// Folder of all its files.
+    pub folder: PathBuf,
+    /// `customer/cluster`.
+    pub cluster: ClusterName,
+    /// As the vendor handed it over.
+    pub label: Label,
+    /// The vendor's public key.
+    pub vendor_key: PathBuf,
+    /// The vendor's trust bundle.
+    pub trust_bundle: PathBuf,
+    /// Brokers dialed.
+    pub brokers: Vec<SocketAddr>,
+    /// The engine's endpoints by target, as the profile writes them.
+    pub endpoints: Vec<(String, String)>,
+    /// Further lines of YAML in the profile.
+    pub profile_more: String,
+    /// The policy's text.
+    pub policy: String,
+    /// Further lines of YAML at the top level.
+    pub more: String,
+}
+
+impl ClientSettings {
+    /// A client of `vendor`'s cluster `cluster` below `folder`.
+    pub fn of(vendor: &Vendor, cluster: &str, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            cluster: cluster.parse()?,
+            label: Label::from_random(tunnel_certs::crypto::random::<17>()),
+            vendor_key: vendor.key_file(),
+            trust_bundle: vendor.trust_bundle(&[])?,
+            brokers: Vec::new(),
+            endpoints: Vec::new(),
+            profile_more: String::new(),
+            policy: POLICY.to_owned(),
+            more: String::new(),
+        })
+    }
+
+    /// The approvers' socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("run/approvers.sock")
+    }
+
+    /// The configuration file.
+    pub fn file(&self) -> PathBuf {
+        self.folder.join("client.yaml")
+    }
+
+    /// Writes configuration, profile and policy.
+    pub fn write(&self) -> Result<()> {
+        fs::write(self.folder.join("profile.yaml"), self.profile())?;
+        fs::write(self.folder.join("policy.yaml"), &self.policy)?;
+        fs::write(self.folder.join("engine.protoset"), crate::reference_engine::FILE_DESCRIPTOR_SET)?;
+        Ok(fs::write(self.file(), self.yaml())?)
+    }
+
+    fn yaml(&self) -> String {
+        let brokers: Vec<String> = self.brokers.iter().map(|broker| format!("\"{broker}\"")).collect();
+        format!(
+            "cluster: {{ name: {}, label: {} }}\n\
+             stateDir: state\n\
+             vendorKeys: [{}]\n\
+             trustBundle: {}\n\
+             inventoryEntry: entry.pb\n\
+             meshCertificate: replica.pem\n\
+             brokers: [{}]\n\
+             profile: profile.yaml\n\
+             policy: policy.yaml\n\
+             socket: run/approvers.sock\n\
+             admin: \"127.0.0.1:0\"\n\
+             {}",
+            self.cluster,
+            self.label,
+            self.vendor_key.display(),
+            self.trust_bundle.display(),
+            brokers.join(", "),
+            self.more,
+        )
+    }
+
+    fn profile(&self) -> String {
+        let endpoints = self.endpoints.iter().map(|(target, endpoint)| format!("{target}: \"{endpoint}\""));
+        let endpoints: Vec<String> = endpoints.collect();
+        format!("{PROFILE}endpoints: {{ {} }}\n{}", endpoints.join(", "), self.profile_more)
+    }
+
+    /// Takes a registration to the vendor and brings entry and mesh certificate back.
+    pub fn register(&self, vendor: &Vendor, registration: &[u8]) -> Result<()> {
+        let opened = registration::open(registration)?;
+        vendor.replica(&opened.mesh_key, &self.label, &"r1".parse()?, &self.folder.join("replica.pem"))?;
+        vendor.entry(&self.cluster, &opened, &self.folder.join("entry.pb"))
+    }
+
+    /// Hands the entry to a broker.
+    pub fn publish(&self, entries: &Path) -> Result<()> {
+        let name = format!("{}.pb", self.label);
+        fs::copy(self.folder.join("entry.pb"), entries.join(name)).context("publish the entry")?;
+        Ok(())
+    }
+
+    /// Makes the cluster's keys by the command line and registers them.
+    pub async fn export_keys(&self, vendor: &Vendor) -> Result<()> {
+        self.write()?;
+        let file = self.folder.join("registration.pb");
+        let mut command = binaries::command("tunnel-client", &[])?;
+        command.args(["keys", "export", "--config"]).arg(self.file()).arg("--out").arg(&file);
+        run(command).await?;
+        self.register(vendor, &fs::read(file)?)
+    }
+
+    /// Runs it as a child process.
+    pub fn spawn(&self, entry: &[String]) -> Result<Program> {
+        self.write()?;
+        let mut command = binaries::command("tunnel-client", entry)?;
+        command.args(["run", "--config"]).arg(self.file());
+        Program::start("client", command, &self.folder.join("client.log"))
+    }
+
+    /// Waits until a child is attached to a broker.
+    pub async fn attached(&self, program: &mut Program) -> Result<()> {
+        program
+            .says("that it is attached", PATIENCE, |output| output.contains("Attached").then_some(()))
+            .await
+    }
+}
+
+/// Runs a command to its end; a failure tells its output.
+pub async fn run(mut command: Command) -> Result<String> {
+    command.kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.context("the command hangs")??;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{:?}: {complaint}", command.as_std());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The reference engine as its customer describes it, without endpoints.
+const PROFILE: &str = "\
+name: reference-engine
+descriptors: engine.protoset
+readOnly:
+  - engine.admin.v1.Admin/GetStatus
+  - engine.admin.v1.Admin/ListNodes
+  - engine.admin.v1.Admin/Snapshot
+  - engine.admin.v1.Admin/Echo
+  - grpc.health.v1.Health/Check
+health: { method: grpc.health.v1.Health/Check }
+";
+
+/// Lets tests do what they need; `Restart` waits for a person, `Upgrade` is not granted to anyone.
+const POLICY: &str = "\
+version: 1
+access:
+  - methods: [engine.admin.v1.Admin/Upgrade]
+    approval: deny
+  - methods: [engine.admin.v1.Admin/Restart]
+    approval: manual
+  - methods: [\"engine.admin.v1.Admin/*\", \"engine.admin.v1.Faults/*\", \"engine.kv.v1.KV/*\", \"grpc.health.v1.Health/*\"]
+    approval: auto
+";
