@@ -3,6 +3,10 @@
 //! Only ratios within one run mean anything: every path sees the same generator, engine and link.
 
 pub mod figures;
+pub mod idle;
 pub mod load;
 pub mod report;
+pub mod run;
+pub mod site;
 pub mod stats;
+pub mod swarm;

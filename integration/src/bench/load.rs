@@ -6,7 +6,7 @@ mod call;
 mod connection;
 mod shapes;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,42 @@ pub enum Shape {
     },
 }
 
+impl Target {
+    /// The words that give this target to the load generator's command line.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let path = |path: &PathBuf| path.clone().into_os_string();
+        vec![
+            "--addr".into(),
+            self.addr.to_string().into(),
+            "--name".into(),
+            self.name.clone().into(),
+            "--ca".into(),
+            path(&self.ca),
+            "--cert".into(),
+            path(&self.cert),
+            "--key".into(),
+            path(&self.key),
+        ]
+    }
+}
+
+impl Shape {
+    /// The words that give this shape to the load generator's command line.
+    pub fn arguments(&self) -> Vec<String> {
+        let text = match self {
+            Self::Unary { connections, concurrency, payload, seconds } => format!(
+                "unary --connections {connections} --concurrency {concurrency} --payload {payload} --seconds {seconds}"
+            ),
+            Self::Pull { bytes, chunk } => format!("pull --bytes {bytes} --chunk {chunk}"),
+            Self::Push { bytes, chunk } => format!("push --bytes {bytes} --chunk {chunk}"),
+            Self::Sessions { concurrency, seconds } => {
+                format!("sessions --concurrency {concurrency} --seconds {seconds}")
+            }
+        };
+        text.split(' ').map(String::from).collect()
+    }
+}
+
 /// What was seen; fields that a shape does not have are 0.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Measurement {
@@ -101,4 +137,42 @@ pub async fn run(target: &Target, shape: &Shape) -> anyhow::Result<Measurement> 
     let endpoint = Endpoint::load(target)?;
     let limit = Duration::from_secs(120);
     tokio::time::timeout(limit, shapes::run(&endpoint, shape)).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        target: Target,
+        #[command(subcommand)]
+        shape: Shape,
+    }
+
+    #[test]
+    fn arguments_read_back_as_what_they_came_from() {
+        let file = PathBuf::from("a file.pem");
+        let target = Target {
+            addr: SocketAddr::from(([127, 0, 0, 1], 4711)),
+            name: "door.label.tunnel.example".into(),
+            ca: file.clone(),
+            cert: file.clone(),
+            key: file,
+        };
+        for shape in [
+            Shape::Unary { connections: 2, concurrency: 64, payload: 1024, seconds: 0.5 },
+            Shape::Pull { bytes: 1 << 20, chunk: 65_536 },
+            Shape::Push { bytes: 7, chunk: 3 },
+            Shape::Sessions { concurrency: 16, seconds: 3.0 },
+        ] {
+            let words = std::iter::once(OsString::from("bench-load")).chain(target.arguments());
+            let line = Line::parse_from(words.chain(shape.arguments().into_iter().map(OsString::from)));
+            assert_eq!(format!("{:?}", line.shape), format!("{shape:?}"));
+            assert_eq!(line.target.arguments(), target.arguments());
+        }
+    }
 }

@@ -1,0 +1,61 @@
+//! One link: every load on every path, alternating, round after round.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    figures::{Amount, Load, loads},
+    load::{Measurement, Target},
+    report::LinkResults,
+};
+use crate::harness::binaries;
+
+/// One way from the load generator to the engine.
+pub struct Path {
+    /// Its key in the summary.
+    pub name: &'static str,
+    /// Where the generator connects to, and as whom.
+    pub target: Target,
+    /// Words that put the generator into its place; empty for here.
+    pub entry: Vec<String>,
+}
+
+/// Measures all paths; `told` hears what is being done.
+pub async fn measure(
+    paths: &[Path],
+    amount: Amount,
+    rounds: usize,
+    told: impl Fn(&str),
+) -> Result<LinkResults> {
+    let mut results = LinkResults::default();
+    for round in 1..=rounds {
+        for load in loads(amount) {
+            told(&format!("round {round} of {rounds}: {}", load.title));
+            for path in paths {
+                let measurement = run(path, &load).await;
+                results.add(path.name, &load, &measurement.with_context(|| failure(path, &load))?);
+            }
+        }
+    }
+    Ok(results)
+}
+
+fn failure(path: &Path, load: &Load) -> String {
+    format!("{} through {}", load.title, path.name)
+}
+
+/// A process of its own for each measurement, so that no path inherits another's warm memory.
+async fn run(path: &Path, load: &Load) -> Result<Measurement> {
+    let mut command = binaries::command("bench-load", &path.entry)?;
+    command.args(path.target.arguments()).args(load.shape.arguments());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let output =
+        tokio::time::timeout(LIMIT, command.output()).await.context("the load generator hangs")??;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the load generator failed: {}", complaint.trim());
+    serde_json::from_slice(&output.stdout).context("the load generator's output")
+}
+
+/// Longer than the generator's own limit.
+const LIMIT: Duration = Duration::from_secs(150);
