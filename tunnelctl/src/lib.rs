@@ -25,9 +25,6 @@ mod commands;
 mod desk;
 mod ending;
 mod failure;
-mod folder;
-#[cfg(test)]
-mod testing;
 
 use self::{app::App, cli::Cli, console::Console};
 pub use self::{ending::Ending, surroundings::Surroundings};

@@ -6,11 +6,10 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tunnel_certs::{file::FileError, key::PublicKey};
+use tunnel_certs::{file, key::PublicKey};
 use tunnel_protos::name::NameError;
 
 use super::{ApiAddress, Context, ContextName, IdentityFiles};
-use crate::folder;
 
 /// A context that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +42,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: FileError,
+        source: file::FileError,
     },
 }
 
@@ -168,7 +167,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    folder::write(path, text.as_bytes()).map_err(|source| Error::Write { path: path.into(), source })
+    file::write_private(path, text.as_bytes()).map_err(|source| Error::Write { path: path.into(), source })
 }
 
 fn malformed(path: &Path, problem: &dyn fmt::Display) -> Error {

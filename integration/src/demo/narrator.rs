@@ -1,0 +1,89 @@
+//! What the demo prints: numbered steps, the commands a person would type, and their output.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Duration,
+};
+
+/// Prints a demo; color only on a terminal.
+pub struct Narrator {
+    out: Box<dyn Write + Send>,
+    color: bool,
+    step: usize,
+}
+
+impl Narrator {
+    /// To standard output.
+    pub fn standard() -> Self {
+        Self { color: io::stdout().is_terminal(), out: Box::new(io::stdout()), step: 0 }
+    }
+
+    /// To nowhere, for tests.
+    pub fn silent() -> Self {
+        Self { color: false, out: Box::new(io::sink()), step: 0 }
+    }
+
+    /// The headline.
+    pub fn title(&mut self, text: &str) {
+        let text = self.paint(BOLD, text);
+        self.line(&text);
+    }
+
+    /// Begins a step: what happens, and who does it where.
+    pub fn step(&mut self, title: &str, who: &str) {
+        self.step += 1;
+        let (title, who) = (self.paint(BOLD, title), self.paint(DIM, who));
+        self.line(&format!("\n{:>2}  {title}  {who}", self.step));
+    }
+
+    /// What a reader should know of what comes.
+    pub fn explain(&mut self, text: &str) {
+        self.indented(text, "");
+    }
+
+    /// A command as typed.
+    pub fn command(&mut self, words: &str) {
+        let prompt = self.paint(CYAN, &format!("$ {words}"));
+        self.line(&format!("    {prompt}"));
+    }
+
+    /// What a command printed.
+    pub fn output(&mut self, text: &str) {
+        self.indented(text, DIM);
+    }
+
+    /// What was expected, and came.
+    pub fn good(&mut self, text: &str) {
+        let text = format!("{} {text}", self.paint(GREEN, "✓"));
+        self.line(&format!("    {text}"));
+    }
+
+    /// The end.
+    pub fn end(&mut self, took: Duration) {
+        let text = format!("\nAll {} steps passed in {:.1} s.", self.step, took.as_secs_f64());
+        let text = self.paint(GREEN, &text);
+        self.line(&text);
+    }
+
+    fn indented(&mut self, text: &str, style: &str) {
+        for line in text.trim_end().lines() {
+            let line = self.paint(style, line);
+            self.line(&format!("    {line}"));
+        }
+    }
+
+    fn paint(&self, style: &str, text: &str) -> String {
+        if self.color && !style.is_empty() { format!("{style}{text}{RESET}") } else { text.to_owned() }
+    }
+
+    /// A closed pipe (`make demo | head`) is no reason to fail.
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{text}");
+    }
+}
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const CYAN: &str = "\x1b[36m";
+const GREEN: &str = "\x1b[32m";
+const RESET: &str = "\x1b[0m";

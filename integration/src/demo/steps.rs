@@ -1,0 +1,7 @@
+//! The steps of the demo, by who acts.
+
+pub mod broker;
+pub mod calls;
+pub mod customer;
+pub mod operator;
+pub mod vendor;

@@ -1,0 +1,52 @@
+//! What the broker, through which all of it went, knows afterwards.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    demo::stage::Stage,
+    harness::{admin, program::Program},
+};
+
+/// The broker's log, metrics and store: sizes and times, never contents.
+pub async fn view(stage: &mut Stage) -> Result<()> {
+    stage.told.step("The broker's view of it all", "vendor's network");
+    let log = stage.broker.as_ref().map(Program::output).context("the broker runs")?;
+    stage.told.command("grep -E 'request|outcome|session' broker/broker.log");
+    let telling = |line: &&str| {
+        ["request", "Request", "outcome", "Outcome", "session", "Session"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let lines: Vec<&str> = log.lines().filter(telling).collect();
+    stage.told.output(&lines.join("\n"));
+    let metrics = admin::get(stage.broker_settings.listen.admin, "/metrics").await?;
+    stage.told.command(&format!(
+        "curl -s http://{}/metrics | grep bytes_total",
+        stage.broker_settings.listen.admin
+    ));
+    let bytes: Vec<&str> =
+        metrics.lines().filter(|line| line.contains("bytes_total") && !line.starts_with('#')).collect();
+    stage.told.output(&bytes.join("\n"));
+    let secrets = ["GetStatus", "RunTask", "disk of node 3", "INC-7"];
+    let kept = kept(stage)?;
+    for secret in secrets {
+        let found = kept.iter().any(|bytes| contains(bytes, secret.as_bytes()));
+        ensure!(!found && !log.contains(secret), "the broker knows `{secret}`");
+    }
+    stage
+        .told
+        .good("no method, no reason, no ticket, no answer in its log or its store: ciphertext sizes only");
+    Ok(())
+}
+
+/// Contents of all files of the broker's state folder.
+fn kept(stage: &Stage) -> Result<Vec<Vec<u8>>> {
+    let files = fs::read_dir(&stage.broker_settings.state)?;
+    files.map(|file| Ok(fs::read(file?.path())?)).collect()
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}

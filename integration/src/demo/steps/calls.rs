@@ -1,0 +1,81 @@
+//! Calls through the tunnel: one that is granted, one that is not, and one that is cut.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader, Lines},
+    time::{Instant, timeout},
+};
+
+use crate::{demo::stage::Stage, harness::grpcurl::Grpcurl};
+
+/// A granted call.
+pub async fn call(stage: &mut Stage) -> Result<()> {
+    stage.told.step("An admin call through the tunnel", "operator → broker → client → engine");
+    let line = line(stage, "{}", "engine.admin.v1.Admin/GetStatus")?;
+    let printed = stage.shell.run(&mut stage.told, &line).await?;
+    ensure!(printed.contains("healthy"), "the engine's status is not in the answer");
+    stage.told.good("the engine answered");
+    Ok(())
+}
+
+/// A call that nobody granted.
+pub async fn out_of_scope(stage: &mut Stage) -> Result<()> {
+    stage.told.step("Out of scope: refused, with the reason", "operator → client's gate");
+    let line =
+        line(stage, "{\"component\": \"storage\", \"release\": \"2.0\"}", "engine.admin.v1.Admin/Upgrade")?;
+    let printed = stage.shell.refused(&mut stage.told, &line).await?;
+    ensure!(
+        printed.contains("PermissionDenied") || printed.contains("PERMISSION_DENIED"),
+        "not the reason: {printed}"
+    );
+    stage.told.good("the engine never saw it");
+    Ok(())
+}
+
+/// The customer ends the grant while a stream runs.
+pub async fn revoke(stage: &mut Stage) -> Result<()> {
+    stage.told.step("The customer revokes: a live stream is cut", "customer's engineer");
+    let task = "{\"task\": \"TASK_CHECK\", \"pauseMillis\": 30000}";
+    let line = line(stage, task, "engine.admin.v1.Admin/RunTask")?;
+    let mut stream = stage.shell.start(&mut stage.told, &line)?;
+    let mut lines = BufReader::new(stream.stdout.take().context("its output")?).lines();
+    let first = timeout(LIMIT, first_message(&mut lines)).await.context("no message of the stream")??;
+    stage.told.output(&first);
+    let grant = stage.access()?.grant.clone();
+    let revoke =
+        format!("tunnel-client revoke {grant} --note 'work is done' --socket customer/run/approvers.sock");
+    let start = Instant::now();
+    stage.shell.run(&mut stage.told, &revoke).await?;
+    let output = timeout(LIMIT, stream.wait_with_output()).await.context("the stream was not cut")??;
+    let took = start.elapsed();
+    ensure!(!output.status.success(), "the stream ended as if nothing had happened");
+    stage.told.output(&String::from_utf8_lossy(&output.stderr));
+    stage.told.good(&format!("cut within {} ms of the command", took.as_millis()));
+    Ok(())
+}
+
+/// The first message of a server stream as grpcurl prints it: from `{` to `}`.
+async fn first_message(lines: &mut Lines<impl AsyncRead + AsyncBufReadExt + Unpin>) -> Result<String> {
+    let mut message = String::new();
+    while let Some(line) = lines.next_line().await? {
+        message.push_str(&line);
+        message.push('\n');
+        if line.starts_with('}') {
+            return Ok(message);
+        }
+    }
+    anyhow::bail!("the stream ended at once: {message}")
+}
+
+/// By grpcurl if it is installed, else by tunnelctl.
+fn line(stage: &Stage, data: &str, method: &str) -> Result<String> {
+    let access = stage.access()?;
+    Ok(match Grpcurl::find() {
+        Some(_) => access.line(" -protoset customer/engine.protoset -max-time 60", data, method),
+        None => format!("tunnelctl call acme/prod {method} -d '{data}' --protoset customer/engine.protoset"),
+    })
+}
+
+const LIMIT: Duration = Duration::from_secs(10);
