@@ -7,10 +7,11 @@ MAKEFLAGS += --no-print-directory
 
 CARGO := cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CRATES = $(shell grep -hm1 '^name' */Cargo.toml | cut -d'"' -f2)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .PHONY: help demo test check bench lint fmt tools protos \
-	fmt-check clippy docs deny build unit doctests integration drift bench-smoke
+	fmt-check clippy docs deny each build unit doctests integration drift bench-smoke
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -19,7 +20,7 @@ demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves
 	@$(TARGET)/debug/demo
 
 test: ## Everything that CI runs, with one summary at the end
-	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration bench-smoke demo
+	@tools/steps.sh tools fmt-check deny clippy docs each build unit doctests drift integration bench-smoke demo
 
 check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
@@ -54,7 +55,11 @@ docs: ## Fails on broken documentation
 # Advisories need a database that may be out of reach.
 deny: ## Licenses, duplicates, sources and banned crates of the dependencies
 	@tools/install.sh cargo-deny
+	@$(CARGO) fetch --quiet --locked
 	@cargo-deny --offline --locked --log-level error check --hide-inclusion-graph bans licenses sources
+
+each: ## Every crate compiles by itself, with only its own features
+	@for crate in $(CRATES); do $(CARGO) check --quiet --locked -p $$crate; done
 
 build: ## All programs, as demo, tests and smoke start them
 	@$(CARGO) build --quiet --locked --workspace --bins
