@@ -9,7 +9,7 @@ use tunnel_runtime::{
 
 pub use self::{
     limits::{ConnectionLimits, Limits, OperatorLimits, SessionLimits},
-    operators::{ClusterPattern, EVERYBODY, OperatorConfig},
+    operators::{ClusterPattern, OperatorConfig},
 };
 
 mod limits;

@@ -83,12 +83,8 @@ pub struct Log {
 pub struct Timeouts {
     /// From resolving a broker's name to both identities being known.
     pub dial: Duration,
-    /// From there to the broker's welcome.
-    pub attach: Duration,
-    /// First bound of the delay between attempts.
-    pub retry_first: Duration,
-    /// Highest bound of the delay between attempts.
-    pub retry_most: Duration,
+    /// Longest delay between attempts to dial a broker.
+    pub longest_pause: Duration,
     /// For sessions to finish when the client is told to stop.
     pub drain: Duration,
 }
@@ -175,21 +171,15 @@ impl FromSection for Log {
 
 impl FromSection for Timeouts {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (dial, attach) = (span(section, "dial", DIAL), span(section, "attach", ATTACH));
-        let (first, most) =
-            (span(section, "retryFirst", RETRY_FIRST), span(section, "retryMost", RETRY_MOST));
-        let drain = span(section, "drain", DRAIN);
-        let (retry_first, retry_most) = (first?, most?);
-        if retry_first.is_zero() || retry_most < retry_first {
-            return section.reject("retryFirst", "must be more than zero and at most retryMost");
-        }
-        Some(Self { dial: dial?, attach: attach?, retry_first, retry_most, drain: drain? })
+        let (dial, drain) = (span(section, "dial", DIAL), span(section, "drain", DRAIN));
+        let longest_pause = span(section, "longestPause", LONGEST_PAUSE);
+        Some(Self { dial: dial?, longest_pause: longest_pause?, drain: drain? })
     }
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { dial: DIAL, attach: ATTACH, retry_first: RETRY_FIRST, retry_most: RETRY_MOST, drain: DRAIN }
+        Self { dial: DIAL, longest_pause: LONGEST_PAUSE, drain: DRAIN }
     }
 }
 
@@ -244,12 +234,8 @@ const DEFAULT_SOCKET: &str = "/run/postern/approvers.sock";
 const DEFAULT_ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
 /// Three round trips at a second each, with losses.
 const DIAL: Duration = Duration::from_secs(10);
-/// The broker answers from memory.
-const ATTACH: Duration = Duration::from_secs(5);
-/// A broker that restarts is back within a second or two.
-const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Long enough to spare a broker in trouble, short enough for a person who waits.
-const RETRY_MOST: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Kubernetes kills after 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
 /// A robot gone wild must not take the engine's last file handle.

@@ -1,13 +1,16 @@
 //! The customer's side of the tunnel: gate, requests, policy, engine.
 
+pub mod app;
 pub mod approvers;
 pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod gate;
+pub mod keys;
 pub mod metrics;
 pub mod policy;
 pub mod requests;
 pub mod store;
 pub mod tunnels;
+pub mod vendor;

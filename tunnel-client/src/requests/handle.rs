@@ -9,7 +9,7 @@ use tunnel_protos::{
     v1::{ReceivedStatus, SealedOutcome, SealedRequest},
 };
 
-use super::{Admission, Room, Shared, clerk::Command, record::Revocation};
+use super::{Admission, Clock, Room, Shared, clerk::Command, record::Revocation};
 use crate::{
     approvers::{Peer, RevokeError, Revoked},
     gate::grants::{Life, Over},
@@ -29,6 +29,11 @@ impl Requests {
     /// Raised at each start of this replica.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The time by which requests live.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock.clone()
     }
 
     /// Whether requests are taken.

@@ -1,0 +1,77 @@
+//! The client at a glance: what it was built with, and what the rooms say now.
+
+use std::sync::Arc;
+
+use tunnel_protos::approvers::{PolicyStatus, Status, TunnelStatus};
+use tunnel_runtime::chain;
+
+use super::target_health;
+
+use crate::{
+    config::Config,
+    engine::Engine,
+    gate::grants::GrantsView,
+    keys::Keys,
+    policy::PolicyState,
+    requests::{Admission, Requests},
+    vendor::Vendor,
+};
+
+/// What does not change while the client runs, and where to ask for tunnels.
+#[derive(Clone)]
+pub(super) struct Glance {
+    fixed: Arc<Status>,
+    tunnels: Arc<dyn Fn() -> Vec<TunnelStatus> + Send + Sync>,
+}
+
+impl Glance {
+    pub(super) fn new(
+        config: &Config,
+        keys: &Keys,
+        vendor: &Vendor,
+        tunnels: impl Fn() -> Vec<TunnelStatus> + Send + Sync + 'static,
+    ) -> Self {
+        let words = keys.registration(&config.state_dir, &config.cluster.label);
+        let fixed = Status {
+            cluster: config.cluster.name.to_string(),
+            label: config.cluster.label.to_string(),
+            replica: vendor.replica.to_string(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            trust_bundle_expires_ms: vendor.bundle.expires.0,
+            entry_expires_ms: vendor.entry.as_ref().map_or(0, |expires| expires.0),
+            mesh_certificate_expires_ms: vendor.mesh.validity().1.0,
+            access_ca_expires_ms: keys.access_ca.validity().1.0,
+            registration_words: words
+                .map_or_else(|error| chain(&error).to_string(), |(_, words)| words.to_string()),
+            ..Status::default()
+        };
+        Self { fixed: Arc::new(fixed), tunnels: Arc::new(tunnels) }
+    }
+
+    pub(super) fn status(
+        &self,
+        requests: &Requests,
+        engine: &Engine,
+        policy: &PolicyState,
+        view: &GrantsView,
+    ) -> Status {
+        let (pending, live) = requests.counts();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Status {
+            tunnels: (self.tunnels)(),
+            targets: engine.targets().map(|name| target_health(engine, name)).collect(),
+            policy: Some(PolicyStatus {
+                digest: policy.policy.borrow().digest().to_owned(),
+                error: policy.error.borrow().clone(),
+            }),
+            requests_pending: count(pending),
+            grants_live: count(live),
+            sessions_open: count(view.sessions()),
+            refusing: match requests.admission() {
+                Admission::Open => String::new(),
+                Admission::Refusing(why) => why.clone(),
+            },
+            ..(*self.fixed).clone()
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the vendor handed over as files, checked against the pinned vendor keys before anything is believed.
+
+use std::path::PathBuf;
+
+use tunnel_certs::{
+    credential::{Credential, CredentialError},
+    file::{self, FileError},
+    identity::Identity,
+    key::{PublicKey, PublicKeyError, Signer},
+    statement::{inventory, trust_bundle},
+    verify::{MeshVerifier, OperatorVerifier},
+};
+use tunnel_protos::{ReplicaId, UnixMillis};
+use tunnel_runtime::chain;
+
+use crate::{
+    config::{Cluster, Config, VendorFiles},
+    keys::Keys,
+    requests::Admission,
+};
+
+/// The vendor, as far as it is proven.
+#[derive(Debug)]
+pub struct Vendor {
+    /// Roots, addresses, suffix.
+    pub bundle: trust_bundle::TrustBundle,
+    /// Who this replica is towards brokers.
+    pub mesh: Credential,
+    /// Its id.
+    pub replica: ReplicaId,
+    /// Whether an entry with our own keys is there, and until when.
+    pub entry: Result<UnixMillis, String>,
+}
+
+/// Why the vendor's files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VendorError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not a public key.
+    #[error("the vendor key {0}")]
+    Key(PathBuf, #[source] PublicKeyError),
+    /// Not a trust bundle of this vendor.
+    #[error("the trust bundle {0}")]
+    TrustBundle(PathBuf, #[source] trust_bundle::OpenError),
+    /// Not a certificate for the mesh key.
+    #[error("the mesh certificate {0}")]
+    MeshCertificate(PathBuf, #[source] CredentialError),
+    /// A certificate for somebody else.
+    #[error("the mesh certificate {0} is not a replica's of this cluster and vendor")]
+    ForeignIdentity(PathBuf),
+}
+
+impl Vendor {
+    /// Reads and checks all files; a missing or foreign inventory entry only keeps requests from being taken.
+    pub fn load(config: &Config, keys: &Keys, now: UnixMillis) -> Result<Self, VendorError> {
+        let files = &config.vendor;
+        let bundle = bundle(files, now)?;
+        let mesh = Credential::load(&files.mesh_certificate, &Keys::mesh_path(&config.state_dir))
+            .map_err(|error| VendorError::MeshCertificate(files.mesh_certificate.clone(), error))?;
+        let replica = replica(&mesh, &bundle, &config.cluster)
+            .ok_or_else(|| VendorError::ForeignIdentity(files.mesh_certificate.clone()))?;
+        let entry = entry(files, &bundle, &config.cluster, keys, now);
+        Ok(Self { bundle, mesh, replica, entry })
+    }
+
+    /// Whether requests are taken.
+    pub fn admission(&self) -> Admission {
+        match &self.entry {
+            Ok(_) => Admission::Open,
+            Err(why) => Admission::Refusing(why.clone()),
+        }
+    }
+
+    /// Verifies operators.
+    pub fn operators(&self) -> OperatorVerifier {
+        OperatorVerifier::new(self.bundle.vendor.clone(), self.bundle.operator_roots.clone())
+    }
+
+    /// Verifies brokers.
+    pub fn brokers(&self) -> MeshVerifier {
+        MeshVerifier::new(self.bundle.vendor.clone(), self.bundle.mesh_roots.clone())
+    }
+}
+
+fn bundle(files: &VendorFiles, now: UnixMillis) -> Result<trust_bundle::TrustBundle, VendorError> {
+    let keys = files.keys.iter().map(vendor_key).collect::<Result<Vec<_>, _>>()?;
+    let bytes = file::read(&files.trust_bundle)?;
+    let opened = trust_bundle::TrustBundle::open(&bytes, &keys, now);
+    opened.map_err(|error| VendorError::TrustBundle(files.trust_bundle.clone(), error))
+}
+
+fn vendor_key(path: &PathBuf) -> Result<PublicKey, VendorError> {
+    let pem = file::read(path)?;
+    PublicKey::from_pem(&String::from_utf8_lossy(&pem)).map_err(|error| VendorError::Key(path.clone(), error))
+}
+
+fn replica(mesh: &Credential, bundle: &trust_bundle::TrustBundle, cluster: &Cluster) -> Option<ReplicaId> {
+    match mesh.identity().ok()? {
+        Identity::Replica { vendor, label, id } if vendor == bundle.vendor && label == cluster.label => {
+            Some(id)
+        }
+        _ => None,
+    }
+}
+
+/// When the entry with our own keys expires, or why there is none.
+fn entry(
+    files: &VendorFiles,
+    bundle: &trust_bundle::TrustBundle,
+    cluster: &Cluster,
+    keys: &Keys,
+    now: UnixMillis,
+) -> Result<UnixMillis, String> {
+    let bytes = file::read(&files.inventory_entry).map_err(|error| chain(&error).to_string())?;
+    let opened =
+        inventory::open(&bytes, &bundle.vendor_keys, now).map_err(|error| chain(&error).to_string())?;
+    let entry = opened.entry;
+    if entry.label != cluster.label || entry.cluster != cluster.name {
+        return Err("the inventory entry is another cluster's".to_owned());
+    }
+    let own = entry.cluster_key == *keys.cluster.public() && entry.sealing_key == *keys.sealing.public();
+    if own { Ok(entry.expires) } else { Err("the inventory entry holds other keys than ours".to_owned()) }
+}
