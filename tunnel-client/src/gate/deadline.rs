@@ -5,10 +5,10 @@ use std::{fmt::Write, time::Duration};
 /// A `grpc-timeout` value that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a grpc-timeout")]
-pub struct TimeoutError;
+pub(super) struct TimeoutError;
 
 /// Reads a `grpc-timeout`: 1 to 8 digits and one of `H M S m u n`.
-pub fn parse(value: &[u8]) -> Result<Duration, TimeoutError> {
+pub(super) fn parse(value: &[u8]) -> Result<Duration, TimeoutError> {
     let (unit, digits) = value.split_last().ok_or(TimeoutError)?;
     let sane = (1..=8).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
     if !sane {
@@ -27,7 +27,7 @@ pub fn parse(value: &[u8]) -> Result<Duration, TimeoutError> {
 }
 
 /// Writes a `grpc-timeout`, rounding down, in the finest unit that 8 digits hold.
-pub fn format(timeout: Duration) -> String {
+pub(super) fn format(timeout: Duration) -> String {
     let units = [(timeout.as_nanos(), 'n'), (timeout.as_micros(), 'u'), (timeout.as_millis(), 'm')];
     let finest = units.into_iter().find(|(count, _)| *count < LIMIT);
     let (count, unit) = finest.unwrap_or((u128::from(timeout.as_secs()).min(LIMIT - 1), 'S'));
@@ -37,7 +37,11 @@ pub fn format(timeout: Duration) -> String {
 }
 
 /// The time a call has: the shortest of what its operator asks, what the gate allows, and what is left of the grant.
-pub fn effective(asked: Option<Duration>, allowed: Option<Duration>, left_of_grant: Duration) -> Duration {
+pub(super) fn effective(
+    asked: Option<Duration>,
+    allowed: Option<Duration>,
+    left_of_grant: Duration,
+) -> Duration {
     [asked, allowed].into_iter().flatten().fold(left_of_grant, Duration::min)
 }
 

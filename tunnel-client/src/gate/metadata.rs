@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{AUTHORIZATION, CONTENT_TYPE, InvalidHeaderValue, TE, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_TYPE, TE, USER_AGENT},
 };
 use tunnel_protos::{GrantId, OperatorName};
 
 /// The rules of one session, made once.
 #[derive(Debug, Clone)]
-pub struct RequestMetadata {
+pub(super) struct RequestMetadata {
     further: BTreeSet<String>,
     operator: HeaderValue,
     grant: HeaderValue,
@@ -19,19 +19,17 @@ pub struct RequestMetadata {
 
 impl RequestMetadata {
     /// `further` names come from the profile; `credential` is the engine's own `authorization`.
-    pub fn new(
+    pub(super) fn new(
         further: BTreeSet<String>,
         operator: &OperatorName,
         grant: GrantId,
         credential: Option<HeaderValue>,
-    ) -> Result<Self, InvalidHeaderValue> {
-        let operator = HeaderValue::from_str(operator.as_str())?;
-        let grant = HeaderValue::from_str(&grant.to_string())?;
-        Ok(Self { further, operator, grant, credential })
+    ) -> Self {
+        Self { further, operator: value(operator.as_str()), grant: value(&grant.to_string()), credential }
     }
 
     /// The headers towards the engine: what is allowed of `incoming`, who calls, and the engine's own credential.
-    pub fn rewrite(&self, incoming: HeaderMap) -> HeaderMap {
+    pub(super) fn rewrite(&self, incoming: HeaderMap) -> HeaderMap {
         let mut outgoing = HeaderMap::with_capacity(incoming.len() + 4);
         let mut last = None;
         for (name, value) in incoming {
@@ -57,10 +55,14 @@ impl RequestMetadata {
 }
 
 /// Takes out of a response's headers what belongs to one hop only.
-pub fn strip_hop(headers: &mut HeaderMap) {
+pub(super) fn strip_hop(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(*name);
     }
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("names and ids are of letters, digits and '-'")
 }
 
 /// gRPC's own, and trace context; `baggage` is dropped, and `grpc-timeout` is written anew.
@@ -90,7 +92,7 @@ mod tests {
         let operator = "ana".parse().unwrap();
         let credential = credential.map(HeaderValue::from_static);
         let further = ["hasleader".to_owned()].into();
-        RequestMetadata::new(further, &operator, RequestId::random().into(), credential).unwrap()
+        RequestMetadata::new(further, &operator, RequestId::random().into(), credential)
     }
 
     #[test]

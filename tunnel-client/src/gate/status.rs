@@ -47,6 +47,8 @@ pub enum Refusal {
     EngineNotGrpc,
     /// The engine's headers are larger than the gate takes.
     EngineHeaders,
+    /// The engine sent more frames than the gate takes.
+    EngineFlood,
     /// The engine ended the call without a status.
     EngineNoStatus,
     /// This client is shutting down.
@@ -119,6 +121,7 @@ impl Refusal {
             Self::EngineLost => (Code::Unavailable, "ENGINE_CONNECTION_LOST"),
             Self::EngineNotGrpc => (Code::Unavailable, "ENGINE_NOT_GRPC"),
             Self::EngineHeaders => (Code::Unavailable, "ENGINE_HEADERS_TOO_LARGE"),
+            Self::EngineFlood => (Code::Unavailable, "ENGINE_FLOOD"),
             Self::EngineNoStatus => (Code::Unavailable, "ENGINE_WITHOUT_STATUS"),
             Self::Draining => (Code::Unavailable, "CLIENT_DRAINING"),
             Self::AuditUnwritable => (Code::Unavailable, "AUDIT_UNWRITABLE"),
@@ -150,6 +153,9 @@ impl Refusal {
             Self::EngineLost => "the connection to the engine broke; try again if the call may be repeated".to_owned(),
             Self::EngineNotGrpc => "the engine did not answer with gRPC; ask the customer to check the profile's endpoint".to_owned(),
             Self::EngineHeaders => "the engine sent more headers than the gate takes; the call was cut".to_owned(),
+            Self::EngineFlood => {
+                "the engine sent more frames than the gate takes; its connection was cut, try again".to_owned()
+            }
             Self::EngineNoStatus => "the engine ended the call without a status; check the engine's log".to_owned(),
             Self::Draining => "the customer's client is shutting down; connect again".to_owned(),
             Self::AuditUnwritable => "the customer's audit log cannot be written, so nothing that mutates passes; tell the customer".to_owned(),

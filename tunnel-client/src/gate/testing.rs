@@ -1,11 +1,17 @@
 //! What the tests of the gate share: grants and policies by one line each.
 
-use std::sync::Arc;
+pub(super) mod engine;
+pub(super) mod operator;
+
+use std::{sync::Arc, time::Duration};
 
 use tunnel_protos::{Door, RequestId, TargetName, UnixMillis};
 
 use super::grants::{self, Grant, GrantRef, Level, Life};
 use crate::policy::{Methods, Policy};
+
+/// Longer than anything a test waits for takes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets every method of the test engine pass.
 pub(super) const ALLOW_ALL: &str =

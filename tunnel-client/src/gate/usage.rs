@@ -13,7 +13,7 @@ use crate::policy::Limits;
 
 /// Counters of one grant under one rule.
 #[derive(Debug, Default)]
-pub struct Usage {
+pub(super) struct Usage {
     bytes: AtomicU64,
     open: AtomicU32,
     minute: Mutex<Minute>,
@@ -27,7 +27,7 @@ struct Minute {
 
 impl Usage {
     /// Counts a call as begun and open, or names the limit that is reached.
-    pub fn begin(self: &Arc<Self>, limits: &Limits, now: UnixMillis) -> Result<OpenCall, Limit> {
+    pub(super) fn begin(self: &Arc<Self>, limits: &Limits, now: UnixMillis) -> Result<OpenCall, Limit> {
         self.check_bytes(limits)?;
         self.count_call(limits, now)?;
         let open = OpenCall(self.clone());
@@ -36,7 +36,7 @@ impl Usage {
     }
 
     /// Counts bytes from the engine; an error once there were more than the limit.
-    pub fn add_bytes(&self, limits: &Limits, count: usize) -> Result<(), Limit> {
+    pub(super) fn add_bytes(&self, limits: &Limits, count: usize) -> Result<(), Limit> {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
         match limits.bytes {
             Some(most) if self.bytes.load(Ordering::Relaxed) > most => Err(Limit::Bytes),
@@ -65,7 +65,7 @@ impl Usage {
 
 /// One open call; dropping it ends the count.
 #[derive(Debug)]
-pub struct OpenCall(Arc<Usage>);
+pub(super) struct OpenCall(Arc<Usage>);
 
 impl Drop for OpenCall {
     fn drop(&mut self) {

@@ -22,6 +22,7 @@ fn all() -> Vec<Refusal> {
         Refusal::EngineLost,
         Refusal::EngineNotGrpc,
         Refusal::EngineHeaders,
+        Refusal::EngineFlood,
         Refusal::EngineNoStatus,
         Refusal::Draining,
         Refusal::AuditUnwritable,

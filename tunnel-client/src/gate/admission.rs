@@ -1,0 +1,64 @@
+//! Whether a certificate may open a session at this door: all names must lead to one grant. Pure.
+
+use tunnel_certs::verify::GrantCertificate;
+use tunnel_protos::{Door, TargetName};
+
+use super::grants::{GrantRef, GrantsView};
+
+/// A certificate of ours at its own door.
+#[derive(Debug, Clone)]
+pub(super) struct Admitted {
+    /// The grant; it may be over.
+    pub(super) grant: GrantRef,
+    /// What the door leads to.
+    pub(super) target: TargetName,
+    /// The certificate; it may be over.
+    pub(super) certificate: GrantCertificate,
+}
+
+/// Why the handshake ends with an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Mismatch {
+    /// The ClientHello names another door than the stream's header, or none.
+    #[error("the server name is not the door of the stream")]
+    ServerName,
+    /// No grant has this door, tombstones included.
+    #[error("no such door")]
+    Door,
+    /// We never issued this serial.
+    #[error("the certificate's serial is not known")]
+    Serial,
+    /// The serial was issued under another grant than the certificate names.
+    #[error("the certificate is not of the grant that its serial was issued under")]
+    Grant,
+    /// The door belongs to another grant.
+    #[error("the door is not of the certificate's grant")]
+    OtherDoor,
+}
+
+/// SNI's first label = the header's door.
+pub(super) fn server_name(sni: Option<&str>, door: &Door) -> Result<(), Mismatch> {
+    let first = sni.and_then(|name| name.split('.').next());
+    if first == Some(door.as_str()) { Ok(()) } else { Err(Mismatch::ServerName) }
+}
+
+/// The serial is known, to the certificate's grant, and that grant has the door.
+pub(super) fn admit(
+    certificate: GrantCertificate,
+    door: &Door,
+    grants: &GrantsView,
+) -> Result<Admitted, Mismatch> {
+    let by_serial = grants.serial(&certificate.serial).ok_or(Mismatch::Serial)?;
+    if by_serial.grant().id != certificate.grant {
+        return Err(Mismatch::Grant);
+    }
+    let grant = grants.door(door).ok_or(Mismatch::Door)?;
+    if grant.grant().id != certificate.grant {
+        return Err(Mismatch::OtherDoor);
+    }
+    let target = grant.target(door).ok_or(Mismatch::Door)?.clone();
+    Ok(Admitted { grant, target, certificate })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The gate's metrics: names, labels of bounded cardinality, handles made once.
+
+use metrics::{Counter, Gauge, counter, gauge};
+use tonic::Code;
+
+/// Sessions open now.
+pub const SESSIONS: &str = "postern_client_sessions";
+/// TLS handshakes by result.
+pub const HANDSHAKES: &str = "postern_client_gate_handshakes_total";
+/// Calls by class (`read`, `mutate`, `refused`) and gRPC code.
+pub const CALLS: &str = "postern_client_calls_total";
+/// Refused or broken calls by reason.
+pub const REFUSALS: &str = "postern_client_refusals_total";
+/// Message bytes by direction (`up` to the engine, `down` to the operator).
+pub const BYTES: &str = "postern_client_bytes_total";
+/// What went wrong with the engine, by kind.
+pub const ENGINE_FAULTS: &str = "postern_client_engine_faults_total";
+
+/// What a call is to the customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Changes nothing.
+    Read,
+    /// May change something.
+    Mutate,
+    /// Was not forwarded.
+    Refused,
+}
+
+/// How a handshake ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handshake {
+    /// A session.
+    Ok,
+    /// By an alert, or the peer went away.
+    Failed,
+    /// Not in time.
+    Deadline,
+    /// No such door.
+    UnknownDoor,
+}
+
+/// What went wrong with the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EngineFault {
+    /// No connection.
+    Unreachable,
+    /// No answer to a ping.
+    Hung,
+    /// It misbehaved within a call.
+    Call,
+}
+
+impl Handshake {
+    pub(super) fn count(self) {
+        let result = match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Deadline => "deadline",
+            Self::UnknownDoor => "unknown_door",
+        };
+        counter!(HANDSHAKES, "result" => result).increment(1);
+    }
+}
+
+impl EngineFault {
+    pub(super) fn count(self) {
+        let kind = match self {
+            Self::Unreachable => "unreachable",
+            Self::Hung => "hung",
+            Self::Call => "call",
+        };
+        counter!(ENGINE_FAULTS, "kind" => kind).increment(1);
+    }
+}
+
+impl Class {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Mutate => "mutate",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Handles of what is counted for every call or chunk; made when the gate is built.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    pub(super) sessions: Gauge,
+    pub(super) up: Counter,
+    pub(super) down: Counter,
+    read: Vec<Counter>,
+    mutate: Vec<Counter>,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        Self {
+            sessions: gauge!(SESSIONS),
+            up: counter!(BYTES, "direction" => "up"),
+            down: counter!(BYTES, "direction" => "down"),
+            read: by_code(Class::Read),
+            mutate: by_code(Class::Mutate),
+        }
+    }
+
+    /// Counts a call that ended with `code`.
+    pub(super) fn call(&self, class: Class, code: Code) {
+        let of_class = match class {
+            Class::Read => &self.read,
+            Class::Mutate => &self.mutate,
+            Class::Refused => {
+                return counter!(CALLS, "class" => class.label(), "code" => name(code)).increment(1);
+            }
+        };
+        if let Some(counter) = of_class.get(code as usize) {
+            counter.increment(1);
+        }
+    }
+
+    /// Counts a refusal.
+    pub(super) fn refusal(reason: &'static str) {
+        counter!(REFUSALS, "reason" => reason).increment(1);
+    }
+}
+
+fn by_code(class: Class) -> Vec<Counter> {
+    let one = |name: &&'static str| counter!(CALLS, "class" => class.label(), "code" => *name);
+    NAMES.iter().map(one).collect()
+}
+
+fn name(code: Code) -> &'static str {
+    NAMES.get(code as usize).copied().unwrap_or("UNKNOWN")
+}
+
+/// gRPC codes by number.
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_named_by_their_numbers() {
+        assert_eq!((name(Code::Ok), name(Code::Unauthenticated)), ("OK", "UNAUTHENTICATED"));
+        assert_eq!(name(Code::PermissionDenied), "PERMISSION_DENIED");
+    }
+}

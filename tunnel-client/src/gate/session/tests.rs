@@ -1,0 +1,418 @@
+use bytes::Bytes;
+use http::{HeaderValue, Method as HttpMethod, StatusCode};
+use tonic::Code;
+use tracing::Span;
+use tunnel_certs::verify::{GrantCertificate, Serial};
+use tunnel_protos::{Door, GrantId};
+use tunnel_runtime::tasks::Task;
+
+use super::*;
+use crate::gate::{
+    grants::{self, GrantsWriter, Level, Life, Over},
+    testing::{
+        self,
+        engine::{TestEngine, frame},
+        operator::{Operator, collect},
+    },
+};
+
+const METHODS: [&str; 11] =
+    ["Get", "Chat", "Put", "Watch", "Pull", "Hang", "Fail", "Html", "Reset", "NoStatus", "Headers"];
+const NOW: UnixMillis = UnixMillis(1_000_000_000);
+
+/// A session between an operator and an engine, with every part at hand.
+struct Bench {
+    engine: TestEngine,
+    operator: Operator,
+    writer: GrantsWriter,
+    grant: GrantId,
+    policy: watch::Sender<Arc<Policy>>,
+    drain: drain::Drain,
+    session: Task<End>,
+}
+
+#[derive(Clone)]
+struct Options {
+    life: Life,
+    certificate_end: UnixMillis,
+    policy: &'static str,
+    longest: Option<Duration>,
+    refusal: Option<Refusal>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            life: Life::Active { until: NOW.plus(Duration::from_secs(3600)) },
+            certificate_end: NOW.plus(Duration::from_secs(900)),
+            policy: testing::ALLOW_ALL,
+            longest: None,
+            refusal: None,
+        }
+    }
+}
+
+async fn bench() -> Bench {
+    build(TestEngine::start(), Options::default()).await
+}
+
+async fn bench_with(options: Options) -> Bench {
+    build(TestEngine::start(), options).await
+}
+
+async fn build(engine: TestEngine, options: Options) -> Bench {
+    let door = Door::from_random([5; 17]);
+    let names = METHODS.map(|name| format!("engine.admin.v1.Admin/{name}"));
+    let methods: Vec<_> = names.iter().map(|name| (name.as_str(), Level::Auto)).collect();
+    let content = testing::content(&methods, door);
+    let grant = content.id;
+    let (writer, view) = grants::channel();
+    writer.put(content, options.life);
+    let (policy, policy_seen) = watch::channel(Arc::new(testing::policy(options.policy)));
+    let today = policy_seen.borrow().clone();
+    let (drain, drain_seen) = drain::channel();
+    let grant_ref = view.door(&door).unwrap();
+    let known = engine.engine();
+    let upstream = Upstream::new(known.clone(), "default".parse().unwrap());
+    let certificate = GrantCertificate {
+        grant,
+        serial: Serial::new([1; 16]),
+        not_before: NOW,
+        not_after: options.certificate_end,
+    };
+    let read_only = |name: &_| !known.profile().is_read_only(name);
+    let session = Session {
+        cluster: "acme/prod".parse().unwrap(),
+        methods: Methods::new(&grant_ref, &today, read_only),
+        metadata: Arc::new(RequestMetadata::new(
+            known.profile().metadata().clone(),
+            &grant_ref.grant().operator,
+            grant,
+            Some(HeaderValue::from_static("Bearer engine")),
+        )),
+        admitted: Admitted { grant: grant_ref, target: "default".parse().unwrap(), certificate },
+        upstream,
+        audit: Audit::default(),
+        metrics: Arc::new(Metrics::new()),
+        policy: policy_seen,
+        drain: drain_seen,
+        clock: Clock::new(|| NOW),
+        longest: options.longest,
+        refusal: options.refusal,
+    };
+    let (near, far) = tokio::io::duplex(256 * 1024);
+    let session = Task::spawn(Span::none(), session.run(far));
+    Bench { engine, operator: Operator::connect(near).await, writer, grant, policy, drain, session }
+}
+
+impl Bench {
+    async fn end(self) -> End {
+        tokio::time::timeout(testing::PATIENCE, self.session).await.expect("an end in time").unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_unary_call_passes_both_ways_with_trailers() {
+    let mut bench = bench().await;
+    let reply = bench.operator.call("Get").await;
+    assert_eq!((reply.http, reply.status.code()), (StatusCode::OK, Code::Ok));
+    assert_eq!(reply.data, frame(b"hello"));
+    assert_eq!(reply.headers["x-engine"], "1");
+}
+
+#[tokio::test]
+async fn a_client_stream_passes_message_by_message() {
+    let mut bench = bench().await;
+    let (response, mut body) = bench.operator.begin(Operator::request("Put"), false).await;
+    for round in 1..=3 {
+        body.send_data(frame(b"12345"), round == 3).unwrap();
+        bench.engine.until(|seen| seen.taken == round * 10).await;
+    }
+    let reply = collect(response).await.unwrap();
+    assert_eq!((reply.status.code(), reply.data), (Code::Ok, frame(b"taken")));
+}
+
+#[tokio::test]
+async fn a_bidirectional_stream_answers_before_it_ends() {
+    let mut bench = bench().await;
+    let (response, mut body) = bench.operator.begin(Operator::request("Chat"), false).await;
+    let mut back = response.await.unwrap().into_body();
+    for message in [&b"one"[..], b"two"] {
+        body.send_data(frame(message), false).unwrap();
+        assert_eq!(back.data().await.unwrap().unwrap(), frame(message));
+    }
+    body.send_data(Bytes::new(), true).unwrap();
+    assert!(back.data().await.is_none());
+    assert_eq!(back.trailers().await.unwrap().unwrap()["grpc-status"], "0");
+}
+
+#[tokio::test]
+async fn a_large_server_stream_passes_whole() {
+    let mut bench = bench().await;
+    let reply = bench.operator.call("Pull").await;
+    assert_eq!((reply.status.code(), reply.data.len()), (Code::Ok, 64 << 20));
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_holds_back_the_engine() {
+    let mut bench = bench().await;
+    let (response, _body) = bench.operator.begin(Operator::request("Pull"), true).await;
+    let _unread = response.await.unwrap();
+    // Calls beside it still pass, and when they have, the stalled one has filled what it can.
+    for _ in 0..50 {
+        assert_eq!(bench.operator.call("Get").await.status.code(), Code::Ok);
+    }
+    let given = bench.engine.seen().given;
+    assert!(given < 8 << 20, "{given} bytes were taken from the engine for nobody");
+}
+
+#[tokio::test]
+async fn an_engines_own_error_passes_as_it_is() {
+    let mut bench = bench().await;
+    assert_eq!(bench.operator.call("Fail").await.status.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn the_engine_sees_who_calls_and_its_own_credential() {
+    let mut bench = bench().await;
+    let mut request = Operator::request("Get");
+    request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer operator"));
+    request.headers_mut().insert("cookie", HeaderValue::from_static("a=b"));
+    request.headers_mut().insert("x-allowed", HeaderValue::from_static("yes"));
+    bench.operator.send(request).await;
+    let seen = bench.engine.seen();
+    assert_eq!(seen.headers["authorization"], "Bearer engine");
+    assert_eq!(seen.headers["postern-operator"], "ana");
+    assert_eq!(seen.headers["postern-grant"], bench.grant.to_string().as_str());
+    assert_eq!(seen.headers["x-allowed"], "yes");
+    assert!(!seen.headers.contains_key("cookie"));
+    assert_eq!(seen.authority, "localhost");
+}
+
+#[tokio::test]
+async fn an_operators_cancel_reaches_the_engine() {
+    let mut bench = bench().await;
+    let (response, mut body) = bench.operator.begin(Operator::request("Watch"), true).await;
+    let mut back = response.await.unwrap().into_body();
+    back.data().await.unwrap().unwrap();
+    body.send_reset(Reason::CANCEL);
+    bench.engine.until(|seen| seen.resets == [Reason::CANCEL]).await;
+}
+
+#[tokio::test]
+async fn a_cancel_before_the_answer_reaches_the_engine() {
+    let mut bench = bench().await;
+    let (_response, mut body) = bench.operator.begin(Operator::request("Hang"), true).await;
+    bench.engine.until(|seen| seen.calls == 1).await;
+    body.send_reset(Reason::CANCEL);
+    bench.engine.until(|seen| seen.resets == [Reason::CANCEL]).await;
+}
+
+#[tokio::test]
+async fn an_engines_reset_reaches_the_operator() {
+    let mut bench = bench().await;
+    let (response, _body) = bench.operator.begin(Operator::request("Reset"), true).await;
+    let error = collect(response).await.unwrap_err();
+    assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept_and_told_to_the_engine() {
+    let mut bench = bench().await;
+    let mut request = Operator::request("Hang");
+    request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("50m"));
+    let reply = bench.operator.send(request).await;
+    assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
+    bench.engine.until(|seen| seen.resets == [Reason::CANCEL]).await;
+    assert_eq!(bench.engine.seen().headers["grpc-timeout"], "50000000n");
+}
+
+#[tokio::test]
+async fn a_call_without_a_deadline_gets_the_gates_longest() {
+    let longest = Some(Duration::from_millis(50));
+    let mut bench = bench_with(Options { longest, ..Options::default() }).await;
+    assert_eq!(bench.operator.call("Hang").await.status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn the_deadline_told_to_the_engine_is_never_after_the_grants_end() {
+    let until = NOW.plus(Duration::from_secs(30));
+    let mut bench = bench_with(Options { life: Life::Active { until }, ..Options::default() }).await;
+    let mut request = Operator::request("Get");
+    request.headers_mut().insert("grpc-timeout", HeaderValue::from_static("1H"));
+    bench.operator.send(request).await;
+    assert_eq!(bench.engine.seen().headers["grpc-timeout"], "30000000u");
+}
+
+#[tokio::test]
+async fn refusals_come_as_trailers_alone_and_never_reach_the_engine() {
+    let mut bench = bench().await;
+    let reply = bench.operator.call("Drop").await;
+    assert_eq!((reply.http, reply.status.code()), (StatusCode::OK, Code::PermissionDenied));
+    assert_eq!(reply.reason(), "METHOD_NOT_GRANTED");
+    assert!(
+        reply.status.message().contains("tunnelctl connect acme/prod --method engine.admin.v1.Admin/Drop")
+    );
+    let mut get = Operator::request("Get");
+    *get.method_mut() = HttpMethod::GET;
+    assert_eq!(bench.operator.send(get).await.http, StatusCode::METHOD_NOT_ALLOWED);
+    let mut json = Operator::request("Get");
+    json.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+    assert_eq!(bench.operator.send(json).await.http, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(bench.engine.seen().calls, 0);
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told_on_every_call() {
+    let certificate_end = NOW.minus(Duration::from_secs(1));
+    let mut bench = bench_with(Options { certificate_end, ..Options::default() }).await;
+    for _ in 0..2 {
+        let reply = bench.operator.call("Get").await;
+        assert_eq!(
+            (reply.status.code(), reply.reason().as_str()),
+            (Code::Unauthenticated, "CERTIFICATE_EXPIRED")
+        );
+        assert!(reply.status.message().contains("run `tunnelctl connect acme/prod`"));
+    }
+}
+
+#[tokio::test]
+async fn a_grant_that_was_over_before_is_told_on_every_call() {
+    for (over, reason) in [(Over::Revoked, "GRANT_REVOKED"), (Over::Ended, "GRANT_ENDED")] {
+        let mut bench = bench_with(Options { life: Life::Over(over), ..Options::default() }).await;
+        for _ in 0..2 {
+            let reply = bench.operator.call("Get").await;
+            assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::Unauthenticated, reason));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_may_be_let_in_only_to_be_refused() {
+    let refusal = Some(Refusal::Sessions);
+    let mut bench = bench_with(Options { refusal, ..Options::default() }).await;
+    assert_eq!(bench.operator.call("Get").await.status.code(), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn revoking_cuts_a_thousand_streams_within_a_second() {
+    let mut bench = bench().await;
+    let mut streams = Vec::new();
+    for _ in 0..1_000 {
+        let (response, body) = bench.operator.begin(Operator::request("Watch"), true).await;
+        streams.push((response, body));
+    }
+    let mut bodies = Vec::new();
+    for (response, body) in streams {
+        bodies.push((response.await.unwrap().into_body(), body));
+    }
+    let revoked = Instant::now();
+    bench.writer.set_life(&bench.grant, Life::Over(Over::Revoked));
+    for (back, _) in &mut bodies {
+        // One message came before the cut.
+        while let Some(Ok(_)) = back.data().await {}
+    }
+    bench.engine.until(|seen| seen.dead == 1_000).await;
+    assert!(revoked.elapsed() < Duration::from_secs(1), "{:?}", revoked.elapsed());
+    assert_eq!(bench.end().await, End::Cut);
+}
+
+#[tokio::test]
+async fn the_grants_end_cuts_open_streams() {
+    let until = NOW.plus(Duration::from_millis(200));
+    let mut bench = bench_with(Options { life: Life::Active { until }, ..Options::default() }).await;
+    let (response, _body) = bench.operator.begin(Operator::request("Watch"), true).await;
+    let _back = response.await.unwrap().into_body();
+    bench.writer.set_life(&bench.grant, Life::Active { until: NOW });
+    assert_eq!(bench.end().await, End::Cut);
+}
+
+#[tokio::test]
+async fn a_stricter_policy_cuts_what_it_would_not_let_pass() {
+    let mut bench = bench().await;
+    let (response, _body) = bench.operator.begin(Operator::request("Watch"), true).await;
+    let _back = response.await.unwrap().into_body();
+    bench.policy.send_replace(Arc::new(testing::policy(testing::MANUAL_ALL)));
+    assert_eq!(bench.end().await, End::Cut);
+}
+
+#[tokio::test]
+async fn a_stricter_policy_refuses_new_calls_by_its_rule() {
+    let mut bench = bench().await;
+    assert_eq!(bench.operator.call("Get").await.status.code(), Code::Ok);
+    bench.policy.send_replace(Arc::new(testing::policy(testing::MANUAL_ALL)));
+    let reply = bench.operator.call("Get").await;
+    assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::PermissionDenied, "POLICY_STRICTER"));
+}
+
+#[tokio::test]
+async fn a_policys_limit_ends_the_stream_that_passes_it() {
+    let mut bench = bench_with(Options { policy: testing::TEN_BYTES, ..Options::default() }).await;
+    let reply = bench.operator.call("Pull").await;
+    assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::ResourceExhausted, "POLICY_LIMIT"));
+}
+
+#[tokio::test]
+async fn draining_finishes_what_runs_and_takes_nothing_new() {
+    let mut bench = bench().await;
+    let (response, mut body) = bench.operator.begin(Operator::request("Chat"), false).await;
+    let mut back = response.await.unwrap().into_body();
+    bench.drain.begin();
+    body.send_data(frame(b"still here"), true).unwrap();
+    assert_eq!(back.data().await.unwrap().unwrap(), frame(b"still here"));
+    assert_eq!(back.trailers().await.unwrap().unwrap()["grpc-status"], "0");
+    assert_eq!(bench.end().await, End::Closed);
+}
+
+#[tokio::test]
+async fn the_last_phase_of_a_shutdown_cuts() {
+    let mut bench = bench().await;
+    let (response, _body) = bench.operator.begin(Operator::request("Watch"), true).await;
+    let _back = response.await.unwrap().into_body();
+    bench.drain.cut();
+    assert_eq!(bench.end().await, End::Cut);
+}
+
+#[tokio::test]
+async fn an_engine_that_is_down_is_unavailable_and_found_again() {
+    let mut bench = build(TestEngine::absent(), Options::default()).await;
+    let reply = bench.operator.call("Get").await;
+    assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::Unavailable, "ENGINE_UNREACHABLE"));
+    bench.engine.come();
+    assert_eq!(bench.operator.call("Get").await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn an_engine_that_dies_within_a_call_is_unavailable_and_found_again() {
+    let mut bench = bench().await;
+    let (response, _body) = bench.operator.begin(Operator::request("Hang"), true).await;
+    bench.engine.until(|seen| seen.calls == 1).await;
+    bench.engine.go().await;
+    let reply = collect(response).await.unwrap();
+    assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::Unavailable, "ENGINE_CONNECTION_LOST"));
+    bench.engine.come();
+    assert_eq!(bench.operator.call("Get").await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn a_misbehaving_engine_is_named_as_such() {
+    let mut bench = bench().await;
+    for (method, reason) in [
+        ("Html", "ENGINE_NOT_GRPC"),
+        ("NoStatus", "ENGINE_WITHOUT_STATUS"),
+        ("Headers", "ENGINE_HEADERS_TOO_LARGE"),
+    ] {
+        let reply = bench.operator.call(method).await;
+        assert_eq!((reply.status.code(), reply.reason().as_str()), (Code::Unavailable, reason), "{method}");
+    }
+    assert_eq!(bench.operator.call("Get").await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn all_calls_of_a_session_share_one_connection_to_the_engine() {
+    let mut bench = bench().await;
+    for _ in 0..3 {
+        bench.operator.call("Get").await;
+    }
+    assert_eq!(bench.engine.seen().connections, 1);
+}

@@ -1,0 +1,112 @@
+//! What ends or changes a session from outside: the grant's end, a new policy, a drain.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, time::sleep};
+use tunnel_protos::UnixMillis;
+use tunnel_runtime::drain;
+
+use super::{
+    Clock,
+    grants::{GrantRef, Life, Over},
+};
+use crate::policy::Policy;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The grant is over: cut everything now.
+    GrantOver(Over),
+    /// The policy changed: look whether open calls still pass.
+    NewPolicy,
+    /// Finish what runs, take nothing new.
+    Drain,
+    /// The grace is over: cut everything now.
+    Cut,
+}
+
+/// Follows everything that a session must react to.
+#[derive(Debug)]
+pub(super) struct Signals {
+    grant: Option<GrantRef>,
+    policy: watch::Receiver<Arc<Policy>>,
+    drain: drain::Watch,
+    draining: bool,
+    clock: Clock,
+}
+
+impl Signals {
+    /// A grant that is over already is not watched: its sessions live on to say so.
+    pub(super) fn new(
+        grant: &GrantRef,
+        policy: watch::Receiver<Arc<Policy>>,
+        drain: drain::Watch,
+        clock: Clock,
+    ) -> Self {
+        let live = !matches!(grant.life(), Life::Over(_)) && !is_past(grant.life(), clock.now());
+        Self { grant: live.then(|| grant.clone()), policy, drain, draining: false, clock }
+    }
+
+    /// The next event; none is lost between two calls.
+    pub(super) async fn next(&mut self) -> Event {
+        let (drain, draining) = (self.drain.clone(), self.draining);
+        let grant = self.grant.clone();
+        let clock = self.clock.clone();
+        tokio::select! {
+            biased;
+            over = or_never(grant, |grant| async move { over(&grant, &clock).await }) => {
+                self.grant = None;
+                Event::GrantOver(over)
+            }
+            () = drain.cut() => Event::Cut,
+            () = drain.draining(), if !draining => {
+                self.draining = true;
+                Event::Drain
+            }
+            changed = self.policy.changed() => match changed {
+                Ok(()) => Event::NewPolicy,
+                // Whoever decides about the policy is gone: nothing may go on.
+                Err(_) => Event::Cut,
+            },
+        }
+    }
+}
+
+/// Resolves when the grant is over, by word or by the clock.
+async fn over(grant: &GrantRef, clock: &Clock) -> Over {
+    let mut life = grant.watch();
+    loop {
+        let now = *life.borrow_and_update();
+        match now {
+            Life::Over(over) => return over,
+            Life::Active { .. } if is_past(now, clock.now()) => return Over::Ended,
+            Life::Active { until } => {
+                let left = until.since(clock.now()).min(LONGEST_SLEEP);
+                tokio::select! {
+                    () = sleep(left) => {}
+                    _ = life.changed() => {}
+                }
+            }
+            Life::Waiting => {
+                let _ = life.changed().await;
+            }
+        }
+    }
+}
+
+fn is_past(life: Life, now: UnixMillis) -> bool {
+    matches!(life, Life::Active { until } if until <= now)
+}
+
+async fn or_never<T, F: Future>(input: Option<T>, run: impl FnOnce(T) -> F) -> F::Output {
+    match input {
+        Some(input) => run(input).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wall clock may be set while we sleep on the monotonic one.
+const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! A session's own connection to its target, opened when the first call needs it and again after it broke.
+//!
+//! One per session: an operator who stops reading exhausts no window but their own.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use h2::client::{self, SendRequest};
+use http::{HeaderValue, Uri};
+use tokio::{sync::watch, time::timeout};
+use tracing::{debug, warn};
+use tunnel_protos::{MethodName, TargetName};
+
+use super::{keepalive, limits, metrics::EngineFault, status::Refusal};
+use crate::engine::{Connection, Engine};
+
+/// The way to one target.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    engine: Engine,
+    target: TargetName,
+    phase: watch::Sender<Phase>,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Idle,
+    Connecting,
+    Ready(SendRequest<Bytes>),
+    Down,
+}
+
+impl Upstream {
+    pub(super) fn new(engine: Engine, target: TargetName) -> Arc<Self> {
+        Arc::new(Self { engine, target, phase: watch::Sender::new(Phase::Idle) })
+    }
+
+    pub(super) fn target(&self) -> &TargetName {
+        &self.target
+    }
+
+    /// True if there is no connection: the caller then runs [`Upstream::run`], once.
+    pub(super) fn claim(&self) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let claimed = matches!(phase, Phase::Idle | Phase::Down);
+            if claimed {
+                *phase = Phase::Connecting;
+            }
+            claimed
+        })
+    }
+
+    /// Connects and keeps the connection going until it ends; dropping it cuts the connection.
+    pub(super) async fn run(self: Arc<Self>) {
+        let Some((send, connection)) = self.open().await else {
+            EngineFault::Unreachable.count();
+            self.phase.send_replace(Phase::Down);
+            return;
+        };
+        self.phase.send_replace(Phase::Ready(send));
+        drive(connection).await;
+        self.phase.send_replace(Phase::Idle);
+    }
+
+    async fn open(&self) -> Option<(SendRequest<Bytes>, client::Connection<Connection>)> {
+        let stream = match self.engine.connect(&self.target).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                warn!(target.name = %self.target, error = %tunnel_runtime::chain(&error), "Engine is unreachable");
+                return None;
+            }
+        };
+        let opened = timeout(limits::HANDSHAKE, limits::client().handshake(stream)).await;
+        opened.ok().and_then(Result::ok)
+    }
+
+    /// A handle that can open a stream now; waits while the connection comes up.
+    pub(super) async fn sender(&self) -> Result<SendRequest<Bytes>, Refusal> {
+        let mut phase = self.phase.subscribe();
+        loop {
+            let now = phase.borrow_and_update().clone();
+            match now {
+                Phase::Ready(send) => return send.ready().await.map_err(|_| Refusal::EngineLost),
+                Phase::Down => return Err(Refusal::EngineDown),
+                Phase::Idle => return Err(Refusal::EngineLost),
+                Phase::Connecting => phase.changed().await.map_err(|_| Refusal::EngineLost)?,
+            }
+        }
+    }
+
+    /// `:scheme`, `:authority` and `:path` of a method, as this target wants them.
+    pub(super) fn uri(&self, method: &MethodName) -> Option<Uri> {
+        let endpoint = self.engine.profile().endpoints().get(&self.target)?;
+        format!("{}://{}{}", endpoint.scheme(), endpoint.authority(), method.path()).parse().ok()
+    }
+
+    /// The engine's own `authorization`; without it nothing may be forwarded.
+    pub(super) fn credential(&self) -> Result<Option<HeaderValue>, Refusal> {
+        self.engine.authorization().map_err(|error| {
+            warn!(error = %tunnel_runtime::chain(&error), "Engine's credential cannot be read");
+            Refusal::EngineDown
+        })
+    }
+}
+
+async fn drive(mut connection: client::Connection<Connection>) {
+    let ping = connection.ping_pong();
+    // The first answer must come at once: it tells an engine that hangs from one that is silent.
+    let alive = keepalive::watch(ping, Duration::ZERO);
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            debug!(%error, "Engine connection broke");
+        },
+        () = alive => {
+            warn!("Engine hangs: no answer to a ping");
+            EngineFault::Hung.count();
+        }
+    }
+}
