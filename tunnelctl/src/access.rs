@@ -160,7 +160,7 @@ fn reason(ask: &Ask) -> Result<Reason, Failure> {
         cli::Occasion::Support => Occasion::Support,
         cli::Occasion::Other => Occasion::Other,
     };
-    Ok(Reason { occasion, text, ticket: ask.ticket.clone() })
+    Ok(Reason { occasion, text, ticket: ask.ticket.clone().unwrap_or_default() })
 }
 
 /// The grant's own reason, for its certificate.

@@ -67,6 +67,12 @@ impl Api {
         Ok(Self { client: OperatorsClient::new(channel) })
     }
 
+    /// Speaks over a channel that a test made.
+    #[cfg(test)]
+    pub(crate) fn for_test(channel: Channel) -> Self {
+        Self { client: OperatorsClient::new(channel) }
+    }
+
     /// Who the broker thinks we are.
     pub async fn who_am_i(&self) -> Result<WhoAmIReply, CallError> {
         let mut client = self.client.clone();

@@ -112,8 +112,8 @@ pub struct Ask {
     #[arg(long, value_enum, default_value = "other")]
     pub reason_type: Occasion,
     /// A ticket's name
-    #[arg(long, default_value = "")]
-    pub ticket: PersonText,
+    #[arg(long)]
+    pub ticket: Option<PersonText>,
     /// Ask for methods that belong to operations; they need exact names
     #[arg(long)]
     pub raw: bool,

@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 
 use prost::Message;
 use serde::{Deserialize, Serialize};
-use tunnel_certs::{file, key::PublicKey, statement::inventory};
+use tunnel_certs::{
+    file::{self, FileError},
+    key::PublicKey,
+    statement::inventory,
+};
 use tunnel_protos::{ClusterName, Digest, Label, UnixMillis, operators};
+
+use crate::folder;
 
 /// Why a cluster's entry is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -25,13 +31,8 @@ pub enum Error {
     #[error("the broker's label is not that of the inventory entry")]
     OtherLabel,
     /// The memory of entries seen could not be read or written.
-    #[error("cannot keep track of inventory entries in {}", path.display())]
-    Memory {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("cannot keep track of inventory entries")]
+    Memory(#[source] FileError),
     /// The memory of entries seen is damaged; going on would forget it.
     #[error("{} is damaged: restore it, or delete it and check the cluster's words with your administrators", .0.display())]
     Damaged(PathBuf),
@@ -113,10 +114,10 @@ struct SeenFile {
 
 impl Seen {
     fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let text = match std::fs::read(path) {
+        let text = match file::read_private(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::Memory { path: path.into(), source }),
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(Error::Memory(error)),
         };
         Self::parse(&text).map(Some).ok_or_else(|| Error::Damaged(path.into()))
     }
@@ -135,8 +136,7 @@ impl Seen {
             label: self.label.to_string(),
         };
         let text = serde_json::to_vec(&file).unwrap_or_default();
-        file::write_private(path, &text)
-            .map_err(|error| Error::Memory { path: path.into(), source: std::io::Error::other(error) })
+        folder::write(path, &text).map_err(Error::Memory)
     }
 }
 

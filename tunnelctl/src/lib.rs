@@ -25,6 +25,11 @@ mod commands;
 mod desk;
 mod ending;
 mod failure;
+mod folder;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use self::{app::App, cli::Cli, console::Console};
 pub use self::{ending::Ending, surroundings::Surroundings};

@@ -111,3 +111,6 @@ impl Requester {
 const ACCESS_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Clients refuse certificate requests older than 5 min, so older ones would only fill their books.
 const SHORT_LIFE: Duration = Duration::from_secs(5 * 60);
+
+#[cfg(test)]
+pub(crate) mod tests;

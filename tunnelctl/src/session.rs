@@ -16,7 +16,7 @@ use tunnel_protos::{
     ClusterName, DoorName, GrantId, Label, MethodName, MethodPattern, Suffix, TargetName, UnixMillis,
 };
 
-use crate::requester::Certified;
+use crate::{folder, requester::Certified};
 
 mod dial;
 mod manifest;
@@ -143,7 +143,7 @@ impl Session {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
-        file::write_private(&self.file(name), bytes).map_err(Error::File)
+        folder::write(&self.file(name), bytes).map_err(Error::File)
     }
 }
 

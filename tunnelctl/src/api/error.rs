@@ -21,6 +21,9 @@ pub enum SetupError {
         /// Why.
         source: CredentialError,
     },
+    /// The system has none.
+    #[error("the system has no public CA certificates: give the API's with --api-ca")]
+    NoSystemRoots,
     /// The identity cannot be shown in TLS.
     #[error("cannot prepare TLS")]
     Tls(#[source] TlsError),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prost::Message;
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use tokio::time::timeout;
-use tonic::{Status, transport::Channel};
+use tonic::{Code, Status, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest as Ask, server_reflection_response::MessageResponse as Answer,
@@ -64,8 +64,16 @@ async fn ask(channel: &Channel, question: Ask) -> Result<Answer, Error> {
         answers.message().await
     };
     let late = |_| Err(Status::deadline_exceeded("the engine's reflection did not answer"));
-    let answer = timeout(DEADLINE, exchange).await.unwrap_or_else(late)?;
+    let answer = timeout(DEADLINE, exchange).await.unwrap_or_else(late).map_err(refused)?;
     answer.and_then(|answer| answer.message_response).ok_or_else(|| Error::Reflection("no answer".into()))
+}
+
+/// No reflection, or nothing of that name, is not the status of the call that was wanted.
+fn refused(status: Status) -> Error {
+    match status.code() {
+        Code::NotFound | Code::Unimplemented => Error::Reflection(safe(status.message())),
+        _ => status.into(),
+    }
 }
 
 fn unexpected(answer: Answer) -> Error {

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use tunnel_certs::file;
 use tunnel_protos::{
     MethodName, MethodPattern, TargetName,
     dynamic::{Descriptors, Method},
@@ -128,7 +127,7 @@ fn protosets(args: &cli::Call) -> Result<Option<Descriptors>, Failure> {
             source: Box::new(source),
         };
         // Descriptor sets are messages of one repeated field: one after the other they are their union.
-        bytes.extend(file::read(path).map_err(failed)?);
+        bytes.extend(std::fs::read(path).map_err(failed)?);
     }
     Ok(Some(Descriptors::decode(&bytes).map_err(Error::Descriptors)?))
 }

@@ -6,10 +6,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tunnel_certs::{file, key::PublicKey};
+use tunnel_certs::{file::FileError, key::PublicKey};
 use tunnel_protos::name::NameError;
 
 use super::{ApiAddress, Context, ContextName, IdentityFiles};
+use crate::folder;
 
 /// A context that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: file::FileError,
+        source: FileError,
     },
 }
 
@@ -167,7 +168,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
-    file::write_private(path, text.as_bytes()).map_err(|source| Error::Write { path: path.into(), source })
+    folder::write(path, text.as_bytes()).map_err(|source| Error::Write { path: path.into(), source })
 }
 
 fn malformed(path: &Path, problem: &dyn fmt::Display) -> Error {

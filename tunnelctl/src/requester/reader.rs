@@ -74,7 +74,7 @@ impl Reader {
         let seen = self.newest.map_or(0, |newest| newest.sequence);
         let outcome = match outcome::open(&bytes, &self.cluster_key, &self.digest, seen) {
             Ok(outcome) => outcome,
-            Err(OpenError::Sequence { .. }) => return Ok(Read::Held),
+            Err(OpenError::Sequence { got, .. }) if got > 0 => return Ok(Read::Held),
             Err(error) => return Err(Error::Outcome(error)),
         };
         let this = Newest { sequence: outcome.sequence, sha256: crypto::sha256(&bytes) };

@@ -20,6 +20,7 @@ use tunnel_protos::{
 };
 
 use super::reader::{Newest, Reader};
+use crate::folder;
 
 mod form;
 
@@ -171,7 +172,9 @@ impl Folder {
 
     /// Keeps a new request with everything needed to wait for it, and to submit it again.
     pub fn create(&self, record: &Record, key: &SealingKey, sealed: &SealedRequest) -> Result<(), Error> {
-        key.save(&self.file(record.id, KEY)).map_err(|error| Error::Key(record.id, error))?;
+        let path = self.file(record.id, KEY);
+        folder::make_parent(&path).map_err(|error| Error::File(record.id, error))?;
+        key.save(&path).map_err(|error| Error::Key(record.id, error))?;
         self.write(record.id, SEALED, &sealed.encode_to_vec())?;
         self.update(record)
     }
@@ -244,7 +247,7 @@ impl Folder {
     }
 
     fn write(&self, id: RequestId, extension: &str, bytes: &[u8]) -> Result<(), Error> {
-        file::write_private(&self.file(id, extension), bytes).map_err(|error| Error::File(id, error))
+        folder::write(&self.file(id, extension), bytes).map_err(|error| Error::File(id, error))
     }
 
     fn file(&self, id: RequestId, extension: &str) -> PathBuf {

@@ -1,25 +1,31 @@
 //! Outcomes for tests.
 
-use tunnel_certs::statement::outcome::Outcome;
+use tunnel_certs::statement::outcome::{Granted, Outcome};
 use tunnel_protos::{
-    Digest, UnixMillis,
-    v1::{Deadlines, RequestState},
+    Digest, TargetName,
+    v1::{GrantLevel, RequestState},
 };
+
+use crate::testing::{NOW, deadlines};
 
 /// An outcome in `state`, the first of its request.
 pub(crate) fn outcome(state: RequestState) -> Outcome {
+    let granted = Granted {
+        methods: vec![("a.B/C".parse().unwrap(), GrantLevel::Auto)],
+        targets: vec![TargetName::default_target()],
+    };
     Outcome {
         request_digest: Digest::new([7; 32]),
         sequence: 1,
         state,
-        time: UnixMillis(1_000),
+        time: NOW,
         reason: String::new(),
         rule: String::new(),
         approvals_had: 0,
         approvals_needed: 1,
-        notified: vec![("alice".into(), UnixMillis(1_000))],
-        deadlines: Deadlines { pending_until_ms: 60_000, ..Deadlines::default() },
-        granted: None,
+        notified: vec![("alice".into(), NOW)],
+        deadlines: deadlines(NOW),
+        granted: Some(granted),
         issued: None,
     }
 }

@@ -1,1 +1,73 @@
+use std::{os::unix::fs::PermissionsExt, time::Duration};
 
+use super::*;
+use crate::{
+    requester::tests::{Scene, scene},
+    testing::NOW,
+};
+
+fn answered(scene: &Scene, until: UnixMillis) -> Record {
+    let mut record = scene.access();
+    record.answer = Some(Answer {
+        newest: Newest { sequence: 3, sha256: [5; 32] },
+        state: "active".into(),
+        until,
+        granted: vec!["a.B/C".into()],
+        live: true,
+    });
+    scene.folder.update(&record).unwrap();
+    record
+}
+
+fn files(scene: &Scene) -> Vec<PathBuf> {
+    std::fs::read_dir(&scene.folder.path).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[tokio::test]
+async fn a_record_is_read_as_written() {
+    let scene = scene();
+    let record = answered(&scene, NOW.plus(Duration::from_secs(9)));
+    let read = scene.folder.record(record.id).unwrap();
+    assert_eq!(read.answer, record.answer);
+    assert_eq!((read.digest, read.envelope_id), (record.digest, record.envelope_id));
+    assert_eq!(read.cluster_key, record.cluster_key);
+    assert_eq!(scene.folder.reader(&read).unwrap().newest().unwrap().sequence, 3);
+}
+
+#[tokio::test]
+async fn files_and_folder_are_private() {
+    let scene = scene();
+    scene.access();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&scene.folder.path), 0o700);
+    assert_eq!(files(&scene).len(), 3);
+    assert!(files(&scene).iter().all(|path| mode(path) == 0o600));
+}
+
+#[tokio::test]
+async fn an_outcome_key_that_others_can_read_is_refused() {
+    let scene = scene();
+    let record = scene.access();
+    let key = scene.folder.file(record.id, KEY);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(scene.folder.reader(&record), Err(Error::Key(..))));
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_with_its_key() {
+    let scene = scene();
+    let over = answered(&scene, NOW);
+    let open = answered(&scene, NOW.plus(Duration::from_secs(1)));
+    let left = scene.folder.open(NOW).unwrap();
+    assert_eq!(left.iter().map(|record| record.id).collect::<Vec<_>>(), [open.id]);
+    assert!(files(&scene).iter().all(|path| !path.to_string_lossy().contains(&over.id.to_string())));
+}
+
+#[tokio::test]
+async fn damaged_and_unknown_records_are_told_apart() {
+    let scene = scene();
+    let record = scene.access();
+    scene.folder.write(record.id, RECORD, b"{}").unwrap();
+    assert!(matches!(scene.folder.record(record.id), Err(Error::Damaged(_))));
+    assert!(matches!(scene.folder.record(RequestId::random()), Err(Error::Unknown(_))));
+}

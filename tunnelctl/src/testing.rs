@@ -1,0 +1,182 @@
+//! A vendor, a cluster and a broker for tests: real keys and statements, no network.
+
+use std::sync::Arc;
+
+use prost::Message;
+use tunnel_certs::{
+    credential::Credential,
+    issue::{Authority, CaKind, GrantTerms},
+    key::{Algorithm, SealingKey, Signer, SigningKey},
+    roots::Roots,
+    seal,
+    statement::{
+        inventory::Entry,
+        outcome::{self, Issued, Outcome},
+        request::{self, Kind, Opened, Place, Request},
+    },
+    verify::OperatorVerifier,
+};
+use tunnel_protos::{
+    ClusterName, Door, GrantId, Label, TargetName, UnixMillis, operators,
+    v1::{Deadlines, RequestState, SealedOutcome, SealedRequest},
+};
+
+use crate::{operator::Operator, surroundings::Clock};
+
+pub(crate) mod broker;
+
+/// The time of every test.
+pub(crate) const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+pub(crate) fn clock() -> Clock {
+    Clock::new(|| NOW)
+}
+
+/// Who signs entries and certifies operators.
+pub(crate) struct Vendor {
+    now: UnixMillis,
+    pub(crate) key: SigningKey,
+    pub(crate) operators: Authority,
+}
+
+impl Vendor {
+    pub(crate) fn new() -> Self {
+        Self::at(NOW)
+    }
+
+    /// A vendor at another time: TLS looks at the real clock.
+    pub(crate) fn at(now: UnixMillis) -> Self {
+        let ca = SigningKey::generate(Algorithm::P256).unwrap();
+        let operators = Authority::create(CaKind::Operator, "acme-db", Arc::new(ca), now).unwrap();
+        Self { now, key: SigningKey::generate(Algorithm::Ed25519).unwrap(), operators }
+    }
+
+    pub(crate) fn operator(&self) -> Operator {
+        let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
+        let (vendor, name) = ("acme-db".parse().unwrap(), "dana".parse().unwrap());
+        let life = std::time::Duration::from_secs(3600);
+        let certificate =
+            self.operators.issue_operator(key.public(), &vendor, &name, life, self.now).unwrap();
+        let credential = Credential::new(vec![certificate], key).unwrap();
+        let (_, not_after) = credential.validity();
+        Operator { credential, name, vendor, not_after }
+    }
+
+    /// What an honest broker says of a cluster with this entry.
+    pub(crate) fn listed(&self, entry: &Entry) -> operators::Cluster {
+        operators::Cluster {
+            cluster: entry.cluster.to_string(),
+            label: entry.label.to_string(),
+            entry: Some(entry.make(&self.key).unwrap()),
+            ..operators::Cluster::default()
+        }
+    }
+}
+
+/// Verifies the vendor's operators.
+pub(crate) fn operators(vendor: &Vendor) -> OperatorVerifier {
+    let roots = Roots::new(vec![vendor.operators.certificate().clone()]).unwrap();
+    OperatorVerifier::new("acme-db".parse().unwrap(), roots)
+}
+
+/// The customer's side of `acme/prod`.
+pub(crate) struct Cluster {
+    now: UnixMillis,
+    pub(crate) name: ClusterName,
+    pub(crate) label: Label,
+    pub(crate) key: SigningKey,
+    pub(crate) sealing: SealingKey,
+    pub(crate) access: Authority,
+    verifier: OperatorVerifier,
+}
+
+impl Cluster {
+    pub(crate) fn new(vendor: &Vendor) -> Self {
+        let ca = SigningKey::generate(Algorithm::P256).unwrap();
+        Self {
+            now: vendor.now,
+            name: "acme/prod".parse().unwrap(),
+            label: "aaaaaaaaaa".parse().unwrap(),
+            key: SigningKey::generate(Algorithm::Ed25519).unwrap(),
+            sealing: SealingKey::generate().unwrap(),
+            access: Authority::create(CaKind::Access, "aaaaaaaaaa", Arc::new(ca), vendor.now).unwrap(),
+            verifier: operators(vendor),
+        }
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        Entry {
+            cluster: self.name.clone(),
+            label: self.label,
+            cluster_key: self.key.public().clone(),
+            sealing_key: *self.sealing.public(),
+            sequence: 1,
+            expires: self.now.plus(std::time::Duration::from_secs(90 * 24 * 3600)),
+        }
+    }
+
+    /// Opens a request with every check that a client makes.
+    pub(crate) fn open(&self, sealed: &SealedRequest) -> Opened {
+        let bytes = seal::open_request(sealed, &self.label, &[&self.sealing]).unwrap();
+        let place = Place { operators: &self.verifier, cluster: &self.name, label: &self.label };
+        request::open(&bytes, place, self.now, self.now).unwrap()
+    }
+
+    /// Signs and seals an answer.
+    pub(crate) fn answer(
+        &self,
+        sealed: &SealedRequest,
+        request: &Request,
+        outcome: &Outcome,
+    ) -> SealedOutcome {
+        answer_by(&self.key, sealed, request, outcome)
+    }
+
+    /// The answer to a request in `state`, with a certificate where one was asked for.
+    pub(crate) fn settle(&self, sealed: &SealedRequest, sequence: u64, state: RequestState) -> SealedOutcome {
+        let opened = self.open(sealed);
+        let issued = match &opened.request.kind {
+            Kind::Certificate(ask) if state == RequestState::Done => Some(self.certify(&ask.csr, ask.grant)),
+            _ => None,
+        };
+        let deadlines = deadlines(self.now);
+        let outcome = Outcome { issued, deadlines, ..outcome(&opened, sequence, state) };
+        self.answer(sealed, &opened.request, &outcome)
+    }
+
+    pub(crate) fn certify(&self, csr: &[u8], grant: GrantId) -> Issued {
+        let until = self.now.plus(std::time::Duration::from_secs(900));
+        let terms = GrantTerms { label: self.label, grant, ttl: until.since(self.now), grant_end: until };
+        Issued {
+            certificate: self.access.issue_grant(csr, &terms, self.now).unwrap().certificate,
+            doors: vec![(TargetName::default_target(), Door::from_random([7; 17]))],
+            anchors: vec![self.access.certificate().clone()],
+        }
+    }
+}
+
+/// As the cluster's answer, but signed by `signer`.
+pub(crate) fn answer_by(
+    signer: &dyn Signer,
+    sealed: &SealedRequest,
+    request: &Request,
+    outcome: &Outcome,
+) -> SealedOutcome {
+    let envelope = outcome::make(outcome, signer).unwrap().encode_to_vec();
+    seal::seal_outcome(&envelope, &seal::envelope_id(sealed), &request.outcome_key).unwrap()
+}
+
+pub(crate) fn outcome(opened: &Opened, sequence: u64, state: RequestState) -> Outcome {
+    Outcome { request_digest: opened.digest, sequence, ..crate::requester::samples::outcome(state) }
+}
+
+/// The deadlines of a grant that was just given.
+pub(crate) fn deadlines(now: UnixMillis) -> Deadlines {
+    let in_secs = |secs| now.plus(std::time::Duration::from_secs(secs)).0;
+    Deadlines {
+        pending_until_ms: in_secs(3600),
+        claim_until_ms: in_secs(3600),
+        work_until_ms: in_secs(1800),
+        certificate_until_ms: in_secs(900),
+    }
+}

@@ -1,0 +1,275 @@
+//! Whole command lines against a broker's API and a gate on loopback, both with real TLS.
+
+use std::{future::pending, io::Write, path::Path, sync::Arc};
+
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tonic::transport::Server;
+use tunnel_certs::{
+    credential::certificate_to_pem,
+    file,
+    issue::Authority,
+    key::Signer,
+    roots::Roots,
+    tls::{self, GateTls},
+    verify::{GrantCertificate, GrantVerifier},
+};
+use tunnel_protos::{UnixMillis, v1::RequestState};
+
+use super::*;
+use crate::{
+    surroundings::{Clock, Folders, Terminal},
+    testing::{
+        Cluster, Vendor,
+        broker::{Broker, Script, delivered, listen, told},
+        operators,
+    },
+};
+
+/// A broker, a gate, and an operator's machine.
+struct Stage {
+    home: TempDir,
+    vendor: Vendor,
+    cluster: Arc<Cluster>,
+    api: String,
+    gate: String,
+    _tasks: JoinSet<()>,
+}
+
+/// What a command did.
+struct Done {
+    ending: Ending,
+    out: String,
+    err: String,
+}
+
+/// A stage whose cluster answers access with `state`, and everything else with Done.
+async fn stage(state: RequestState) -> Stage {
+    let mut tasks = JoinSet::new();
+    let vendor = Vendor::at(Clock::system().now());
+    let cluster = Arc::new(Cluster::new(&vendor));
+    let answering = Arc::clone(&cluster);
+    let broker = Broker::listing(vendor.listed(&cluster.entry()), move |_, sealed| {
+        let access =
+            matches!(answering.open(sealed).request.kind, tunnel_certs::statement::request::Kind::Access(_));
+        let state = if access { state } else { RequestState::Done };
+        Script::ThenSilence(vec![
+            delivered(tunnel_protos::operators::Delivery::Taken),
+            told(answering.settle(sealed, 1, state)),
+        ])
+    });
+    let server = server(&cluster.access);
+    let config =
+        tls::operator_api_server(&server.to_server().unwrap(), operators(&vendor), &[b"h2"]).unwrap();
+    let api = listen(config, broker.router(), &mut tasks).await.to_string();
+    let gate = gate(&cluster, &mut tasks).await;
+    Stage { home: tempfile::tempdir().unwrap(), vendor, cluster, api, gate, _tasks: tasks }
+}
+
+/// A certificate for `*.aaaaaaaaaa.tunnel.example`, for the gate and (in these tests) for the API.
+fn server(access: &Authority) -> tunnel_certs::credential::Credential {
+    let (label, suffix) = ("aaaaaaaaaa".parse().unwrap(), "tunnel.example".parse().unwrap());
+    access.issue_gate_server(&label, &suffix, Clock::system().now()).unwrap()
+}
+
+/// A gate whose engine has nothing but reflection.
+async fn gate(cluster: &Cluster, tasks: &mut JoinSet<()>) -> String {
+    let roots = Roots::new(vec![cluster.access.certificate().clone()]).unwrap();
+    let gate = GateTls::new(&server(&cluster.access), GrantVerifier::new(cluster.label, roots)).unwrap();
+    let config = gate.server_config(Arc::new(|_: &GrantCertificate| true)).unwrap();
+    let engine = tonic_reflection::server::Builder::configure().build_v1().unwrap();
+    listen(config, Server::builder().add_service(engine), tasks).await.to_string()
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Captured {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).unwrap()
+    }
+}
+
+impl Stage {
+    fn path(&self, name: &str) -> String {
+        self.home.path().join(name).display().to_string()
+    }
+
+    fn folders(&self) -> Folders {
+        let at = |name: &str| self.home.path().join(name);
+        Folders { config: at("config"), state: at("state"), runtime: at("runtime") }
+    }
+
+    async fn run(&self, line: &[&str]) -> Done {
+        let (out, err) = (Captured::default(), Captured::default());
+        let surroundings = Surroundings {
+            folders: self.folders(),
+            context: None,
+            stdin: Box::new(tokio::io::empty()),
+            stdout: Box::new(out.clone()),
+            stderr: Box::new(err.clone()),
+            terminal: Terminal::default(),
+            clock: Clock::system(),
+            interrupt: Box::pin(pending()),
+        };
+        let args = std::iter::once("tunnelctl").chain(line.iter().copied()).map(OsString::from);
+        let ending = run(args, surroundings).await;
+        Done { ending, out: out.text(), err: err.text() }
+    }
+
+    /// Writes what an administrator hands over, and logs in.
+    async fn login(&self, suffix: &str) -> Done {
+        let operator = self.vendor.operator();
+        let certificate = certificate_to_pem(operator.credential.certificate());
+        file::write(Path::new(&self.path("op.pem")), certificate.as_bytes()).unwrap();
+        operator.credential.key().save(Path::new(&self.path("op.key"))).unwrap();
+        let ca = certificate_to_pem(self.cluster.access.certificate());
+        file::write(Path::new(&self.path("ca.pem")), ca.as_bytes()).unwrap();
+        file::write(Path::new(&self.path("vendor.pub")), self.vendor.key.public().to_pem().as_bytes())
+            .unwrap();
+        let [certificate, key, vendor, ca] =
+            ["op.pem", "op.key", "vendor.pub", "ca.pem"].map(|name| self.path(name));
+        self.run(&[
+            "login",
+            "--certificate",
+            &certificate,
+            "--key",
+            &key,
+            "--vendor-key",
+            &vendor,
+            "--api",
+            &self.api,
+            "--api-ca",
+            &ca,
+            "--api-name",
+            "api.aaaaaaaaaa.tunnel.example",
+            "--suffix",
+            suffix,
+            "--connect-address",
+            &self.gate,
+        ])
+        .await
+    }
+
+    async fn connect(&self, more: &[&str]) -> Done {
+        let line = ["connect", "acme/prod", "--reason", "disk full", "--method", "a.B/C"];
+        self.run(&[&line[..], more].concat()).await
+    }
+}
+
+#[tokio::test]
+async fn an_operator_logs_in_connects_and_withdraws() {
+    let stage = stage(RequestState::Approved).await;
+    let login = stage.login("tunnel.example").await;
+    assert_eq!(login.ending, Ending::OK, "{}", login.err);
+    let clusters = stage.run(&["clusters"]).await;
+    assert!(clusters.out.contains("acme/prod  aaaaaaaaaa  proven until"), "{}", clusters.out);
+    let connect = stage.connect(&[]).await;
+    assert_eq!(connect.ending, Ending::OK, "{}", connect.err);
+    assert!(connect.out.contains(&format!(" {} a.B/C", stage.gate)), "{}", connect.out);
+    let requests = stage.run(&["--output", "json", "requests"]).await;
+    let request: serde_json::Value = serde_json::from_str(requests.out.trim()).unwrap();
+    assert_eq!(request["state"], "active");
+    assert!(connect.err.contains(request["words"].as_str().unwrap()), "{}", connect.err);
+    let withdraw = stage.run(&["withdraw", request["id"].as_str().unwrap()]).await;
+    assert_eq!(withdraw.ending, Ending::OK, "{}", withdraw.err);
+    assert_eq!(stage.run(&["requests"]).await.out, "no open requests\n");
+    assert_eq!(std::fs::read_dir(stage.folders().runtime.join("default")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_denied_request_exits_3_and_leaves_nothing() {
+    let stage = stage(RequestState::Denied).await;
+    stage.login("tunnel.example").await;
+    let connect = stage.connect(&["--output", "json"]).await;
+    assert_eq!(connect.ending, Exit::Denied.into());
+    assert!(connect.out.lines().last().unwrap().contains("\"event\":\"denied\""), "{}", connect.out);
+    assert_eq!(stage.run(&["requests"]).await.out, "no open requests\n");
+}
+
+#[tokio::test]
+async fn an_undecided_request_exits_4_and_can_be_resumed() {
+    let stage = stage(RequestState::Pending).await;
+    stage.login("tunnel.example").await;
+    let connect = stage.connect(&["--wait", "300ms"]).await;
+    assert_eq!(connect.ending, Exit::Waiting.into(), "{}", connect.err);
+    let requests = stage.run(&["requests", "--output", "json"]).await;
+    let request: serde_json::Value = serde_json::from_str(requests.out.trim()).unwrap();
+    let id = request["id"].as_str().unwrap();
+    let resumed = stage.run(&["connect", "acme/prod", "--resume", id, "--wait", "300ms"]).await;
+    assert_eq!(resumed.ending, Exit::Waiting.into(), "{}", resumed.err);
+}
+
+#[tokio::test]
+async fn a_call_gets_access_once_and_reuses_it() {
+    let stage = stage(RequestState::Approved).await;
+    stage.login("tunnel.example").await;
+    let method = "a.B/C";
+    let call = stage.run(&["call", "acme/prod", method, "--reason", "look"]).await;
+    // The gate's only service is reflection, so the method itself is unknown there.
+    assert_eq!(call.ending, Exit::Failed.into(), "{}", call.err);
+    let again = stage.run(&["call", "acme/prod", method]).await;
+    assert!(again.err.contains("reflection"), "{}", again.err);
+    let list = stage.run(&["call", "acme/prod", "list"]).await;
+    assert_eq!(list.out, "grpc.reflection.v1.ServerReflection\n", "{}", list.err);
+    let describe = stage.run(&["call", "acme/prod", "describe", "grpc.reflection.v1.ServerReflection"]).await;
+    assert!(describe.out.starts_with("rpc grpc.reflection.v1.ServerReflection/"), "{}", describe.err);
+    assert_eq!(stage.run(&["--output", "json", "requests"]).await.out.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn connect_writes_to_the_folder_asked_for() {
+    let stage = stage(RequestState::Approved).await;
+    stage.login("tunnel.example").await;
+    let out = stage.path("here");
+    let connect = stage.connect(&["--out", &out]).await;
+    assert_eq!(connect.ending, Ending::OK, "{}", connect.err);
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        assert!(Path::new(&out).join(name).exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_with_another_suffix_is_refused() {
+    let stage = stage(RequestState::Approved).await;
+    let login = stage.login("other.example").await;
+    assert_eq!(login.ending, Exit::Failed.into());
+    assert!(login.err.contains("the suffix"), "{}", login.err);
+    assert_eq!(stage.run(&["clusters"]).await.ending, Exit::Usage.into());
+}
+
+#[tokio::test]
+async fn help_is_a_result_and_mistakes_are_not() {
+    let stage = stage(RequestState::Approved).await;
+    let help = stage.run(&["--help"]).await;
+    assert_eq!((help.ending, help.err.as_str()), (Ending::OK, ""));
+    let mistake = stage.run(&["connect"]).await;
+    assert_eq!((mistake.ending, mistake.out.as_str()), (Exit::Usage.into(), ""));
+    let completions = stage.run(&["completions", "bash"]).await;
+    assert!(completions.out.contains("_tunnelctl"));
+}
+
+#[tokio::test]
+async fn an_expired_identity_says_so() {
+    let stage = stage(RequestState::Approved).await;
+    let expired = Vendor::at(UnixMillis(Clock::system().now().0 - 24 * 3600 * 1000)).operator();
+    let pem = certificate_to_pem(expired.credential.certificate());
+    stage.login("tunnel.example").await;
+    file::write(Path::new(&stage.path("op.pem")), pem.as_bytes()).unwrap();
+    std::fs::remove_file(stage.path("op.key")).unwrap();
+    expired.credential.key().save(Path::new(&stage.path("op.key"))).unwrap();
+    let clusters = stage.run(&["clusters"]).await;
+    assert_eq!(clusters.ending, Exit::Usage.into());
+    assert!(clusters.err.contains("expired"), "{}", clusters.err);
+}
