@@ -95,3 +95,6 @@ impl Handshake {
         admission::admit(certificate, &self.door, &self.grants).map_err(HandshakeError::Mismatch)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The gate's metrics: names, labels of bounded cardinality, handles made once.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use tonic::Code;
 
 /// Sessions open now.
@@ -15,6 +15,16 @@ pub const REFUSALS: &str = "postern_client_refusals_total";
 pub const BYTES: &str = "postern_client_bytes_total";
 /// What went wrong with the engine, by kind.
 pub const ENGINE_FAULTS: &str = "postern_client_engine_faults_total";
+
+/// Describes every metric of this file; called once, when the recorder is in place.
+pub fn describe() {
+    describe_gauge!(SESSIONS, "Operators' sessions open now");
+    describe_counter!(HANDSHAKES, "Handshakes at the gate, by result");
+    describe_counter!(CALLS, "Calls by class and gRPC code");
+    describe_counter!(REFUSALS, "Calls refused or broken off by the gate, by reason");
+    describe_counter!(BYTES, "Message bytes by direction");
+    describe_counter!(ENGINE_FAULTS, "What went wrong with the engine, by kind");
+}
 
 /// What a call is to the customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -54,7 +54,6 @@ impl Relay {
     /// Runs the call to its end; whatever fails is on the operator's stream when this returns.
     pub(super) async fn run(mut self, answer: &mut Answer) -> Result<(), Failure> {
         let (deadline, ledger) = (self.timeout, self.ledger.clone());
-        ledger.intend(self.upstream.target()).await.map_err(Failure::Refuse)?;
         let forwarded = timeout(deadline, self.forward(answer)).await;
         let ended = forwarded.unwrap_or(Err(Failure::Refuse(Refusal::Deadline)));
         match &ended {
@@ -66,6 +65,7 @@ impl Relay {
     }
 
     async fn forward(&mut self, answer: &mut Answer) -> Result<Code, Failure> {
+        self.ledger.intend(self.upstream.target()).await.map_err(Failure::Refuse)?;
         let (response, mut upward) = self.send().await?;
         let ledger = &self.ledger;
         let ended = {

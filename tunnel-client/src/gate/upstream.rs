@@ -66,7 +66,8 @@ impl Upstream {
         let stream = match self.engine.connect(&self.target).await {
             Ok(stream) => stream,
             Err(error) => {
-                warn!(target.name = %self.target, error = %tunnel_runtime::chain(&error), "Engine is unreachable");
+                // Counted by the caller; an operator can cause one per call, so it is no line of the log.
+                debug!(target.name = %self.target, error = %tunnel_runtime::chain(&error), "Engine is unreachable");
                 return None;
             }
         };
