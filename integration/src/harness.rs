@@ -11,6 +11,8 @@ pub mod client;
 pub mod engine;
 pub mod grpcurl;
 pub mod operator;
+mod pass_files;
+pub mod profile;
 pub mod program;
 pub mod tunnelctl;
 pub mod vendor;

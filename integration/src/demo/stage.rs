@@ -15,6 +15,7 @@ use crate::harness::{
     broker::{BrokerSettings, Listen},
     client::ClientSettings,
     engine::EngineSettings,
+    profile::Shipped,
     program::Program,
     vendor::Files,
 };
@@ -182,6 +183,7 @@ fn client_settings(folder: &Path) -> Result<ClientSettings> {
         trust_bundle: folder.join("vendor/trust-bundle.pb"),
         brokers: Vec::new(),
         endpoints: Vec::new(),
+        profile: Shipped::ReferenceEngine,
         profile_more: String::new(),
         policy: POLICY.to_owned(),
         more: String::new(),

@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tunnel_certs::statement::registration;
 use tunnel_protos::{ClusterName, Label};
 
-use super::{PATIENCE, binaries, program::Program, vendor::Vendor};
+use super::{PATIENCE, binaries, profile::Shipped, program::Program, vendor::Vendor};
 
 /// What a client's configuration says.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct ClientSettings {
     pub brokers: Vec<SocketAddr>,
     /// The engine's endpoints by target, as the profile writes them.
     pub endpoints: Vec<(String, String)>,
+    /// The engine's profile.
+    pub profile: Shipped,
     /// Further lines of YAML in the profile.
     pub profile_more: String,
     /// The policy's text.
@@ -50,6 +52,7 @@ impl ClientSettings {
             trust_bundle: vendor.trust_bundle(&[])?,
             brokers: Vec::new(),
             endpoints: Vec::new(),
+            profile: Shipped::ReferenceEngine,
             profile_more: String::new(),
             policy: POLICY.to_owned(),
             more: String::new(),
@@ -68,9 +71,8 @@ impl ClientSettings {
 
     /// Writes configuration, profile and policy.
     pub fn write(&self) -> Result<()> {
-        fs::write(self.folder.join("profile.yaml"), self.profile())?;
+        self.profile.write(&self.folder, &self.endpoints, &self.profile_more)?;
         fs::write(self.folder.join("policy.yaml"), &self.policy)?;
-        fs::write(self.folder.join("engine.protoset"), crate::reference_engine::FILE_DESCRIPTOR_SET)?;
         Ok(fs::write(self.file(), self.yaml())?)
     }
 
@@ -96,12 +98,6 @@ impl ClientSettings {
             brokers.join(", "),
             self.more,
         )
-    }
-
-    fn profile(&self) -> String {
-        let endpoints = self.endpoints.iter().map(|(target, endpoint)| format!("{target}: \"{endpoint}\""));
-        let endpoints: Vec<String> = endpoints.collect();
-        format!("{PROFILE}endpoints: {{ {} }}\n{}", endpoints.join(", "), self.profile_more)
     }
 
     /// Takes a registration to the vendor and brings entry and mesh certificate back.
@@ -152,19 +148,6 @@ pub async fn run(mut command: Command) -> Result<String> {
     anyhow::ensure!(output.status.success(), "{:?}: {complaint}", command.as_std());
     Ok(String::from_utf8(output.stdout)?)
 }
-
-/// The reference engine as its customer describes it, without endpoints.
-const PROFILE: &str = "\
-name: reference-engine
-descriptors: engine.protoset
-readOnly:
-  - engine.admin.v1.Admin/GetStatus
-  - engine.admin.v1.Admin/ListNodes
-  - engine.admin.v1.Admin/Snapshot
-  - engine.admin.v1.Admin/Echo
-  - grpc.health.v1.Health/Check
-health: { method: grpc.health.v1.Health/Check }
-";
 
 /// Lets tests do what they need; `Restart` waits for a person, `Upgrade` is not granted to anyone.
 const POLICY: &str = "\

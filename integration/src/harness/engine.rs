@@ -49,9 +49,9 @@ impl EngineSettings {
 
     fn note(&mut self, output: &str) -> Result<()> {
         let find = |start: &str| output.lines().find_map(|line| line.strip_prefix(start));
-        self.h2c = find("h2c http://").context("the engine told no h2c address")?.parse()?;
+        self.h2c = find("listening h2c ").context("the engine told no h2c address")?.parse()?;
         if let Some((address, ..)) = &mut self.tls {
-            *address = find("tls https://").context("the engine told no TLS address")?.parse()?;
+            *address = find("listening mtls ").context("the engine told no TLS address")?.parse()?;
         }
         Ok(())
     }
