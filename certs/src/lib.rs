@@ -18,3 +18,6 @@ pub mod statement;
 pub mod tls;
 pub mod verify;
 pub mod words;
+
+#[cfg(test)]
+mod testing;

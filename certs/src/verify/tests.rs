@@ -1,1 +1,6 @@
+//! Every rule of "Verifying", and every role in every place.
 
+mod gate;
+mod gate_server;
+mod peers;
+mod places;
