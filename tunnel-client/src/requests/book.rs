@@ -110,3 +110,53 @@ pub const MAX_PENDING: usize = 64;
 
 /// Ids kept for one operator: a certificate every 30 seconds for a day and more.
 pub const MAX_REMEMBERED: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use tunnel_certs::{key::SealingKey, statement::request::Reply};
+    use tunnel_protos::UnixMillis;
+
+    use super::*;
+
+    /// A pending request with this digest.
+    fn record(digest: [u8; 32]) -> Record {
+        let outcome_key = *SealingKey::generate().unwrap().public();
+        let reply = Reply { id: RequestId::random(), outcome_key };
+        let operator = "ann".parse().unwrap();
+        Record::unreadable(&reply, EnvelopeId::new(digest), Digest::new(digest), operator, UnixMillis(0))
+    }
+
+    #[test]
+    fn a_request_with_the_words_of_a_live_one_is_refused() {
+        let (mut first, mut twin) = ([7; 32], [7; 32]);
+        // Beyond the 88 bits that words show.
+        (first[31], twin[31]) = (1, 2);
+        let mut book = Book::default();
+        book.put(record(first));
+        let admit = |book: &Book, digest| {
+            book.admit(&RequestId::random(), &Digest::new(digest), &"bob".parse().unwrap())
+        };
+        assert_eq!(admit(&book, twin), Err(AdmitError::SameWords));
+        assert_eq!(admit(&book, [8; 32]), Ok(()));
+        let mut over = record(first);
+        over.conclude(State::Denied, "", "", UnixMillis(0));
+        let mut book = Book::default();
+        book.put(over);
+        assert_eq!(admit(&book, twin), Ok(()));
+    }
+
+    #[test]
+    fn too_many_ids_of_one_operator_are_refused_not_forgotten() {
+        let mut book = Book::default();
+        for n in 0..MAX_REMEMBERED {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&n.to_be_bytes());
+            let mut record = record(digest);
+            record.conclude(State::Done, "", "", UnixMillis(0));
+            book.put(record);
+        }
+        let refused = book.admit(&RequestId::random(), &Digest::new([9; 32]), &"ann".parse().unwrap());
+        assert_eq!(refused, Err(AdmitError::TooManyRemembered));
+        assert_eq!(book.all().count(), MAX_REMEMBERED);
+    }
+}
