@@ -3,7 +3,6 @@
 //! Invariant: every task is owned by [`Client::serve`], and a panic in one ends it.
 
 mod desk;
-mod doorway;
 mod identity;
 mod status;
 
@@ -15,7 +14,7 @@ use std::{
 
 use tokio::net::UnixListener;
 use tracing::{info_span, warn};
-use tunnel_protos::{TargetName, UnixMillis, v1::TargetHealth};
+use tunnel_protos::{ClusterName, TargetName, UnixMillis, v1::TargetHealth};
 use tunnel_runtime::{
     drain::Watch,
     ready::{Latch, Readiness},
@@ -24,13 +23,16 @@ use tunnel_runtime::{
 };
 use tunnel_transport::{Deadlines, Limits, quic};
 
-use self::{desk::AppDesk, doorway::Doorway, identity::GateIdentity, status::Glance};
+use self::{desk::AppDesk, identity::GateIdentity, status::Glance};
 use crate::{
     approvers::{self, SocketError},
     audit::Audit,
     config::Config,
     engine::{Engine, Profile, ProfileError},
-    gate::grants::{self, GrantsView},
+    gate::{
+        self, Gate,
+        grants::{self, GrantsView},
+    },
     keys::{Keys, KeysError},
     metrics::Expiries,
     policy::{Methods, PolicyFile, PolicyState},
@@ -89,7 +91,8 @@ pub struct Client {
     expiries: Expiries,
     readiness: Readiness,
     attached: Latch,
-    config: Config,
+    cluster: ClusterName,
+    audit: Audit,
 }
 
 impl Client {
@@ -102,6 +105,7 @@ impl Client {
         let engine = Engine::new(Profile::load(&config.profile).map_err(BuildError::Profile)?);
         let (policy_file, policy) = PolicyFile::open(config.policy.clone(), methods(engine.profile()));
         let (writer, view) = grants::channel();
+        let audit = Audit::default();
         let store = SqliteStore::open(&config.state_dir).await;
         let store = store.map_err(|error| BuildError::Store(config.state_dir.clone(), error))?;
         let (requests, clerk) = Requests::open(requests::Settings {
@@ -111,7 +115,7 @@ impl Client {
             policy: policy.policy.clone(),
             grants: writer,
             view: view.clone(),
-            audit: Audit::default(),
+            audit: audit.clone(),
         })
         .await
         .map_err(|error| BuildError::Requests(config.state_dir.clone(), error))?;
@@ -141,7 +145,8 @@ impl Client {
             view,
             policy,
             readiness,
-            config,
+            cluster: config.cluster.name,
+            audit,
         })
     }
 
@@ -181,15 +186,29 @@ impl Client {
         self.shards.join(CLOSE);
     }
 
-    fn rooms(&self, drain: &Watch) -> Rooms<Requests, Doorway> {
+    fn rooms(&self, drain: &Watch) -> Rooms<Requests, Gate> {
         let engine = self.engine.clone();
-        let health = move || engine.targets().map(|name| target_health(&engine, name)).collect();
         Rooms {
             inbox: self.requests.clone(),
-            sessions: Doorway::new(self, drain),
+            sessions: self.gate(drain),
             grants: self.view.clone(),
-            health: Arc::new(health),
+            health: Arc::new(move || engine.targets().map(|name| target_health(&engine, name)).collect()),
         }
+    }
+
+    fn gate(&self, drain: &Watch) -> Gate {
+        let clock = self.requests.clock();
+        Gate::new(gate::Parts {
+            cluster: self.cluster.clone(),
+            tls: self.gate.subscribe(),
+            grants: self.view.clone(),
+            policy: self.policy.policy.clone(),
+            engine: self.engine.clone(),
+            audit: self.audit.clone(),
+            clock: gate::Clock::new(move || clock.now()),
+            drain: drain.clone(),
+            longest_call: None,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Methods, Policy};
+use crate::metrics;
 
 /// What is in force, and what is wrong with the file if something is.
 #[derive(Debug, Clone)]
@@ -90,11 +91,13 @@ impl PolicyFile {
         info!(policy.digest = policy.digest(), "Policy in force");
         self.policy.send_replace(Arc::new(policy));
         self.error.send_replace(String::new());
+        metrics::policy_stale(false);
     }
 
     fn keep(&self, error: String) {
         warn!(error, "Policy file not taken, the policy before it stays in force");
         self.error.send_replace(error);
+        metrics::policy_stale(true);
     }
 }
 
