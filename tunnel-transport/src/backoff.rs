@@ -41,7 +41,7 @@ impl Backoff {
     pub fn next_delay(&mut self, random: u64) -> Duration {
         let bound = self.bound();
         self.failures = self.failures.saturating_add(1);
-        let share = u128::from(random) * bound.as_nanos() >> 64;
+        let share = (u128::from(random) * bound.as_nanos()) >> 64;
         Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX))
     }
 

@@ -38,7 +38,7 @@ macro_rules! codes {
             /// Whether the same attempt may succeed later; the others need a change on one of the two sides.
             pub const fn is_retryable(self) -> bool {
                 match self {
-                    $(Self::$name => Fate::$fate.is_retryable(),)*
+                    $(Self::$name => matches!(Fate::$fate, Fate::Retryable),)*
                     Self::Unrecognized => true,
                 }
             }
@@ -57,12 +57,6 @@ macro_rules! codes {
 enum Fate {
     Retryable,
     Fatal,
-}
-
-impl Fate {
-    const fn is_retryable(self) -> bool {
-        matches!(self, Self::Retryable)
-    }
 }
 
 codes! {

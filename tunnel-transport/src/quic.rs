@@ -21,3 +21,6 @@ pub use self::{
 
 /// The protocol of tunnels over QUIC, version 1.
 pub const ALPN: &[u8] = b"postern/1";
+
+#[cfg(test)]
+mod tests;

@@ -213,6 +213,12 @@ impl Tunnel {
         }
     }
 
+    /// A stream as it comes, for tests of peers that answer what they like.
+    #[cfg(test)]
+    pub(crate) async fn accept_raw(&self) -> (crate::carrier::CarrierSend, crate::carrier::CarrierRecv) {
+        self.inner.carrier.accept().await.unwrap()
+    }
+
     /// Closes the tunnel with all its streams.
     pub fn close(&self, code: Code) {
         self.inner.carrier.close(code, None);

@@ -1,8 +1,18 @@
 //! The key of stateless resets; persisted, so that a restarted broker can tell replicas at once that it forgot them.
+//!
+//! quinn answers only connection ids that it recognizes as its own kind, so their key must survive with it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
+use quinn::EndpointConfig;
+use quinn_proto::HashedConnectionIdGenerator;
+
+/// Tells the key of connection ids apart from that of resets.
+const CONNECTION_IDS: &[u8] = b"postern/v1/quic/connection-ids";
+/// A restarted broker has thousands of replicas to tell; quinn's default of 20 ms would take minutes. A reset is
+/// smaller than what it answers, so this amplifies nothing.
+const BETWEEN_RESETS: Duration = Duration::from_millis(1);
 
 /// 32 random bytes that must survive restarts and never leave the broker.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,8 +32,14 @@ impl ResetKey {
         &self.0
     }
 
-    pub(super) fn hmac(&self) -> Arc<dyn quinn::crypto::HmacKey> {
-        Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &self.0))
+    pub(super) fn endpoint(&self) -> EndpointConfig {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let ids =
+            hmac::sign(&key, CONNECTION_IDS).as_ref().first_chunk().copied().map_or(0, u64::from_be_bytes);
+        let mut config = EndpointConfig::new(Arc::new(key));
+        config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+        config.min_reset_interval(BETWEEN_RESETS);
+        config
     }
 }
 
