@@ -124,47 +124,4 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 const AT_ONCE: i32 = 130;
 
 #[cfg(test)]
-mod tests {
-    use std::future::{pending, ready};
-
-    use super::*;
-
-    const GRACE: Duration = Duration::from_secs(30);
-
-    #[tokio::test(start_paused = true)]
-    async fn what_finishes_in_time_is_not_cut_short() {
-        let (drain, watch) = channel();
-        assert!(drain.run(GRACE, ready(())).await);
-        assert_eq!(watch.phase(), Phase::Cut);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_grace_period_is_bounded() {
-        let (drain, watch) = channel();
-        let began = tokio::time::Instant::now();
-        let (finished, ()) = tokio::join!(drain.run(GRACE, pending()), async {
-            watch.draining().await;
-            assert_eq!(watch.phase(), Phase::Draining);
-            watch.cut().await;
-        });
-        assert!(!finished);
-        assert_eq!(began.elapsed(), GRACE);
-    }
-
-    #[tokio::test]
-    async fn phases_never_go_back() {
-        let (drain, watch) = channel();
-        drain.cut();
-        drain.begin();
-        assert_eq!(watch.phase(), Phase::Cut);
-        watch.draining().await;
-    }
-
-    #[tokio::test]
-    async fn a_signal_that_is_dropped_cuts() {
-        let (drain, watch) = channel();
-        drop(drain);
-        watch.cut().await;
-        assert!(watch.is_draining());
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ mod connection;
 mod dial;
 mod listener;
 mod reset_key;
+mod runtime;
 mod socket;
 
 pub(crate) use self::connection::{Connection, read_error, stop_code, stopped_error, write_error, written};

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use quinn::{ConnectError, ConnectionError, Endpoint, EndpointConfig, TokioRuntime};
+use quinn::{ConnectError, ConnectionError, Endpoint, EndpointConfig};
 use tokio::time::timeout;
 use tunnel_certs::{identity::Role, verify::VerifyError};
 use tunnel_protos::UnixMillis;
@@ -15,6 +15,7 @@ use super::{
     config::{self, ClientTls, ConfigError},
     connection::{self, Connection},
     listener::verify,
+    runtime::Frugal,
     socket,
 };
 use crate::{Closed, Limits, Tunnel, carrier::Carrier};
@@ -99,7 +100,7 @@ fn endpoint(dial: &Dial) -> Result<Endpoint, DialError> {
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = socket::bind(any).map_err(DialError::Socket)?;
-    let mut endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(TokioRuntime))
+    let mut endpoint = Endpoint::new(EndpointConfig::default(), None, socket, Arc::new(Frugal))
         .map_err(DialError::Socket)?;
     endpoint.set_default_client_config(config);
     Ok(endpoint)

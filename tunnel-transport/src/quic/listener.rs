@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use quinn::{Endpoint, TokioRuntime};
+use quinn::Endpoint;
 use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 use tunnel_certs::{
@@ -25,6 +25,7 @@ use super::{
     ResetKey,
     config::{self, ConfigError, ServerTls},
     connection::{self, Connection},
+    runtime::Frugal,
     socket,
 };
 use crate::{Closed, Code, Limits, Tunnel, carrier::Carrier};
@@ -111,8 +112,8 @@ impl Listener {
         let config = config::server(&tls, &limits).map_err(BindError::Config)?;
         let unbound = |error| BindError::Socket(address, error);
         let socket = socket::bind(address).map_err(unbound)?;
-        let endpoint = Endpoint::new(reset_key.endpoint(), Some(config), socket, Arc::new(TokioRuntime))
-            .map_err(unbound)?;
+        let endpoint =
+            Endpoint::new(reset_key.endpoint(), Some(config), socket, Arc::new(Frugal)).map_err(unbound)?;
         Ok(Self { endpoint, limits, admission, tls: Mutex::new(tls), handshakes: Arc::default() })
     }
 

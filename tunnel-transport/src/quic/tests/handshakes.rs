@@ -187,7 +187,7 @@ async fn a_restarted_broker_with_the_same_key_resets_forgotten_tunnels() {
     let pair = Pair { broker, replica: replica.unwrap(), _listener: first };
     let (_opened, accepted) = pair.stream().await;
     // As kill -9: nothing of it runs any more, and nobody is told.
-    before.shutdown_background();
+    tokio::task::spawn_blocking(move || before.shutdown_timeout(LONG)).await.unwrap();
     let Pair { replica, broker, _listener: first } = pair;
     let rebind = || {
         let tls = server_tls(&mesh, &mesh.broker());

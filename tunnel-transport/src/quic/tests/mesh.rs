@@ -17,7 +17,7 @@ use tunnel_certs::{
 use tunnel_protos::{Label, UnixMillis, VendorName};
 
 pub(super) struct Mesh {
-    authority: Authority,
+    pub(super) authority: Authority,
     vendor: VendorName,
     label: Label,
     now: UnixMillis,
