@@ -2,6 +2,7 @@
 //!
 //! Each step is a function that leaves the stage working; whatever does not go as told is an error.
 
+pub mod hold;
 pub mod narrator;
 pub mod shell;
 pub mod stage;

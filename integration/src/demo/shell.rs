@@ -45,6 +45,14 @@ impl Shell {
         Ok(ran.text)
     }
 
+    /// Types and runs a command that must succeed and whose output says little.
+    pub async fn told(&self, told: &mut Narrator, line: &str) -> Result<()> {
+        told.command(line);
+        let ran = self.quietly(line).await?;
+        ensure!(ran.status.success(), "`{line}` failed with {}\n{}", ran.status, ran.text);
+        Ok(())
+    }
+
     /// Types and runs a command that must fail; gives its output.
     pub async fn refused(&self, told: &mut Narrator, line: &str) -> Result<String> {
         told.command(line);

@@ -15,7 +15,7 @@ pub async fn log_in(stage: &mut Stage) -> Result<()> {
     let tcp = stage.broker_settings.listen.tcp;
     let login = format!(
         "tunnelctl login --certificate vendor/operator.pem --key vendor/operator.key \
-         --vendor-key vendor/vendor.pub --api {tcp} --api-ca vendor/api-ca.pem --suffix tunnel.example \
+         --vendor-key vendor/vendor.pub --api {tcp} --api-ca vendor/api.pem --suffix tunnel.example \
          --connect-address {tcp}"
     );
     stage.shell.run(&mut stage.told, &login).await?;
