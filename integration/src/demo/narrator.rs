@@ -43,8 +43,10 @@ impl Narrator {
 
     /// A command as typed.
     pub fn command(&mut self, words: &str) {
-        let prompt = self.paint(CYAN, &format!("$ {words}"));
-        self.line(&format!("    {prompt}"));
+        for line in wrapped(&format!("$ {words}")) {
+            let line = self.paint(CYAN, &line);
+            self.line(&format!("    {line}"));
+        }
     }
 
     /// What a command printed.
@@ -82,8 +84,41 @@ impl Narrator {
     }
 }
 
+/// Breaks a long command before its flags, as a person would, so that it can still be pasted.
+fn wrapped(command: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for (at, part) in command.split(" -").enumerate() {
+        let part = if at == 0 { part.to_owned() } else { format!(" -{part}") };
+        let last = lines.last_mut().expect("starts with one");
+        if at > 0 && last.len() + part.len() > COLUMNS {
+            last.push_str(" \\");
+            lines.push(format!("     {part}"));
+        } else {
+            last.push_str(&part);
+        }
+    }
+    lines
+}
+
+/// Fits a terminal of 120 columns with its indent.
+const COLUMNS: usize = 108;
+
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const CYAN: &str = "\x1b[36m";
 const GREEN: &str = "\x1b[32m";
 const RESET: &str = "\x1b[0m";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_commands_break_before_flags() {
+        let long = format!("$ program --first {} --second {}", "a".repeat(60), "b".repeat(60));
+        let lines = wrapped(&long);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].ends_with(" \\") && lines[1].trim_start().starts_with("--second"), "{lines:?}");
+        assert_eq!(wrapped("$ short -x"), ["$ short -x"]);
+    }
+}
