@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod api_ca;
+pub mod approver;
 pub mod binaries;
 pub mod broker;
 pub mod channel;
@@ -17,6 +18,7 @@ pub mod program;
 pub mod tunnelctl;
 pub mod vendor;
 pub mod wait;
+pub mod world;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ pub async fn lines(stage: &mut Stage) -> Result<()> {
     let grpcurl = Grpcurl::find().context("grpcurl is not installed under .tools/bin; run `make tools`")?;
     let program = grpcurl.path().canonicalize()?;
     let paste = |line: String| line.replacen("grpcurl", &program.display().to_string(), 1);
-    let protoset = format!(" -protoset {}", stage.path("customer/engine.protoset").display());
+    let protoset = format!(" -protoset {}", stage.path("customer/reference-engine.protoset").display());
     let status = "engine.admin.v1.Admin/GetStatus";
     let task = "{\"task\": \"TASK_CHECK\", \"pauseMillis\": 1000}";
     for (what, line) in [

@@ -73,8 +73,10 @@ async fn first_message(lines: &mut Lines<impl AsyncRead + AsyncBufReadExt + Unpi
 fn line(stage: &Stage, data: &str, method: &str) -> Result<String> {
     let access = stage.access()?;
     Ok(match Grpcurl::find() {
-        Some(_) => access.line(" -protoset customer/engine.protoset -max-time 60", data, method),
-        None => format!("tunnelctl call acme/prod {method} -d '{data}' --protoset customer/engine.protoset"),
+        Some(_) => access.line(" -protoset customer/reference-engine.protoset -max-time 60", data, method),
+        None => format!(
+            "tunnelctl call acme/prod {method} -d '{data}' --protoset customer/reference-engine.protoset"
+        ),
     })
 }
 
