@@ -181,14 +181,7 @@ impl Operator {
         cluster: &ClusterName,
         methods: &[&str],
     ) -> Result<(Submitted, outcome::Outcome)> {
-        let methods: Result<Vec<MethodPattern>, _> = methods.iter().map(|method| method.parse()).collect();
-        let access = Access {
-            methods: methods?,
-            targets: vec!["default".parse()?],
-            raw: false,
-            wanted: Duration::from_secs(600),
-        };
-        let submitted = self.ask(cluster, Kind::Access(access)).await?;
+        let submitted = self.ask(cluster, access_to(methods)?).await?;
         let outcome = self.outcome(&submitted, |outcome| outcome.state != v1::RequestState::Pending).await?;
         Ok((submitted, outcome))
     }
@@ -222,6 +215,13 @@ impl Operator {
         anyhow::ensure!(outcome.state == v1::RequestState::Approved, "not approved: {told}");
         self.certificate(cluster, submitted.request.id.into()).await
     }
+}
+
+/// Asks for methods or patterns of the target `default`.
+pub fn access_to(methods: &[&str]) -> Result<Kind> {
+    let methods: Result<Vec<MethodPattern>, _> = methods.iter().map(|method| method.parse()).collect();
+    let (targets, wanted) = (vec!["default".parse()?], Duration::from_secs(600));
+    Ok(Kind::Access(Access { methods: methods?, targets, raw: false, wanted }))
 }
 
 impl Submitted {

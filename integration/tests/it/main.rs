@@ -5,4 +5,6 @@
 mod etcd_direct;
 mod profiles;
 mod reference_engine;
+mod scope;
+mod way;
 mod wire_faults;
