@@ -3,6 +3,7 @@
 //! Nothing here weakens a program: it gets a real configuration file, real certificates and a real store.
 
 pub mod admin;
+pub mod alert;
 pub mod api_ca;
 pub mod approver;
 pub mod binaries;
@@ -11,10 +12,12 @@ pub mod channel;
 pub mod client;
 pub mod engine;
 pub mod grpcurl;
+pub mod hostile;
 pub mod operator;
 mod pass_files;
 pub mod profile;
 pub mod program;
+pub mod stranger;
 pub mod tunnelctl;
 pub mod vendor;
 pub mod wait;
