@@ -9,7 +9,7 @@ use tunnel_runtime::{
 
 pub use self::{
     limits::{ConnectionLimits, Limits, OperatorLimits, SessionLimits},
-    operators::{ClusterPattern, OperatorConfig},
+    operators::{ClusterPattern, EVERYBODY, OperatorConfig},
 };
 
 mod limits;
@@ -167,3 +167,6 @@ const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(100);
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// Shorter than the usual grace period of an orchestrator (30 s).
 const DRAIN_GRACE: Span = Span::seconds(25);
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,23 @@
 //! The vendor's side of the tunnel: accepts, routes and splices ciphertext.
 //!
 //! It knows neither policy nor grants nor engines, and never sees the plaintext of a request.
-#![allow(clippy::todo, clippy::unused_async, dead_code)]
+
+pub mod config;
+pub mod metrics;
 
 mod accept;
-pub mod config;
-mod store;
-
 mod broker;
+mod clock;
+mod entries;
+mod lanes;
+mod mailbox;
+mod operators;
+mod sessions;
+mod store;
+mod tunnels;
 
 pub use self::{
-    broker::{Addresses, Broker, BuildError, Running},
+    broker::{Addresses, Broker, BuildError, Running, StateError, TrustError},
     config::Config,
+    store::{OpenError, StoreError},
 };

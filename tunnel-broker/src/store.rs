@@ -19,7 +19,7 @@ pub(crate) mod requests;
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// The database file cannot be opened.
     #[error("cannot open the database {path}")]
     Open {
@@ -40,7 +40,7 @@ pub(crate) enum OpenError {
 
 /// Why a database call failed; the caller may try again later.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// No answer in time.
     #[error("the database did not answer in time")]
     Deadline,

@@ -66,7 +66,7 @@ impl FromSection for OperatorConfig {
 }
 
 /// The key that stands for every operator without one of its own.
-pub(crate) const EVERYBODY: &str = "*";
+pub const EVERYBODY: &str = "*";
 
 pub(super) fn read(section: &mut Section<'_>) -> Option<BTreeMap<String, OperatorConfig>> {
     let operators = section.named::<OperatorConfig>("operators")?;

@@ -1,0 +1,75 @@
+//! The whole configuration, from the shortest file to every error at once.
+
+use tunnel_runtime::config::{ConfigErrors, Sources, load};
+
+use super::*;
+
+const SHORTEST: &str = "
+trust: {bundle: /etc/postern/bundle.pb, vendorKeys: [/etc/postern/vendor.pub]}
+mesh: {certificate: /etc/postern/broker.pem, key: /etc/postern/broker.key}
+api: {certificate: /etc/postern/api.pem, key: /etc/postern/api.key}
+stateDir: /var/lib/postern
+";
+
+fn read(yaml: &str) -> Result<Config, ConfigErrors> {
+    let sources = Sources { file: "broker.yaml".to_owned(), yaml: yaml.to_owned(), ..Default::default() };
+    load(&sources).map(|loaded| loaded.config)
+}
+
+fn problems(more: &str) -> Vec<String> {
+    let errors = read(&format!("{SHORTEST}{more}")).unwrap_err();
+    errors.0.into_iter().map(|error| error.key).collect()
+}
+
+#[test]
+fn the_shortest_configuration_has_defaults() {
+    let config = read(SHORTEST).unwrap();
+    assert_eq!(config.probe_interval, Duration::from_secs(15));
+    assert_eq!(config.listen.quic.port(), 443);
+    assert!(config.listen.admin.ip().is_loopback());
+    assert!(config.operators.is_empty() && config.entries.is_none());
+    assert!(config.shards >= 1);
+}
+
+#[test]
+fn every_key_can_be_set() {
+    let config = read(&format!(
+        "{SHORTEST}
+listen: {{quic: '127.0.0.1:0', tcp: '127.0.0.1:0', admin: '127.0.0.1:0'}}
+entries: /etc/postern/entries
+probeInterval: 2s
+shards: 3
+drainGrace: 5s
+log: {{format: json, filter: debug}}
+operators:
+  '*': {{clusters: [acme/*]}}
+  robot: {{clusters: ['*']}}
+limits:
+  connections: {{tunnels: 7, helloTimeout: 3s}}
+  sessions: {{perTunnel: 9, idle: 10m}}
+  operators: {{held: 11, databaseTimeout: 1s}}
+"
+    ))
+    .unwrap();
+    assert_eq!((config.shards, config.listen.tcp.port()), (3, 0));
+    assert_eq!(config.limits.connections.tunnels, 7);
+    assert_eq!(config.limits.sessions.idle, Duration::from_secs(600));
+    assert_eq!(config.limits.operators.held, 11);
+    assert_eq!(config.operators["robot"].clusters, [ClusterPattern::All]);
+}
+
+#[test]
+fn all_errors_are_found_at_once() {
+    let found = problems("probeInterval: 15\nshards: many\nnonsense: 1\nlimits: {sessions: {idel: 1s}}\n");
+    for key in ["probeInterval", "shards", "nonsense", "limits.sessions.idel"] {
+        assert!(found.iter().any(|place| place == key), "{key} in {found:?}");
+    }
+}
+
+#[test]
+fn values_that_cannot_work_are_refused() {
+    assert_eq!(problems("probeInterval: 10ms"), ["probeInterval"]);
+    assert_eq!(problems("probeInterval: 1h"), ["probeInterval"]);
+    assert_eq!(problems("operators: {Alice: {clusters: ['*']}}"), ["operators"]);
+    assert!(read(&SHORTEST.replace("[/etc/postern/vendor.pub]", "[]")).is_err());
+}

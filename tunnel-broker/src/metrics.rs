@@ -1,0 +1,171 @@
+//! Every metric of the broker: names, descriptions, label values. Labels are bounded; none comes from a peer's text.
+
+use std::time::Duration;
+
+use metrics::{
+    Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use tunnel_protos::UnixMillis;
+use tunnel_runtime::metrics::Buckets;
+
+/// Buckets of the broker's histograms: round trips reach from one host to satellite links.
+pub const BUCKETS: &[Buckets] = &[Buckets {
+    metric: PROBE_SECONDS,
+    bounds: &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+}];
+
+/// Where a handshake takes place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    /// A replica's tunnel.
+    Quic,
+    /// A ClientHello on TCP.
+    Hello,
+    /// The operators' API.
+    Api,
+}
+
+/// Something bounded that was full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Queue {
+    /// TCP connections that have not said where they go.
+    Unrouted,
+    /// Live tunnels.
+    Tunnels,
+    /// Doors of one tunnel.
+    Doors,
+    /// Sessions in all.
+    Sessions,
+    /// Streams of one tunnel.
+    Streams,
+    /// Mail of one tunnel.
+    Mail,
+    /// Control messages of one tunnel.
+    Control,
+    /// Connections to the operators' API.
+    Api,
+    /// Watches of one operator.
+    Watches,
+    /// Submissions of one operator.
+    Submits,
+    /// Requests held.
+    Mailbox,
+}
+
+/// Describes every metric to the recorder.
+pub fn describe() {
+    describe_counter!(HANDSHAKES, "Handshakes by place and result");
+    describe_gauge!(TUNNELS, "Tunnels attached");
+    describe_counter!(ATTACHES, "Attach attempts by result");
+    describe_counter!(TUNNEL_ENDS, "Tunnels that ended, by reason");
+    describe_histogram!(PROBE_SECONDS, metrics::Unit::Seconds, "Round trips of probes");
+    describe_gauge!(SESSIONS, "Sessions open");
+    describe_counter!(SESSION_ENDS, "Sessions that ended or were refused, by reason");
+    describe_counter!(BYTES, metrics::Unit::Bytes, "Session bytes by direction");
+    describe_counter!(REFUSED, "What was refused because a queue was full");
+    describe_counter!(REQUESTS, "Submitted requests by result");
+    describe_counter!(OUTCOMES, "Outcomes that came from replicas, by result");
+    describe_gauge!(ENTRIES, "Inventory entries served");
+    describe_counter!(ENTRIES_REFUSED, "Entry files that could not be served when the folder was read");
+    describe_gauge!(EXPIRATION, metrics::Unit::Seconds, "When a certificate or statement in use ends");
+}
+
+/// Counts a handshake that ended.
+pub(crate) fn handshake(place: Place, result: &'static str) {
+    let place = match place {
+        Place::Quic => "quic",
+        Place::Hello => "hello",
+        Place::Api => "api",
+    };
+    counter!(HANDSHAKES, "place" => place, "result" => result).increment(1);
+}
+
+/// The gauge of tunnels attached.
+pub(crate) fn tunnels() -> Gauge {
+    gauge!(TUNNELS)
+}
+
+/// Counts an attach attempt.
+pub(crate) fn attach(result: &'static str) {
+    counter!(ATTACHES, "result" => result).increment(1);
+}
+
+/// Counts a tunnel that ended.
+pub(crate) fn tunnel_ended(reason: &'static str) {
+    counter!(TUNNEL_ENDS, "reason" => reason).increment(1);
+}
+
+/// Notes the round trip of a probe.
+pub(crate) fn probe(round_trip: Duration) {
+    histogram!(PROBE_SECONDS).record(round_trip.as_secs_f64());
+}
+
+/// The gauge of sessions open.
+pub(crate) fn sessions() -> Gauge {
+    gauge!(SESSIONS)
+}
+
+/// Counts a session that ended or was refused.
+pub(crate) fn session_ended(reason: &'static str) {
+    counter!(SESSION_ENDS, "reason" => reason).increment(1);
+}
+
+/// Counters of session bytes towards the cluster and towards the operator.
+pub(crate) fn session_bytes() -> [Counter; 2] {
+    [counter!(BYTES, "direction" => "to_cluster"), counter!(BYTES, "direction" => "to_operator")]
+}
+
+/// Counts something that a full queue refused.
+pub(crate) fn refused(queue: Queue) {
+    let queue = match queue {
+        Queue::Unrouted => "unrouted",
+        Queue::Tunnels => "tunnels",
+        Queue::Doors => "doors",
+        Queue::Sessions => "sessions",
+        Queue::Streams => "streams",
+        Queue::Mail => "mail",
+        Queue::Control => "control",
+        Queue::Api => "api",
+        Queue::Watches => "watches",
+        Queue::Submits => "submits",
+        Queue::Mailbox => "mailbox",
+    };
+    counter!(REFUSED, "queue" => queue).increment(1);
+}
+
+/// Counts a submitted request.
+pub(crate) fn request(result: &'static str) {
+    counter!(REQUESTS, "result" => result).increment(1);
+}
+
+/// Counts an outcome.
+pub(crate) fn outcome(result: &'static str) {
+    counter!(OUTCOMES, "result" => result).increment(1);
+}
+
+/// Notes what a reading of the entries folder gave.
+pub(crate) fn entries(served: usize, refused: usize) {
+    gauge!(ENTRIES).set(u32::try_from(served).unwrap_or(u32::MAX));
+    counter!(ENTRIES_REFUSED).increment(refused as u64);
+}
+
+/// Notes when something in use ends.
+pub(crate) fn expiration(what: &'static str, at: UnixMillis) {
+    let seconds = i32::try_from(at.seconds()).unwrap_or(i32::MAX);
+    gauge!(EXPIRATION, "what" => what).set(seconds);
+}
+
+const HANDSHAKES: &str = "postern_broker_handshakes_total";
+const TUNNELS: &str = "postern_broker_tunnels";
+const ATTACHES: &str = "postern_broker_attaches_total";
+const TUNNEL_ENDS: &str = "postern_broker_tunnel_ends_total";
+const PROBE_SECONDS: &str = "postern_broker_probe_seconds";
+const SESSIONS: &str = "postern_broker_sessions";
+const SESSION_ENDS: &str = "postern_broker_session_ends_total";
+const BYTES: &str = "postern_broker_session_bytes_total";
+const REFUSED: &str = "postern_broker_refused_total";
+const REQUESTS: &str = "postern_broker_requests_total";
+const OUTCOMES: &str = "postern_broker_outcomes_total";
+const ENTRIES: &str = "postern_broker_entries";
+const ENTRIES_REFUSED: &str = "postern_broker_entries_refused_total";
+const EXPIRATION: &str = "postern_broker_expiration_timestamp_seconds";

@@ -1,0 +1,126 @@
+//! Ends the TLS of operators' connections and serves the API to them, operator identities only.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tonic::{Request, service::Routes};
+use tracing::debug;
+use tunnel_certs::verify::{OperatorCertificate, OperatorVerifier};
+use tunnel_protos::{
+    OperatorName, UnixMillis,
+    operators::operators_server::{Operators, OperatorsServer},
+};
+use tunnel_runtime::{
+    drain,
+    grpc::{GrpcLimits, GrpcServer},
+};
+
+use super::status::CallError;
+use crate::{
+    accept::{rewind::Rewind, waiting_room::Seat},
+    clock,
+    config::Limits,
+    metrics::{self, Place, Queue},
+};
+
+/// Who calls, proven by the connection's certificate.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    operator: OperatorName,
+    not_after: UnixMillis,
+}
+
+/// TLS of the API.
+#[derive(Clone)]
+pub(crate) struct ApiTls {
+    /// What rustls needs.
+    pub(crate) config: Arc<rustls::ServerConfig>,
+    /// Names the caller after the handshake.
+    pub(crate) verifier: OperatorVerifier,
+}
+
+/// Serves connections to the API.
+pub(crate) struct ApiServer {
+    tls: ApiTls,
+    grpc: GrpcServer,
+    connections: Semaphore,
+    handshake_timeout: Duration,
+    drain: drain::Watch,
+}
+
+impl ApiServer {
+    /// Serves `api` behind the limits.
+    pub(crate) fn new(tls: ApiTls, api: impl Operators, limits: &Limits, drain: drain::Watch) -> Self {
+        let service = OperatorsServer::new(api).max_decoding_message_size(MAX_MESSAGE);
+        let handshake_timeout = limits.connections.hello_timeout;
+        let bounds = GrpcLimits {
+            connections: limits.operators.connections,
+            requests: limits.operators.requests,
+            deadline: DEADLINE,
+            handshake: handshake_timeout,
+        };
+        let grpc = GrpcServer::new(Routes::new(service), bounds);
+        let connections = Semaphore::new(limits.operators.connections.min(Semaphore::MAX_PERMITS));
+        Self { tls, grpc, connections, handshake_timeout, drain }
+    }
+
+    /// Serves one connection until it ends; its seat is free once it has proven itself.
+    pub(crate) async fn serve(&self, stream: Rewind<TcpStream>, seat: Seat) {
+        let Ok(_connection) = self.connections.try_acquire() else {
+            return metrics::refused(Queue::Api);
+        };
+        let accepted = self.accept(stream).await;
+        drop(seat);
+        if let Some((stream, caller)) = accepted {
+            debug!(operator = %caller.operator, "Operator connected");
+            self.grpc.serve_connection(stream, caller, self.drain.clone()).await;
+        }
+    }
+
+    async fn accept(&self, stream: Rewind<TcpStream>) -> Option<(TlsStream<Rewind<TcpStream>>, Caller)> {
+        let (result, accepted) = match timeout(self.handshake_timeout, self.handshake(stream)).await {
+            Ok(Ok(accepted)) => ("ok", Some(accepted)),
+            Ok(Err(error)) => {
+                debug!(%error, "Operator refused");
+                ("refused", None)
+            }
+            Err(_) => ("deadline", None),
+        };
+        metrics::handshake(Place::Api, result);
+        accepted
+    }
+
+    async fn handshake(
+        &self,
+        stream: Rewind<TcpStream>,
+    ) -> io::Result<(TlsStream<Rewind<TcpStream>>, Caller)> {
+        let stream = TlsAcceptor::from(Arc::clone(&self.tls.config)).accept(stream).await?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let verified = self.tls.verifier.verify(chain, clock::now()).map_err(io::Error::other)?;
+        let OperatorCertificate { operator, not_after, .. } = verified;
+        Ok((stream, Caller { operator, not_after }))
+    }
+}
+
+impl Caller {
+    /// The operator who made `request`, if the certificate has not run out since the handshake.
+    pub(super) fn of<T>(request: &Request<T>) -> Result<OperatorName, CallError> {
+        let caller = request.extensions().get::<Self>().ok_or(CallError::Anonymous)?;
+        if clock::now() > caller.not_after {
+            return Err(CallError::Expired);
+        }
+        Ok(caller.operator.clone())
+    }
+}
+
+impl std::fmt::Debug for ApiServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiServer").finish_non_exhaustive()
+    }
+}
+
+/// A sealed request with its framing.
+const MAX_MESSAGE: usize = 72 * 1024;
+/// Longer than the longest database call.
+const DEADLINE: Duration = Duration::from_secs(10);

@@ -1,0 +1,143 @@
+//! Tunnels of replicas: attach, control, probe, and the registry that sessions look doors up in.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+use tunnel_certs::identity::Identity;
+use tunnel_protos::{BrokerId, DoorName, Label, UnixMillis};
+use tunnel_runtime::{chain, drain};
+use tunnel_transport::{Code, Tunnel};
+
+use self::{
+    attach::{AttachError, Handshaken},
+    control::Attendant,
+    registry::{Overview, Registry, TunnelId, Way},
+};
+use crate::{clock, lanes::Lane, mailbox::Mailbox, metrics};
+
+mod attach;
+mod control;
+mod mail;
+mod probe;
+pub(crate) mod registry;
+
+/// What every tunnel is told or held to.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// Said in `Welcome`.
+    pub(crate) broker_id: BrokerId,
+    /// Time between two probes at rest.
+    pub(crate) probe_interval: Duration,
+    /// Doors per tunnel.
+    pub(crate) doors: u32,
+    /// Streams per tunnel, control included.
+    pub(crate) streams: u32,
+    /// Last moment of the broker's own certificate.
+    pub(crate) not_after: UnixMillis,
+    /// How long sessions may finish after a drain began.
+    pub(crate) drain_grace: Duration,
+}
+
+/// A live tunnel and where its tasks run; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    /// Opens streams to the replica.
+    pub(crate) tunnel: Tunnel,
+    /// Everything of this tunnel runs here.
+    pub(crate) lane: Lane,
+}
+
+/// All tunnels of this broker.
+#[derive(Debug)]
+pub(crate) struct Tunnels {
+    terms: Terms,
+    registry: Mutex<Registry<Live>>,
+    mailbox: Arc<Mailbox>,
+    drain: drain::Watch,
+}
+
+/// How a tunnel ended, seen from here.
+#[derive(Debug)]
+struct Ended {
+    code: Code,
+    reason: &'static str,
+}
+
+impl Tunnels {
+    /// No tunnels yet.
+    pub(crate) fn new(terms: Terms, mailbox: Arc<Mailbox>, drain: drain::Watch) -> Self {
+        let registry = Mutex::new(Registry::new(terms.doors));
+        Self { terms, registry, mailbox, drain }
+    }
+
+    /// Serves one authenticated connection until it ends; runs on its lane.
+    pub(crate) async fn serve(self: Arc<Self>, live: Live) {
+        let Identity::Replica { label, id: replica, .. } = live.tunnel.peer().clone() else {
+            return live.tunnel.close(Code::Unauthorized);
+        };
+        match attach::attach(&self, &live, label, &replica).await {
+            Ok(handshaken) => self.attend(&live.tunnel, label, handshaken).await,
+            Err(error) => refuse(&live.tunnel, &error),
+        }
+    }
+
+    /// Where a door leads now.
+    pub(crate) fn way(&self, name: &DoorName) -> Way<Live> {
+        self.registry.lock().way(name)
+    }
+
+    /// A cluster as seen from here.
+    pub(crate) fn overview(&self, label: Label) -> Overview {
+        self.registry.lock().overview(label)
+    }
+
+    async fn attend(self: Arc<Self>, tunnel: &Tunnel, label: Label, handshaken: Handshaken) {
+        let presence = Presence::new(Arc::clone(&self), label, handshaken.id);
+        info!(%label, tunnel.address = %tunnel.remote_address(), "Tunnel attached");
+        let ended = Attendant::new(Arc::clone(&self), tunnel, label, handshaken).run().await;
+        drop(presence);
+        info!(%label, reason = ended.reason, code = %ended.code, "Tunnel ended");
+        metrics::tunnel_ended(ended.reason);
+        tunnel.close(ended.code);
+    }
+
+    /// When a tunnel must end: at the earlier end of the two certificates.
+    fn expiry(&self, tunnel: &Tunnel) -> Instant {
+        let end = tunnel.peer_not_after().min(self.terms.not_after);
+        Instant::now() + end.since(clock::now())
+    }
+}
+
+fn refuse(tunnel: &Tunnel, error: &AttachError) {
+    metrics::attach(error.as_str());
+    if matches!(error, AttachError::Duplicate(_)) {
+        warn!(peer = %tunnel.peer(), "Two processes share one replica's identity, the older start is refused");
+    } else {
+        debug!(peer = %tunnel.peer(), error = %chain(error), "Tunnel not attached");
+    }
+    tunnel.close(error.code());
+}
+
+/// The registry's entry of one tunnel; taken out on drop, however the tunnel ends.
+struct Presence {
+    tunnels: Arc<Tunnels>,
+    label: Label,
+    id: TunnelId,
+}
+
+impl Presence {
+    fn new(tunnels: Arc<Tunnels>, label: Label, id: TunnelId) -> Self {
+        metrics::attach("attached");
+        metrics::tunnels().increment(1);
+        Self { tunnels, label, id }
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        metrics::tunnels().decrement(1);
+        self.tunnels.registry.lock().remove(self.label, self.id);
+    }
+}

@@ -1,0 +1,203 @@
+//! The life of an attached tunnel: one task that reads control messages, probes, hands mail over and says goodbye.
+//! Invariant: nothing a replica sends ends more than its own tunnel.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, warn};
+use tunnel_certs::crypto;
+use tunnel_protos::{
+    EnvelopeId, Label, TargetName,
+    v1::{
+        BrokerMessage, Doors, Drain, Probe, ProbeReply, ReplicaMessage, SealedRequest, broker_message,
+        replica_message::Body,
+    },
+};
+use tunnel_runtime::chain;
+use tunnel_transport::{
+    Code, Tunnel,
+    control::{ControlError, SendError},
+};
+
+use super::{
+    Ended, Tunnels,
+    attach::{BrokerControl, Handshaken},
+    mail::{Effect, Job, Mail},
+    probe::{Due, NONCE, Prober},
+    registry::{DoorsError, TunnelId},
+};
+use crate::{clock, metrics};
+
+/// Attends to one tunnel.
+pub(super) struct Attendant {
+    tunnels: Arc<Tunnels>,
+    label: Label,
+    id: TunnelId,
+    control: BrokerControl,
+    prober: Prober,
+    mail: Option<Mail>,
+    expires: Instant,
+    told_of_drain: bool,
+}
+
+impl Attendant {
+    pub(super) fn new(tunnels: Arc<Tunnels>, tunnel: &Tunnel, label: Label, handshaken: Handshaken) -> Self {
+        let Handshaken { id, control, takes_requests } = handshaken;
+        let prober = Prober::new(tunnels.terms.probe_interval, Instant::now());
+        let mail = takes_requests.then(|| Mail::new(Arc::clone(&tunnels.mailbox), label));
+        let expires = tunnels.expiry(tunnel);
+        Self { tunnels, label, id, control, prober, mail, expires, told_of_drain: false }
+    }
+
+    /// Runs until the tunnel ends.
+    pub(super) async fn run(mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.step().await {
+                return ended;
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), Ended> {
+        let wake = self.prober.due().min(self.expires);
+        tokio::select! {
+            message = self.control.next() => self.message(message.map_err(|error| lost(&error))?),
+            effect = next(&mut self.mail) => self.effect(effect),
+            () = sleep_until(wake) => self.wake(),
+            () = self.tunnels.drain.draining(), if !self.told_of_drain => self.say_drain(),
+        }
+    }
+
+    fn message(&mut self, message: ReplicaMessage) -> Result<(), Ended> {
+        let id = message.id;
+        match message.body {
+            // These are acknowledged when they are stored.
+            Some(Body::Received(received)) => self.mail(Job::Received(id, received)),
+            Some(Body::Outcome(sealed)) => self.mail(Job::Outcome(id, sealed)),
+            Some(body) => {
+                self.note(body)?;
+                self.control.sender().handled(id);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, body: Body) -> Result<(), Ended> {
+        match body {
+            Body::ProbeReply(reply) => self.probe_reply(reply),
+            Body::Doors(doors) => self.doors(&doors)?,
+            Body::Draining(_) => self.tunnels.registry.lock().leaving(self.label, self.id),
+            Body::Hello(_) => return Err(Ended { code: Code::Malformed, reason: "second_hello" }),
+            // Renewal, rotation and checkpoints are for later versions; the rest does not come here.
+            _ => debug!("Control message not used"),
+        }
+        Ok(())
+    }
+
+    /// A replica that did not say that it takes requests has no mail; what it sends all the same is not kept.
+    fn mail(&mut self, job: Job) {
+        match &mut self.mail {
+            Some(mail) => mail.push(job),
+            None => self.control.sender().handled(job.id()),
+        }
+    }
+
+    fn probe_reply(&mut self, reply: ProbeReply) {
+        let Some(round_trip) = self.prober.answered(&reply.nonce, Instant::now()) else { return };
+        metrics::probe(round_trip);
+        let mut targets = reply.targets;
+        targets.retain(|target| target.target.parse::<TargetName>().is_ok());
+        targets.truncate(TARGETS);
+        if self.tunnels.registry.lock().answered(self.label, self.id, targets, clock::now()) {
+            debug!(label = %self.label, ?round_trip, "Tunnel routable");
+        }
+    }
+
+    fn doors(&mut self, doors: &Doors) -> Result<(), Ended> {
+        let announced = self.tunnels.registry.lock().announce(self.label, self.id, doors);
+        announced.map_err(|error| match error {
+            DoorsError::TooMany => {
+                metrics::refused(metrics::Queue::Doors);
+                Ended { code: Code::TooLarge, reason: "doors" }
+            }
+            DoorsError::Malformed => Ended { code: Code::Malformed, reason: "doors" },
+            DoorsError::NotAttached => Ended { code: Code::Superseded, reason: "superseded" },
+        })
+    }
+
+    fn wake(&mut self) -> Result<(), Ended> {
+        let now = Instant::now();
+        if now >= self.expires {
+            return Err(Ended { code: Code::Expired, reason: "expired" });
+        }
+        let nonce = crypto::random::<NONCE>();
+        match self.prober.fire(now, nonce, nonce[0]) {
+            Due::Dead => Err(Ended { code: Code::Silent, reason: "silent" }),
+            Due::Send => {
+                let probe = Probe { nonce: nonce.to_vec() };
+                self.send(broker_message::Body::Probe(probe))
+            }
+        }
+    }
+
+    fn say_drain(&mut self) -> Result<(), Ended> {
+        self.told_of_drain = true;
+        let until = clock::now().plus(self.tunnels.terms.drain_grace);
+        self.send(broker_message::Body::Drain(Drain { until_ms: until.0 }))
+    }
+
+    fn effect(&mut self, effect: Effect) -> Result<(), Ended> {
+        match effect {
+            Effect::Handled(id) => self.control.sender().handled(id),
+            Effect::Deliver(requests) => {
+                requests.into_iter().for_each(|(id, sealed)| self.deliver(id, sealed));
+            }
+            Effect::None => {}
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, id: EnvelopeId, sealed: SealedRequest) {
+        let message = BrokerMessage { id: 0, body: Some(broker_message::Body::Deliver(sealed)) };
+        // Whether it arrived shows in its `Received`; the repeats until then are the control stream's.
+        if let Err(error) = self.control.sender().keep(message) {
+            metrics::refused(metrics::Queue::Control);
+            warn!(label = %self.label, error = %chain(&error), "Request not sent, it will be tried again");
+            self.mail.iter_mut().for_each(|mail| mail.not_sent(id));
+        }
+    }
+
+    /// What is lost here is repeated by its own clock.
+    fn send(&self, body: broker_message::Body) -> Result<(), Ended> {
+        match self.control.sender().send(&BrokerMessage { id: 0, body: Some(body) }) {
+            Err(SendError::Full(_)) => metrics::refused(metrics::Queue::Control),
+            Err(SendError::Frame(_) | SendError::Closed) => {
+                return Err(Ended { code: Code::Internal, reason: "control" });
+            }
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Waits for ever where there is no mail.
+async fn next(mail: &mut Option<Mail>) -> Effect {
+    match mail {
+        Some(mail) => mail.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn lost(error: &ControlError) -> Ended {
+    debug!(error = %chain(error), "Control stream lost");
+    let reason = match error {
+        ControlError::Stream(_) | ControlError::Ended => "closed",
+        ControlError::Frame(_) | ControlError::Decode(_) => "malformed",
+        ControlError::Stalled => "stalled",
+    };
+    Ended { code: error.code(), reason }
+}
+
+/// Engine health is kept of so many targets per tunnel, as many as a request may name.
+const TARGETS: usize = 64;

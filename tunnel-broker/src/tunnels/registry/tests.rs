@@ -1,0 +1,176 @@
+//! Tables and properties of the registry; tunnels are numbers here.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: UnixMillis = UnixMillis(1_000);
+
+fn label(c: char) -> Label {
+    format!("k3v7{}", c.to_string().repeat(6)).parse().unwrap()
+}
+
+fn door(n: u8) -> Door {
+    Door::from_random([n; 17])
+}
+
+fn who(c: char, replica: &str, epoch: u64) -> Attachment {
+    Attachment { label: label(c), replica: replica.parse().unwrap(), epoch }
+}
+
+fn doors(full: bool, added: &[u8], removed: &[u8]) -> Doors {
+    let texts = |ns: &[u8]| ns.iter().map(|n| door(*n).to_string()).collect();
+    Doors { full, added: texts(added), removed: texts(removed) }
+}
+
+fn way(registry: &Registry<u32>, c: char, n: u8) -> Way<u32> {
+    registry.way(&DoorName { door: door(n), label: label(c) })
+}
+
+/// A registry with one routable tunnel 7 of cluster `a`, door 1.
+fn one() -> (Registry<u32>, TunnelId) {
+    let mut registry = Registry::new(4);
+    let id = registry.attach(who('a', "r0", 5), 7).unwrap().id;
+    registry.announce(label('a'), id, &doors(true, &[1], &[])).unwrap();
+    assert!(registry.answered(label('a'), id, Vec::new(), NOW));
+    (registry, id)
+}
+
+#[test]
+fn a_door_leads_to_the_tunnel_that_announced_it() {
+    let (registry, _) = one();
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+    assert_eq!(way(&registry, 'a', 2), Way::UnknownDoor);
+    assert_eq!(way(&registry, 'b', 1), Way::Offline);
+}
+
+#[test]
+fn a_tunnel_is_routable_only_after_a_probe_answer() {
+    let mut registry = Registry::new(4);
+    let id = registry.attach(who('a', "r0", 5), 7).unwrap().id;
+    registry.announce(label('a'), id, &doors(true, &[1], &[])).unwrap();
+    assert_eq!(way(&registry, 'a', 1), Way::Offline);
+    assert_eq!(registry.overview(label('a')), Overview::default());
+    registry.answered(label('a'), id, Vec::new(), NOW);
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+    assert_eq!(registry.overview(label('a')).tunnels, 1);
+    assert_eq!(registry.overview(label('a')).last_seen, NOW);
+}
+
+#[test]
+fn a_door_belongs_to_the_label_of_the_tunnels_identity() {
+    let (mut registry, _) = one();
+    let foreign = registry.attach(who('b', "r0", 9), 8).unwrap().id;
+    registry.announce(label('b'), foreign, &doors(true, &[1, 2], &[])).unwrap();
+    registry.answered(label('b'), foreign, Vec::new(), NOW);
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+    assert_eq!(way(&registry, 'a', 2), Way::UnknownDoor);
+}
+
+#[test]
+fn the_newest_tunnel_of_a_replica_wins() {
+    let (mut registry, old) = one();
+    let newer = registry.attach(who('a', "r0", 6), 8).unwrap();
+    assert_eq!(newer.superseded, Some(7));
+    assert_eq!(way(&registry, 'a', 1), Way::Offline);
+    assert!(!registry.remove(label('a'), old));
+    assert!(registry.remove(label('a'), newer.id));
+}
+
+#[test]
+fn a_reconnect_of_the_same_start_wins() {
+    let (mut registry, _) = one();
+    assert_eq!(registry.attach(who('a', "r0", 5), 8).unwrap().superseded, Some(7));
+}
+
+#[test]
+fn an_older_start_is_refused_as_a_duplicate() {
+    let (mut registry, _) = one();
+    assert_eq!(registry.attach(who('a', "r0", 4), 8), Err(OlderEpoch));
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+}
+
+#[test]
+fn a_replica_that_is_leaving_gets_no_new_sessions() {
+    let (mut registry, id) = one();
+    registry.leaving(label('a'), id);
+    assert_eq!(way(&registry, 'a', 1), Way::Offline);
+    registry.answered(label('a'), id, Vec::new(), NOW);
+    assert_eq!(way(&registry, 'a', 1), Way::Offline);
+}
+
+#[test]
+fn another_replica_of_the_cluster_stands_beside() {
+    let (mut registry, _) = one();
+    let second = registry.attach(who('a', "r1", 1), 8).unwrap();
+    assert_eq!(second.superseded, None);
+    registry.announce(label('a'), second.id, &doors(true, &[2], &[])).unwrap();
+    registry.answered(label('a'), second.id, Vec::new(), NOW);
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+    assert_eq!(way(&registry, 'a', 2), Way::Tunnel(8));
+    assert_eq!(registry.tunnels().count(), 2);
+}
+
+#[test]
+fn doors_change_by_full_sets_and_by_differences() {
+    let (mut registry, id) = one();
+    registry.announce(label('a'), id, &doors(false, &[2, 3], &[1])).unwrap();
+    assert_eq!(way(&registry, 'a', 1), Way::UnknownDoor);
+    assert_eq!(way(&registry, 'a', 3), Way::Tunnel(7));
+    registry.announce(label('a'), id, &doors(true, &[4], &[])).unwrap();
+    assert_eq!(way(&registry, 'a', 3), Way::UnknownDoor);
+    assert_eq!(way(&registry, 'a', 4), Way::Tunnel(7));
+}
+
+#[test]
+fn endless_doors_are_refused() {
+    let (mut registry, id) = one();
+    assert_eq!(
+        registry.announce(label('a'), id, &doors(false, &[2, 3, 4, 5], &[])),
+        Err(DoorsError::TooMany)
+    );
+}
+
+#[test]
+fn malformed_doors_change_nothing() {
+    let (mut registry, id) = one();
+    let mut change = doors(true, &[2], &[]);
+    change.added.push("not-a-door".to_owned());
+    assert_eq!(registry.announce(label('a'), id, &change), Err(DoorsError::Malformed));
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+}
+
+#[test]
+fn a_superseded_tunnel_changes_nothing() {
+    let (mut registry, old) = one();
+    let newer = registry.attach(who('a', "r0", 5), 8).unwrap().id;
+    registry.answered(label('a'), newer, Vec::new(), NOW);
+    assert_eq!(registry.announce(label('a'), old, &doors(true, &[1], &[])), Err(DoorsError::NotAttached));
+    assert!(!registry.answered(label('a'), old, Vec::new(), NOW));
+    assert_eq!(way(&registry, 'a', 1), Way::UnknownDoor);
+}
+
+proptest! {
+    #[test]
+    fn never_two_tunnels_of_one_replica(steps in proptest::collection::vec((0u8..3, 0u64..4, any::<bool>()), 0..60)) {
+        let mut registry = Registry::new(4);
+        let mut live = Vec::new();
+        for (n, (replica, epoch, leave)) in steps.into_iter().enumerate() {
+            if leave && !live.is_empty() {
+                let id = live.remove(n % live.len());
+                registry.remove(label('a'), id);
+            } else if let Ok(attached) = registry.attach(who('a', &format!("r{replica}"), epoch), n) {
+                live.push(attached.id);
+            }
+            let mut replicas: Vec<_> = registry.clusters[&label('a')].tunnels.iter().map(|e| e.replica.clone()).collect();
+            let all = replicas.len();
+            replicas.sort();
+            replicas.dedup();
+            prop_assert_eq!(all, replicas.len());
+        }
+        for id in live {
+            registry.remove(label('a'), id);
+        }
+        prop_assert_eq!(registry.tunnels().count(), 0);
+    }
+}
