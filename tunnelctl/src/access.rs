@@ -69,7 +69,7 @@ impl Gaining<'_> {
         if record.cluster != self.to.cluster {
             return Err(Failure::Usage(format!("request {id} is for {}", record.cluster)));
         }
-        if record.is_live(self.desk.clock.now()) {
+        if record.is_granted(self.desk.clock.now()) {
             return Ok(Step::Continue(record));
         }
         self.wait(record, wait).await
@@ -118,8 +118,20 @@ impl Gaining<'_> {
             self.desk.requester.certificate(&self.to, grant, &reason, &patience, &mut tell).await?;
         Ok(match answered {
             Answered::Certificate(certified) => Step::Continue(certified),
-            Answered::No(finish) => Step::Break(report::ended(self.app, record, &finish)),
+            Answered::No(finish) => {
+                self.doubt(record.clone(), &finish)?;
+                Step::Break(report::ended(self.app, record, &finish))
+            }
         })
+    }
+
+    /// After a no, `call` asks for access anew; `connect --resume` may still try, since a pause ends, too.
+    fn doubt(&self, mut record: Record, finish: &Finish) -> Result<(), Failure> {
+        if let (Finish::Denied(_), Some(answer)) = (finish, &mut record.answer) {
+            answer.live = false;
+            self.desk.requester.folder.update(&record)?;
+        }
+        Ok(())
     }
 
     /// The first certificate made the grant active; the cluster's own word of it goes to whoever watches.
@@ -127,6 +139,7 @@ impl Gaining<'_> {
         if let Some(answer) = &mut record.answer {
             answer.state = state_name(RequestState::Active);
             answer.until = session.until;
+            answer.live = true;
         }
         Ok(self.desk.requester.folder.update(&record)?)
     }
@@ -135,7 +148,7 @@ impl Gaining<'_> {
         for target in session.doors.keys() {
             if let Some(line) = session.line(target)? {
                 self.app.console.progress(format_args!("connecting to {target} end to end"));
-                line.prove().await?;
+                line.prove().await.map_err(|source| Failure::Unproven { grant: session.grant, source })?;
             }
         }
         Ok(())

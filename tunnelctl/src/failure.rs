@@ -41,6 +41,9 @@ pub(crate) enum Failure {
         "the broker says {what} is {said:?}, you say {wanted:?}: check the address, the suffix and the identity"
     )]
     Disagrees { what: &'static str, said: String, wanted: String },
+    /// Nobody answers at a door that was just granted.
+    #[error("granted, but the door does not answer; try again: tunnelctl connect CLUSTER --resume {grant}")]
+    Unproven { grant: tunnel_protos::GrantId, source: session::DialError },
     /// A file that a login was given.
     #[error("cannot use {what} {path}")]
     Input {
@@ -74,6 +77,7 @@ impl Failure {
             | Self::Certificate(_)
             | Self::Session(_)
             | Self::Door(_)
+            | Self::Unproven { .. }
             | Self::Disagrees { .. }
             | Self::NoDoor(_) => Exit::Failed.into(),
             Self::Call(error) => error.ending(),

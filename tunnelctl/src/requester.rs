@@ -92,7 +92,7 @@ impl Requester {
 
     fn request(&self, to: &Entry, kind: Kind, reason: Reason, key: &SealingKey) -> Request {
         let issued = self.clock.now();
-        let life = if matches!(kind, Kind::Access(_)) { ACCESS_LIFE } else { SHORT_LIFE };
+        let life = if matches!(kind, Kind::Certificate(_)) { CERTIFICATE_LIFE } else { LONGEST_LIFE };
         Request {
             id: RequestId::random(),
             cluster: to.cluster.clone(),
@@ -107,10 +107,10 @@ impl Requester {
     }
 }
 
-/// The longest that a request may live; people may be asleep.
-const ACCESS_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// As long as a request may live: people may be asleep, clusters offline.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Clients refuse certificate requests older than 5 min, so older ones would only fill their books.
-const SHORT_LIFE: Duration = Duration::from_secs(5 * 60);
+const CERTIFICATE_LIFE: Duration = Duration::from_secs(5 * 60);
 
 #[cfg(test)]
 pub(crate) mod tests;

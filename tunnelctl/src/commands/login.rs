@@ -9,7 +9,7 @@ use crate::{
     api::Api,
     app::App,
     cli::Login,
-    console::when,
+    console::{safe, when},
     context::{ApiAddress, Context, ContextName, Contexts, IdentityFiles},
     ending::Ending,
     failure::Failure,
@@ -38,12 +38,16 @@ pub(super) async fn run(app: &mut App, args: Login) -> Result<Ending, Failure> {
 /// The broker's word gives no trust; it only shows that both mean the same.
 async fn check(context: &Context, operator: &Operator) -> Result<(), Failure> {
     let who = Api::new(&context.api, &operator.credential)?.who_am_i().await?;
-    agree("the operator", who.operator, operator.name.as_str())?;
-    agree("the suffix", who.suffix, context.suffix.as_str())
+    agree("the operator", &who.operator, operator.name.as_str())?;
+    agree("the suffix", &who.suffix, context.suffix.as_str())
 }
 
-fn agree(what: &'static str, said: String, wanted: &str) -> Result<(), Failure> {
-    if said == wanted { Ok(()) } else { Err(Failure::Disagrees { what, said, wanted: wanted.into() }) }
+fn agree(what: &'static str, said: &str, wanted: &str) -> Result<(), Failure> {
+    if said == wanted {
+        Ok(())
+    } else {
+        Err(Failure::Disagrees { what, said: safe(said), wanted: wanted.into() })
+    }
 }
 
 fn api(args: &Login) -> Result<ApiAddress, Failure> {

@@ -103,7 +103,7 @@ pub struct Answer {
     pub until: UnixMillis,
     /// Concrete methods granted.
     pub granted: Vec<String>,
-    /// The grant is live: certificates can be asked for.
+    /// It was granted, and no certificate was denied since.
     pub live: bool,
 }
 
@@ -132,9 +132,14 @@ impl Record {
         }
     }
 
-    /// Whether certificates can be asked for under it.
+    /// Whether it was granted and its time is not over.
+    pub fn is_granted(&self, now: UnixMillis) -> bool {
+        self.answer.as_ref().is_some_and(|answer| !answer.granted.is_empty()) && self.ends() > now
+    }
+
+    /// Whether certificates under it are to be expected.
     pub fn is_live(&self, now: UnixMillis) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.live) && self.ends() > now
+        self.is_granted(now) && self.answer.as_ref().is_some_and(|answer| answer.live)
     }
 
     /// Whether `method` on `target` was granted.

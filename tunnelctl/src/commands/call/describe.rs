@@ -20,7 +20,7 @@ pub(super) async fn services(app: &mut App, args: &cli::Call) -> Result<Ending, 
         Some(set) => set.services().collect(),
         None => list_services(any_channel(app, args)?).await?,
     };
-    app.console.result(&services, lines(services.iter().map(|name| safe(name))));
+    app.console.result(&services, lines(services.iter().cloned()));
     Ok(Ending::OK)
 }
 
@@ -82,6 +82,8 @@ fn fields(message: &MessageDescriptor) -> String {
     format!("message {} {{\n{}\n}}", message.full_name(), lines(fields))
 }
 
+/// Names in descriptors are the customer's to choose.
 fn lines(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join("\n")
+    let safe_lines = items.map(|item| item.lines().map(safe).collect::<Vec<_>>().join("\n"));
+    safe_lines.collect::<Vec<_>>().join("\n")
 }
