@@ -17,7 +17,6 @@ use crate::{
     requester::{
         Answered, Certified, Patience,
         record::Record,
-        state_name,
         wait::{Finish, Goal},
     },
     session::Session,
@@ -137,7 +136,7 @@ impl Gaining<'_> {
     /// The first certificate made the grant active; the cluster's own word of it goes to whoever watches.
     fn activate(&self, mut record: Record, session: &Session) -> Result<(), Failure> {
         if let Some(answer) = &mut record.answer {
-            answer.state = state_name(RequestState::Active);
+            answer.state = RequestState::Active;
             answer.until = session.until;
             answer.live = true;
         }

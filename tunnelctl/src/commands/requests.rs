@@ -9,7 +9,10 @@ use crate::{
     context::Contexts,
     ending::Ending,
     failure::Failure,
-    requester::record::{Folder, Record, What},
+    requester::{
+        record::{Folder, Record, What},
+        state_name,
+    },
 };
 
 pub(super) fn run(app: &mut App) -> Result<Ending, Failure> {
@@ -44,7 +47,10 @@ impl Row {
             id: record.id.to_string(),
             what: record.what,
             cluster: record.cluster.to_string(),
-            state: record.answer.as_ref().map_or_else(|| UNANSWERED.into(), |answer| answer.state.clone()),
+            state: record
+                .answer
+                .as_ref()
+                .map_or_else(|| UNANSWERED.into(), |answer| state_name(answer.state)),
             until_ms: record.ends().0,
             words: record.words().to_string(),
             methods: record.methods.clone(),

@@ -81,6 +81,7 @@ fn refuses_the_entry_of_another_cluster() {
     let asked = "acme/dev".parse().unwrap();
     assert!(matches!(scene.entries.accept_as(&asked, &said, NOW), Err(Error::OtherCluster(_))));
     let renamed = operators::Cluster { cluster: "acme/dev".into(), ..said };
+    assert!(matches!(scene.entries.accept(&renamed, NOW), Err(Error::OtherCluster(_))));
     assert!(matches!(scene.entries.accept_as(&asked, &renamed, NOW), Err(Error::OtherCluster(_))));
 }
 

@@ -59,10 +59,10 @@ impl Answer {
         let methods = outcome.granted.iter().flat_map(|granted| &granted.methods);
         Self {
             newest,
-            state: state_name(outcome.state),
+            state: outcome.state,
             until: deadline(outcome),
             granted: methods.map(|(method, _)| method.to_string()).collect(),
-            live: matches!(outcome.state, RequestState::Approved | RequestState::Active),
+            live: true,
         }
     }
 

@@ -16,7 +16,8 @@ use tunnel_certs::{
     words::Words,
 };
 use tunnel_protos::{
-    ClusterName, Digest, EnvelopeId, Label, MethodName, RequestId, TargetName, UnixMillis, v1::SealedRequest,
+    ClusterName, Digest, EnvelopeId, Label, MethodName, RequestId, TargetName, UnixMillis,
+    v1::{RequestState, SealedRequest},
 };
 
 use super::reader::{Newest, Reader};
@@ -97,13 +98,13 @@ pub struct Record {
 pub struct Answer {
     /// Guards against going back.
     pub newest: Newest,
-    /// The state's name in lower case.
-    pub state: String,
+    /// Where the request stands.
+    pub state: RequestState,
     /// When this state ends by itself.
     pub until: UnixMillis,
     /// Concrete methods granted.
     pub granted: Vec<String>,
-    /// It was granted, and no certificate was denied since.
+    /// No certificate was denied since.
     pub live: bool,
 }
 
@@ -134,7 +135,7 @@ impl Record {
 
     /// Whether it was granted and its time is not over.
     pub fn is_granted(&self, now: UnixMillis) -> bool {
-        self.answer.as_ref().is_some_and(|answer| !answer.granted.is_empty()) && self.ends() > now
+        self.answer.as_ref().is_some_and(Answer::grants) && self.ends() > now
     }
 
     /// Whether certificates under it are to be expected.
@@ -160,6 +161,12 @@ impl Record {
             Some(answer) if answer.until.0 > 0 => answer.until,
             _ => self.expires,
         }
+    }
+}
+
+impl Answer {
+    fn grants(&self) -> bool {
+        matches!(self.state, RequestState::Approved | RequestState::Active)
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn outcome(state: RequestState) -> Outcome {
         approvals_needed: 1,
         notified: vec![("alice".into(), NOW)],
         deadlines: deadlines(NOW),
-        granted: Some(granted),
+        granted: (state != RequestState::Pending).then_some(granted),
         issued: None,
     }
 }

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use tunnel_certs::key::PublicKey;
-use tunnel_protos::UnixMillis;
+use tunnel_protos::{UnixMillis, v1::RequestState};
 
 use super::{Answer, Newest, Record, What};
 
@@ -79,7 +79,7 @@ fn answer_form(answer: &Answer) -> AnswerForm {
     AnswerForm {
         sequence: answer.newest.sequence,
         sha256: HEXLOWER.encode(&answer.newest.sha256),
-        state: answer.state.clone(),
+        state: answer.state.as_str_name().to_owned(),
         until_ms: answer.until.0,
         granted: answer.granted.clone(),
         live: answer.live,
@@ -90,7 +90,7 @@ fn parse_answer(form: AnswerForm) -> Option<Answer> {
     let sha256 = hex(&form.sha256)?.try_into().ok()?;
     Some(Answer {
         newest: Newest { sequence: form.sequence, sha256 },
-        state: form.state,
+        state: RequestState::from_str_name(&form.state)?,
         until: UnixMillis(form.until_ms),
         granted: form.granted,
         live: form.live,

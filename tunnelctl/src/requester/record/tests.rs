@@ -10,7 +10,7 @@ fn answered(scene: &Scene, until: UnixMillis) -> Record {
     let mut record = scene.access();
     record.answer = Some(Answer {
         newest: Newest { sequence: 3, sha256: [5; 32] },
-        state: "active".into(),
+        state: RequestState::Active,
         until,
         granted: vec!["a.B/C".into()],
         live: true,
