@@ -45,8 +45,8 @@ pub enum AuthorityError {
     #[error("the CA certificate is not for this private key")]
     Mismatch,
     /// The certificate could not be made.
-    #[error("cannot make the CA certificate: {0}")]
-    Build(String),
+    #[error("cannot make the CA certificate")]
+    Build(#[source] rcgen::Error),
 }
 
 /// A CA.
@@ -69,8 +69,9 @@ impl Authority {
         if signer.public().algorithm() != Algorithm::P256 {
             return Err(AuthorityError::Algorithm);
         }
-        let parameters = parameters(kind, name, now).map_err(build)?;
-        let certificate = parameters.self_signed(&RcgenSigner(Arc::clone(&signer))).map_err(build)?;
+        let parameters = parameters(kind, name, now).map_err(AuthorityError::Build)?;
+        let certificate =
+            parameters.self_signed(&RcgenSigner(Arc::clone(&signer))).map_err(AuthorityError::Build)?;
         Self::from_parts(certificate.der().clone(), signer)
     }
 
@@ -84,7 +85,8 @@ impl Authority {
         if read.key.as_ref() != Some(signer.public()) {
             return Err(AuthorityError::Mismatch);
         }
-        let issuer = Issuer::from_ca_cert_der(&certificate, RcgenSigner(signer)).map_err(build)?;
+        let issuer =
+            Issuer::from_ca_cert_der(&certificate, RcgenSigner(signer)).map_err(AuthorityError::Build)?;
         Ok(Self { kind, not_before: read.not_before, not_after: read.not_after, issuer, certificate })
     }
 
@@ -151,10 +153,6 @@ fn parameters(kind: CaKind, name: &str, now: UnixMillis) -> Result<CertificatePa
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     Ok(parameters)
-}
-
-fn build(error: rcgen::Error) -> AuthorityError {
-    AuthorityError::Build(error.to_string())
 }
 
 /// Leaves begin a minute before they are issued, and must not begin before their CA.

@@ -12,6 +12,7 @@ use tunnel_protos::{BrokerId, Label, OperatorName, ReplicaId, UnixMillis, Vendor
 
 use super::{Authority, CaKind, signer::RcgenPublic};
 use crate::{
+    credential::CredentialError,
     crypto,
     csr::CsrError,
     identity::{Identity, Role},
@@ -46,8 +47,11 @@ pub enum IssueError {
     #[error("only P-256 keys are certified")]
     Key,
     /// The certificate could not be built or signed.
-    #[error("cannot build the certificate: {0}")]
-    Build(String),
+    #[error("cannot build the certificate")]
+    Build(#[source] rcgen::Error),
+    /// A fresh key and its certificate do not fit.
+    #[error("cannot use the certificate")]
+    Credential(#[source] CredentialError),
 }
 
 /// Longest life of a mesh leaf while there is no enrollment to renew it.
@@ -122,7 +126,7 @@ impl Authority {
         (from, until): (UnixMillis, UnixMillis),
     ) -> Result<Signed, IssueError> {
         let mut parameters = self.leaf_parameters(identity.role().name(), from, until)?;
-        let uri = identity.to_string().try_into().map_err(build)?;
+        let uri = identity.to_string().try_into().map_err(IssueError::Build)?;
         parameters.subject_alt_names = vec![SanType::URI(uri)];
         parameters.distinguished_name.push(DnType::CommonName, identity.common_name());
         parameters.extended_key_usages = match identity.role() {
@@ -146,7 +150,7 @@ impl Authority {
         if from >= until {
             return Err(IssueError::Over("the CA"));
         }
-        let mut parameters = parameters(from, until).map_err(build)?;
+        let mut parameters = parameters(from, until).map_err(IssueError::Build)?;
         parameters.is_ca = IsCa::ExplicitNoCa;
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         Ok(parameters)
@@ -163,7 +167,7 @@ impl Authority {
         }
         let serial = crypto::random();
         parameters.serial_number = Some(SerialNumber::from_slice(&serial));
-        let certificate = parameters.signed_by(&RcgenPublic(key), &self.issuer).map_err(build)?;
+        let certificate = parameters.signed_by(&RcgenPublic(key), &self.issuer).map_err(IssueError::Build)?;
         Ok(Signed {
             certificate: certificate.der().clone(),
             serial: Serial::new(serial),
@@ -205,10 +209,6 @@ pub(super) fn parameters(from: UnixMillis, until: UnixMillis) -> Result<Certific
 /// Whole seconds, rounded down.
 fn date(at: UnixMillis) -> Result<OffsetDateTime, rcgen::Error> {
     OffsetDateTime::from_unix_timestamp(at.seconds()).map_err(|_| rcgen::Error::Time)
-}
-
-pub(super) fn build(error: rcgen::Error) -> IssueError {
-    IssueError::Build(error.to_string())
 }
 
 /// What the certificate of a gate is called in errors.

@@ -7,7 +7,7 @@ use tunnel_protos::{Label, Suffix, UnixMillis};
 
 use super::{
     Authority, IssueError,
-    leaf::{BACKDATED, GATE_SERVER, build, parameters},
+    leaf::{BACKDATED, GATE_SERVER, parameters},
     signer::RcgenSigner,
 };
 use crate::{
@@ -47,7 +47,7 @@ pub fn self_signed_api_server(
     now: UnixMillis,
 ) -> Result<Credential, IssueError> {
     let key = fresh_key()?;
-    let mut parameters = parameters(now.minus(BACKDATED), now.plus(life)).map_err(build)?;
+    let mut parameters = parameters(now.minus(BACKDATED), now.plus(life)).map_err(IssueError::Build)?;
     parameters.subject_alt_names = vec![dns(suffix.api())?];
     parameters.subject_alt_names.extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
     parameters.distinguished_name.push(DnType::CommonName, "Postern operators' API");
@@ -55,7 +55,7 @@ pub fn self_signed_api_server(
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let signer: &dyn Signer = &key;
-    let certificate = parameters.self_signed(&RcgenSigner(signer)).map_err(build)?;
+    let certificate = parameters.self_signed(&RcgenSigner(signer)).map_err(IssueError::Build)?;
     let der = certificate.der().clone();
     pair(der, key)
 }
@@ -65,12 +65,12 @@ fn fresh_key() -> Result<SigningKey, IssueError> {
 }
 
 fn dns(name: String) -> Result<SanType, IssueError> {
-    name.try_into().map(SanType::DnsName).map_err(build)
+    name.try_into().map(SanType::DnsName).map_err(IssueError::Build)
 }
 
 fn pair(
     certificate: rustls_pki_types::CertificateDer<'static>,
     key: SigningKey,
 ) -> Result<Credential, IssueError> {
-    Credential::new(vec![certificate], Arc::new(key)).map_err(|error| IssueError::Build(error.to_string()))
+    Credential::new(vec![certificate], Arc::new(key)).map_err(IssueError::Credential)
 }

@@ -27,7 +27,7 @@ pub(super) fn outcome(message: v1::Outcome) -> Result<Outcome, OpenError> {
         approvals_needed: message.approvals_needed,
         notified: notified(message.notified)?,
         deadlines: message.deadlines.ok_or(OpenError::Field("deadlines"))?,
-        granted: message.granted.map(granted).transpose()?,
+        granted: message.granted.as_ref().map(granted).transpose()?,
         issued: message.issued.map(issued).transpose()?,
     })
 }
@@ -38,7 +38,7 @@ fn notified(message: Vec<v1::Notified>) -> Result<Vec<(String, UnixMillis)>, Ope
     message.into_iter().map(read).collect()
 }
 
-fn granted(message: v1::Granted) -> Result<Granted, OpenError> {
+fn granted(message: &v1::Granted) -> Result<Granted, OpenError> {
     bounded("methods", message.methods.len(), 0, MAX_METHODS)?;
     bounded("targets", message.targets.len(), 0, MAX_TARGETS)?;
     let method = |one: &v1::GrantedMethod| match one.level() {

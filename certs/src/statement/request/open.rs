@@ -47,7 +47,7 @@ pub enum OpenError {
         /// Where to send the refusal, if that could be read.
         reply: Option<Reply>,
         /// What is wrong.
-        fault: Fault,
+        fault: Box<Fault>,
     },
 }
 
@@ -90,7 +90,8 @@ pub fn open(
     match checked {
         Ok(request) => Ok(Opened { request, digest, words: Words::of(&digest) }),
         Err(fault) => {
-            Err(OpenError::Refused { operator: signer.operator, digest, reply: reply(&envelope), fault })
+            let (operator, reply, fault) = (signer.operator, reply(&envelope), Box::new(fault));
+            Err(OpenError::Refused { operator, digest, reply, fault })
         }
     }
 }

@@ -31,12 +31,10 @@ pub enum Fault {
         error: tunnel_protos::text::TextError,
     },
     /// None, or too many.
-    #[error("it names {got} {what}, 1 to {limit} are accepted")]
+    #[error("it names {got} {what}, 1 to {MAX_ITEMS} are accepted")]
     Number {
         /// Of what.
         what: &'static str,
-        /// The bound.
-        limit: usize,
         /// How many came.
         got: usize,
     },
@@ -134,7 +132,7 @@ fn certificate(message: v1::CertificateRequest) -> Result<Certificate, Fault> {
 
 fn list<T: FromStr>(what: &'static str, item: &'static str, texts: &[String]) -> Result<Vec<T>, Fault> {
     if !(1..=MAX_ITEMS).contains(&texts.len()) {
-        return Err(Fault::Number { what, limit: MAX_ITEMS, got: texts.len() });
+        return Err(Fault::Number { what, got: texts.len() });
     }
     texts.iter().map(|text| field(item, text)).collect()
 }

@@ -82,10 +82,14 @@ impl World {
         let mut message = self.request().to_message();
         assert!(self.open(&self.sign(&message)).is_ok(), "good before the change");
         change(&mut message);
-        match self.open(&self.sign(&message)) {
-            Err(OpenError::Refused { fault, .. }) => fault,
-            other => panic!("{other:?}"),
-        }
+        fault_of(self.open(&self.sign(&message)).unwrap_err())
+    }
+}
+
+fn fault_of(error: OpenError) -> Fault {
+    match error {
+        OpenError::Refused { fault, .. } => *fault,
+        unproven => panic!("{unproven:?}"),
     }
 }
 
