@@ -3,7 +3,8 @@
 //! Invariant: a [`Config`] that exists has passed every check that needs no other file.
 
 use std::{
-    fmt,
+    collections::BTreeMap,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
@@ -12,7 +13,7 @@ use std::{
 
 use tunnel_protos::{ClusterName, Label};
 use tunnel_runtime::{
-    config::{FilePath, FromSection, Section, Span},
+    config::{self, ConfigErrors, FilePath, FromSection, Loaded, Section, Sources, Span},
     logs::Format,
 };
 
@@ -98,10 +99,30 @@ pub struct Limits {
     pub sessions: u32,
 }
 
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file cannot be read.
+    #[error("cannot read {0}")]
+    File(PathBuf, #[source] io::Error),
+    /// Everything that is wrong with it.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+}
+
 impl Config {
+    /// Reads a file and what the environment overrides of it.
+    pub fn read(file: &Path, environment: BTreeMap<String, String>) -> Result<Loaded<Self>, ReadError> {
+        let yaml = std::fs::read_to_string(file).map_err(|error| ReadError::File(file.to_owned(), error))?;
+        let sources = Sources { file: file.display().to_string(), yaml, environment };
+        let mut loaded = config::load::<Self>(&sources)?;
+        loaded.config = loaded.config.relative_to(file.parent().unwrap_or(Path::new("")));
+        Ok(loaded)
+    }
+
     /// Takes relative paths as relative to `folder`, that of the configuration file.
     #[must_use]
-    pub fn relative_to(mut self, folder: &Path) -> Self {
+    fn relative_to(mut self, folder: &Path) -> Self {
         let vendor = &mut self.vendor;
         let files = [&mut vendor.trust_bundle, &mut vendor.inventory_entry, &mut vendor.mesh_certificate];
         let own = [&mut self.state_dir, &mut self.profile, &mut self.socket];
@@ -177,6 +198,13 @@ impl FromSection for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// For the whole process to end: sessions, then the store.
+    pub fn process(&self) -> Duration {
+        self.drain.saturating_add(AFTER_DRAIN)
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self { dial: DIAL, longest_pause: LONGEST_PAUSE, drain: DRAIN }
@@ -238,5 +266,54 @@ const DIAL: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Kubernetes kills after 30 s.
 const DRAIN: Duration = Duration::from_secs(25);
+/// For the store to close; together with the default drain still below what Kubernetes gives.
+const AFTER_DRAIN: Duration = Duration::from_secs(3);
 /// A robot gone wild must not take the engine's last file handle.
 const DEFAULT_SESSIONS: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("example.yaml")
+    }
+
+    #[test]
+    fn the_example_names_every_key_with_its_default() {
+        let loaded = Config::read(&example(), BTreeMap::new()).unwrap();
+        let config = loaded.config;
+        assert_eq!((config.timeouts, config.limits), (Timeouts::default(), Limits::default()));
+        assert_eq!(config.admin, DEFAULT_ADMIN);
+        assert_eq!(config.socket, Path::new(DEFAULT_SOCKET));
+        assert!(config.brokers.is_empty());
+    }
+
+    #[test]
+    fn relative_paths_are_relative_to_the_file() {
+        let config = Config::read(&example(), BTreeMap::new()).unwrap().config;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(config.state_dir, folder.join("state"));
+        assert_eq!(config.vendor.keys, [folder.join("vendor.pem")]);
+        assert_eq!(config.policy, Some(folder.join("policy.yaml")));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment = [("POSTERN_CLUSTER_LABEL".to_owned(), "otheraaaaa".to_owned())].into();
+        let config = Config::read(&example(), environment).unwrap().config;
+        assert_eq!(config.cluster.label.as_str(), "otheraaaaa");
+    }
+
+    #[test]
+    fn all_errors_come_at_once_with_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        std::fs::write(&file, "cluster: {name: acme, label: x}\nbrokers: [nowhere]\nsurprise: 1\n").unwrap();
+        let error = Config::read(&file, BTreeMap::new()).unwrap_err().to_string();
+        for part in ["cluster.name", "cluster.label", "brokers", "surprise", "stateDir", "vendorKeys", ":3:1"]
+        {
+            assert!(error.contains(part), "{part} is missing in: {error}");
+        }
+    }
+}

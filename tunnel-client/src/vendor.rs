@@ -1,6 +1,6 @@
 //! What the vendor handed over as files, checked against the pinned vendor keys before anything is believed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tunnel_certs::{
     credential::{Credential, CredentialError},
@@ -85,15 +85,16 @@ impl Vendor {
 }
 
 fn bundle(files: &VendorFiles, now: UnixMillis) -> Result<trust_bundle::TrustBundle, VendorError> {
-    let keys = files.keys.iter().map(vendor_key).collect::<Result<Vec<_>, _>>()?;
+    let keys = files.keys.iter().map(|path| vendor_key(path)).collect::<Result<Vec<_>, _>>()?;
     let bytes = file::read(&files.trust_bundle)?;
     let opened = trust_bundle::TrustBundle::open(&bytes, &keys, now);
     opened.map_err(|error| VendorError::TrustBundle(files.trust_bundle.clone(), error))
 }
 
-fn vendor_key(path: &PathBuf) -> Result<PublicKey, VendorError> {
+fn vendor_key(path: &Path) -> Result<PublicKey, VendorError> {
     let pem = file::read(path)?;
-    PublicKey::from_pem(&String::from_utf8_lossy(&pem)).map_err(|error| VendorError::Key(path.clone(), error))
+    PublicKey::from_pem(&String::from_utf8_lossy(&pem))
+        .map_err(|error| VendorError::Key(path.to_owned(), error))
 }
 
 fn replica(mesh: &Credential, bundle: &trust_bundle::TrustBundle, cluster: &Cluster) -> Option<ReplicaId> {

@@ -1,15 +1,13 @@
 //! One request with everything that became of it. Pure: transitions take now and the clocks, and touch nothing else.
 
+mod begin;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use tunnel_certs::{
-    crypto,
-    key::SealingPublicKey,
-    statement::request::{Kind, Occasion, Opened, Reason, Reply},
-};
+use tunnel_certs::{crypto, key::SealingPublicKey};
 use tunnel_protos::{
     Digest, Door, EnvelopeId, GrantId, MethodName, MethodPattern, OperatorName, RequestId, TargetName,
     UnixMillis, v1,
@@ -136,62 +134,6 @@ pub struct TransitionError {
 }
 
 impl Record {
-    /// A request that has just proven itself, not decided yet.
-    pub fn new(envelope: EnvelopeId, opened: &Opened, received: UnixMillis) -> Self {
-        let request = &opened.request;
-        Self {
-            id: request.id,
-            envelope,
-            digest: opened.digest,
-            operator: request.operator.clone(),
-            reason: reason_message(&request.reason),
-            outcome_key: request.outcome_key,
-            issued: request.issued,
-            expires: request.expires,
-            received,
-            subject: Subject::from(&request.kind),
-            state: State::Pending,
-            since: received,
-            why: String::new(),
-            rule: String::new(),
-            deadlines: Deadlines::default(),
-            answer: Answer::default(),
-            revocation: None,
-            version: 0,
-        }
-    }
-
-    /// One that proved its signer, whose content was refused; its id must still be remembered.
-    pub fn unreadable(
-        reply: &Reply,
-        envelope: EnvelopeId,
-        digest: Digest,
-        operator: OperatorName,
-        received: UnixMillis,
-    ) -> Self {
-        Self {
-            id: reply.id,
-            envelope,
-            digest,
-            operator,
-            reason: v1::Reason::default(),
-            outcome_key: reply.outcome_key,
-            issued: received,
-            // Nothing can be issued for longer; its own word about it is not to be believed.
-            expires: received.plus(TOMBSTONE),
-            received,
-            subject: Subject::Unreadable,
-            state: State::Pending,
-            since: received,
-            why: String::new(),
-            rule: String::new(),
-            deadlines: Deadlines::default(),
-            answer: Answer::default(),
-            revocation: None,
-            version: 0,
-        }
-    }
-
     /// Ends a request that is no access request, or one that is refused unheard.
     pub fn conclude(&mut self, state: State, rule: &str, why: &str, now: UnixMillis) {
         self.state = state;
@@ -346,32 +288,6 @@ impl Record {
             (state, _) => Life::Over(state.over().unwrap_or(Over::Ended)),
         }
     }
-}
-
-impl From<&Kind> for Subject {
-    fn from(kind: &Kind) -> Self {
-        match kind {
-            Kind::Access(asked) => Self::Access(Access {
-                asked: asked.methods.clone(),
-                targets: asked.targets.iter().cloned().collect(),
-                raw: asked.raw,
-                wanted: asked.wanted,
-                ..Access::default()
-            }),
-            Kind::Certificate(asked) => Self::Certificate(asked.grant),
-            Kind::Withdraw(asked) => Self::Withdraw(asked.request),
-        }
-    }
-}
-
-fn reason_message(reason: &Reason) -> v1::Reason {
-    let occasion = match reason.occasion {
-        Occasion::Incident => v1::ReasonType::Incident,
-        Occasion::Change => v1::ReasonType::Change,
-        Occasion::Support => v1::ReasonType::Support,
-        Occasion::Other => v1::ReasonType::Other,
-    };
-    v1::Reason { r#type: occasion.into(), text: reason.text.to_string(), ticket: reason.ticket.to_string() }
 }
 
 impl State {

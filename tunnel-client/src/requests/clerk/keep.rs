@@ -69,9 +69,8 @@ impl<S: Store> Clerk<S> {
         record.answer.delivered = record.answer.sequence;
         match self.write(&record, self.shared.clock.now()).await {
             Ok(version) => self.shared.book.write().put(Record { version, ..record }),
-            Err(error) => {
-                warn!(error = %chain(&error), "Acknowledgement not stored; the outcome may be sent again")
-            }
+            // The outcome may be sent again after a restart, which harms nobody.
+            Err(error) => self.failed(&error),
         }
     }
 

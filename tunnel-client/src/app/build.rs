@@ -1,0 +1,203 @@
+//! Building the client: every file is read and checked here, in the order in which one needs the other.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
+
+use tokio::sync::watch;
+use tunnel_protos::UnixMillis;
+use tunnel_runtime::{ready::Readiness, shards::Shards};
+use tunnel_transport::{Deadlines, Limits, quic};
+
+use super::{
+    Client,
+    identity::{self, GateIdentity, IdentityError},
+    status::Glance,
+};
+use crate::{
+    approvers::{self, SocketError},
+    audit::Audit,
+    config::Config,
+    engine::{Engine, Profile, ProfileError},
+    gate::grants::{self, GrantsView},
+    keys::{Keys, KeysError},
+    metrics::Expiries,
+    policy::{Methods, PolicyFile, PolicyState},
+    requests::{self, Clerk, Requests, Room, SystemWall},
+    store::{StoreError, sqlite::SqliteStore},
+    tunnels::{Settings, Tunnels},
+    vendor::{Vendor, VendorError},
+};
+
+/// Why a client cannot be built; all of it is for whoever configured it.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Our own keys.
+    #[error("this cluster's keys")]
+    Keys(#[source] KeysError),
+    /// The vendor's files.
+    #[error("the vendor's files")]
+    Vendor(#[source] VendorError),
+    /// The engine profile.
+    #[error("the engine profile")]
+    Profile(#[source] ProfileError),
+    /// The store.
+    #[error("the store in {0}")]
+    Store(PathBuf, #[source] StoreError),
+    /// The requests in it.
+    #[error("the requests in {0}")]
+    Requests(PathBuf, #[source] requests::OpenError),
+    /// The socket.
+    #[error("the approvers' socket")]
+    Socket(#[source] SocketError),
+    /// TLS of the gate or towards brokers.
+    #[error("TLS")]
+    Tls(#[source] IdentityError),
+    /// No threads.
+    #[error("cannot start threads")]
+    Threads(#[source] std::io::Error),
+    /// Nobody to dial.
+    #[error("neither `brokers` nor the trust bundle names a broker")]
+    NoBroker,
+}
+
+impl Client {
+    /// Reads and checks every file and binds the socket; call it inside a tokio runtime.
+    pub async fn build(config: Config) -> Result<Self, BuildError> {
+        let now = UnixMillis::from_system(SystemTime::now());
+        let files = Files::read(&config, now)?;
+        let (policy_file, policy) = PolicyFile::open(config.policy.clone(), methods(files.engine.profile()));
+        let audit = Audit::default();
+        let (requests, clerk, view) = files.open_requests(&config, &policy, &audit).await?;
+        let gate = files.gate(&config, now)?;
+        let tunnels = Tunnels::new(files.tunnel_settings(&config, requests.epoch())?);
+        let readiness = Readiness::new();
+        Ok(Self {
+            listener: approvers::bind(&config.socket).map_err(BuildError::Socket)?,
+            shards: Shards::start("shard", shard_count(&config)).map_err(BuildError::Threads)?,
+            glance: Glance::new(&config, &files.keys, &files.vendor, tunnels.status()),
+            expiries: files.expiries(),
+            attached: readiness.latch("tunnel"),
+            engine: files.engine,
+            socket: config.socket,
+            cluster: config.cluster.name,
+            requests,
+            clerk,
+            policy_file,
+            policy,
+            gate,
+            tunnels,
+            view,
+            readiness,
+            audit,
+        })
+    }
+}
+
+/// What was read and checked.
+struct Files {
+    keys: Keys,
+    vendor: Vendor,
+    engine: Engine,
+}
+
+impl Files {
+    fn read(config: &Config, now: UnixMillis) -> Result<Self, BuildError> {
+        let label = &config.cluster.label;
+        let keys = Keys::load_or_create(&config.state_dir, label, now).map_err(BuildError::Keys)?;
+        let vendor = Vendor::load(config, &keys, now).map_err(BuildError::Vendor)?;
+        let profile = Profile::load(&config.profile).map_err(BuildError::Profile)?;
+        Ok(Self { keys, vendor, engine: Engine::new(profile) })
+    }
+
+    async fn open_requests(
+        &self,
+        config: &Config,
+        policy: &PolicyState,
+        audit: &Audit,
+    ) -> Result<(Requests, Clerk<SqliteStore>, GrantsView), BuildError> {
+        let folder = || config.state_dir.clone();
+        let store = SqliteStore::open(&config.state_dir).await;
+        let (writer, view) = grants::channel();
+        let settings = requests::Settings {
+            room: self.room(config),
+            store: store.map_err(|error| BuildError::Store(folder(), error))?,
+            wall: SystemWall,
+            policy: policy.policy.clone(),
+            grants: writer,
+            view: view.clone(),
+            audit: audit.clone(),
+        };
+        let opened = Requests::open(settings).await;
+        let (requests, clerk) = opened.map_err(|error| BuildError::Requests(folder(), error))?;
+        Ok((requests, clerk, view))
+    }
+
+    fn room(&self, config: &Config) -> Room {
+        Room {
+            cluster: config.cluster.name.clone(),
+            label: config.cluster.label,
+            cluster_key: self.keys.cluster.clone(),
+            sealing_key: self.keys.sealing.clone(),
+            access_ca: self.keys.access_ca.clone(),
+            operators: self.vendor.operators(),
+            targets: self.engine.targets().cloned().collect(),
+            admission: self.vendor.admission(),
+        }
+    }
+
+    fn gate(&self, config: &Config, now: UnixMillis) -> Result<GateIdentity, BuildError> {
+        let (label, suffix) = (config.cluster.label, self.vendor.bundle.suffix.clone());
+        GateIdentity::new(self.keys.access_ca.clone(), label, suffix, now).map_err(BuildError::Tls)
+    }
+
+    fn tunnel_settings(&self, config: &Config, epoch: u64) -> Result<Settings, BuildError> {
+        let named: Vec<_> = config.brokers.iter().map(ToString::to_string).collect();
+        let brokers = if named.is_empty() { self.vendor.bundle.broker_addresses.clone() } else { named };
+        if brokers.is_empty() {
+            return Err(BuildError::NoBroker);
+        }
+        let tls =
+            identity::mesh(&self.vendor.mesh, self.vendor.brokers(), quic::ALPN).map_err(BuildError::Tls)?;
+        let (_, tls) = watch::channel(tls);
+        Ok(Settings {
+            brokers,
+            wanted: WANTED_TUNNELS,
+            tls,
+            epoch,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Limits { streams: config.limits.sessions, ..Limits::default() },
+            deadlines: Deadlines { handshake: config.timeouts.dial, ..Deadlines::default() },
+            grace: config.timeouts.drain,
+            longest_pause: config.timeouts.longest_pause,
+        })
+    }
+
+    fn expiries(&self) -> Expiries {
+        Expiries {
+            trust_bundle: self.vendor.bundle.expires,
+            entry: self.vendor.entry.as_ref().ok().copied(),
+            mesh_certificate: self.vendor.mesh.validity().1,
+            access_ca: self.keys.access_ca.validity().1,
+        }
+    }
+}
+
+/// What the policy may know of the engine's methods. The profile maps no operations yet.
+fn methods(profile: &Profile) -> Arc<Methods> {
+    let (operations, digest) = (BTreeSet::new(), *profile.digest());
+    Arc::new(match profile.descriptors() {
+        Some(descriptors) => {
+            Methods::new(descriptors.methods().map(|method| method.name().clone()), operations, digest)
+        }
+        None => Methods::without_descriptors(operations, digest),
+    })
+}
+
+fn shard_count(config: &Config) -> usize {
+    match config.limits.shards {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        count => count,
+    }
+}
+
+/// To two different brokers, so that a restart of one is not noticed.
+const WANTED_TUNNELS: usize = 2;
