@@ -16,28 +16,23 @@ use tunnel_runtime::{admin::Admin, build_info::BuildInfo, config::Loaded, drain,
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Cli::parse().into_task() {
-        Task::Run { config, print_config: true } => {
-            read(&config).map(|loaded| print!("{}", loaded.effective))
-        }
+        Task::Run { config, print_config: true } => read(&config).map(|loaded| loaded.effective),
         Task::Run { config, print_config: false } => run(&config).await,
         Task::ExportKeys { config, out } => export(&config, &out),
-        Task::Ask(ask) => match ask.run().await {
-            Ok(answer) => {
-                println!("{answer}");
-                Ok(())
-            }
-            Err(failed) => Err((failed.exit(), failed.into())),
-        },
-        Task::Print(text) => {
-            print!("{text}");
-            Ok(())
+        Task::Ask(ask) => ask.run().await.map_err(|failed| (failed.exit(), failed.into())),
+        Task::Print(text) => Ok(text),
+    };
+    match done {
+        Ok(text) => {
+            println!("{}", text.trim_end());
+            Exit::Ok
         }
-    };
-    let failed = |(exit, error)| {
-        eprintln!("tunnel-client: {error:#}");
-        exit
-    };
-    done.map_or_else(failed, |()| Exit::Ok).into()
+        Err((exit, error)) => {
+            eprintln!("tunnel-client: {error:#}");
+            exit
+        }
+    }
+    .into()
 }
 
 type Done<T> = Result<T, (Exit, anyhow::Error)>;
@@ -47,17 +42,16 @@ fn read(file: &Path) -> Done<Loaded<Config>> {
     Config::read(file, std::env::vars().collect()).map_err(|error| (Exit::Config, error.into()))
 }
 
-fn export(file: &Path, out: &Path) -> Done<()> {
+fn export(file: &Path, out: &Path) -> Done<String> {
     let config = read(file)?.config;
     let now = UnixMillis::from_system(SystemTime::now());
     let exported = keys::export(&config.state_dir, &config.cluster.label, out, now);
     let words = exported.map_err(|error| (Exit::Failed, error.into()))?;
-    println!("{} holds the public keys; read these words to the vendor:\n{words}", out.display());
-    Ok(())
+    Ok(format!("{} holds the public keys; read these words to the vendor:\n{words}", out.display()))
 }
 
-async fn run(file: &Path) -> Done<()> {
-    serve(read(file)?).await.map_err(|error| (Exit::Config, error))
+async fn run(file: &Path) -> Done<String> {
+    serve(read(file)?).await.map(|()| String::new()).map_err(|error| (Exit::Config, error))
 }
 
 async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> anyhow::Result<()> {
