@@ -169,7 +169,7 @@ impl Gate {
         let metadata =
             RequestMetadata::new(profile.metadata().clone(), &grant.operator, grant.id, credential);
         Session {
-            cluster: cluster.clone(),
+            cluster: Arc::new(cluster.clone()),
             methods,
             metadata: Arc::new(metadata),
             upstream,

@@ -27,7 +27,7 @@ struct Record {
     audit: Audit,
     metrics: Arc<Metrics>,
     grant: GrantId,
-    method: MethodName,
+    method: Arc<MethodName>,
     class: Class,
     begun: Begun,
     entry: Mutex<Option<Entry>>,
@@ -41,7 +41,7 @@ impl Ledger {
         audit: Audit,
         metrics: Arc<Metrics>,
         grant: GrantId,
-        method: MethodName,
+        method: Arc<MethodName>,
         class: Class,
         begun: Begun,
     ) -> Self {

@@ -43,7 +43,7 @@ const SEND_BUFFER: usize = 256 * 1024;
 const FRAME_OVERHEAD: usize = 16 * 1024 * 1024;
 
 /// Resets by the operator in one second: more is the rapid-reset attack.
-const RESETS_PER_SECOND: u32 = 200;
+pub(super) const RESETS_PER_SECOND: u32 = 200;
 
 /// The side towards operators.
 pub(super) fn server() -> server::Builder {

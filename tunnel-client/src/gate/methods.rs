@@ -27,7 +27,7 @@ pub(super) struct Methods {
 /// One granted method under today's policy.
 #[derive(Debug)]
 pub(super) struct Granted {
-    name: MethodName,
+    name: Arc<MethodName>,
     level: Level,
     mutates: bool,
     today: Today,
@@ -55,7 +55,7 @@ impl Methods {
         let raw = grant.grant().raw;
         let one = |(name, level): (&MethodName, &Level)| {
             let granted = Granted {
-                name: name.clone(),
+                name: Arc::new(name.clone()),
                 level: *level,
                 mutates: mutates(name),
                 today: today(grant, policy, name, *level, raw),
@@ -86,7 +86,7 @@ impl Methods {
 
 impl Granted {
     /// The name.
-    pub(super) fn name(&self) -> &MethodName {
+    pub(super) fn name(&self) -> &Arc<MethodName> {
         &self.name
     }
 
@@ -100,7 +100,7 @@ impl Granted {
         match &self.today {
             Today::Allow(metered) => Ok(metered),
             Today::Deny { rule } => {
-                Err(Refusal::PolicyStricter { method: self.name.clone(), rule: rule.clone() })
+                Err(Refusal::PolicyStricter { method: (*self.name).clone(), rule: rule.clone() })
             }
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! Everything of a session is one future on one thread; dropping it resets every stream on both sides.
 
+mod jobs;
+
 use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
+    future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -20,23 +21,23 @@ use http::Request;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tunnel_protos::{ClusterName, UnixMillis};
 use tunnel_runtime::drain;
 
+use self::jobs::{Done, Job};
 use super::{
     Clock,
     admission::Admitted,
     answer::Answer,
     call::{self, CallHead, Facts},
-    keepalive,
     ledger::Ledger,
     limits::{self, ResetMeter},
     metadata::RequestMetadata,
     methods::Methods,
     metrics::{Class, Metrics},
-    relay::{Failure, Relay},
+    relay::Relay,
     signals::{Event, Signals},
     status::Refusal,
     upstream::Upstream,
@@ -45,7 +46,7 @@ use crate::{audit::Audit, policy::Policy};
 
 /// What a session is made of, its transport aside.
 pub(super) struct Session {
-    pub(super) cluster: ClusterName,
+    pub(super) cluster: Arc<ClusterName>,
     pub(super) admitted: Admitted,
     pub(super) methods: Methods,
     pub(super) metadata: Arc<RequestMetadata>,
@@ -73,17 +74,6 @@ pub enum End {
     Abuse,
 }
 
-type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
-
-/// What a job of the session came to.
-enum Done {
-    Call { gone: bool },
-    Upstream,
-    Event(Event, Box<Signals>),
-    Dead,
-    Tick,
-}
-
 /// A session with its connection and everything that runs within it.
 struct Running<S: AsyncRead + AsyncWrite + Unpin> {
     session: Session,
@@ -105,9 +95,9 @@ impl Session {
         let (policy, drain, clock) = (self.policy.clone(), self.drain.clone(), self.clock.clone());
         let signals = Signals::new(&self.admitted.grant, policy, drain, clock);
         let jobs = FuturesUnordered::new();
-        jobs.push(follow(Box::new(signals)));
-        jobs.push(alive(connection.ping_pong()));
-        jobs.push(tick());
+        jobs.push(jobs::follow(Box::new(signals)));
+        jobs.push(jobs::alive(connection.ping_pong()));
+        jobs.push(jobs::tick());
         let running = Running {
             session: self,
             connection,
@@ -187,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             Done::Dead => Some(End::Broken),
             Done::Tick => self.ticked(),
             Done::Event(event, signals) => {
-                self.jobs.push(follow(signals));
+                self.jobs.push(jobs::follow(signals));
                 self.happened(event)
             }
         }
@@ -218,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     }
 
     fn ticked(&mut self) -> Option<End> {
-        self.jobs.push(tick());
+        self.jobs.push(jobs::tick());
         if self.calls == 0 && self.active.elapsed() >= limits::IDLE {
             self.leave();
         }
@@ -244,17 +234,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
             Ok(relay) => {
                 if self.session.upstream.claim() {
                     let upstream = self.session.upstream.clone();
-                    self.jobs.push(Box::pin(async move {
-                        upstream.run().await;
-                        Done::Upstream
-                    }));
+                    self.jobs.push(jobs::connected(upstream));
                 }
-                self.jobs.push(relayed(relay, answer, self.session.cluster.clone()));
+                self.jobs.push(jobs::relayed(relay, answer, self.session.cluster.clone()));
             }
             Err(refusal) => {
                 self.session.metrics.call(Class::Refused, refusal.code());
-                refuse(answer, &refusal, &self.session.cluster);
-                self.jobs.push(Box::pin(std::future::ready(Done::Call { gone: false })));
+                jobs::refuse(answer, &refusal, &self.session.cluster);
+                self.jobs.push(jobs::refused());
             }
         }
     }
@@ -272,7 +259,7 @@ impl Session {
         let begun = verdict.method.begin(verdict.metered, now)?;
         let class = if verdict.method.mutates() { Class::Mutate } else { Class::Read };
         let name = verdict.method.name();
-        let uri = self.upstream.uri(name).ok_or(Refusal::EngineDown)?;
+        let uri = self.upstream.uri(head.uri.path_and_query()).ok_or(Refusal::EngineDown)?;
         let grant = self.admitted.grant.grant().id;
         let (audit, metrics) = (self.audit.clone(), self.metrics.clone());
         Ok(Relay {
@@ -307,49 +294,6 @@ fn call_head(head: &http::request::Parts) -> CallHead<'_> {
         timeout: header("grpc-timeout"),
     }
 }
-
-fn relayed(relay: Relay, mut answer: Answer, cluster: ClusterName) -> Job {
-    Box::pin(async move {
-        match relay.run(&mut answer).await {
-            Ok(()) => Done::Call { gone: false },
-            Err(Failure::Refuse(refusal)) => {
-                refuse(answer, &refusal, &cluster);
-                Done::Call { gone: false }
-            }
-            Err(Failure::Reset(reason)) => {
-                answer.reset(reason);
-                Done::Call { gone: false }
-            }
-            Err(Failure::Gone) => Done::Call { gone: true },
-        }
-    })
-}
-
-fn refuse(mut answer: Answer, refusal: &Refusal, cluster: &ClusterName) {
-    Metrics::refusal(refusal.reason());
-    answer.refuse(refusal, &refusal.status(cluster));
-}
-
-fn follow(mut signals: Box<Signals>) -> Job {
-    Box::pin(async move { Done::Event(signals.next().await, signals) })
-}
-
-fn alive(ping: Option<h2::PingPong>) -> Job {
-    Box::pin(async move {
-        keepalive::watch(ping, keepalive::INTERVAL).await;
-        Done::Dead
-    })
-}
-
-fn tick() -> Job {
-    Box::pin(async {
-        sleep(TICK).await;
-        Done::Tick
-    })
-}
-
-/// How often a session looks whether it is idle.
-const TICK: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,13 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
-use http::{HeaderValue, Uri};
+use http::{
+    HeaderValue, Uri,
+    uri::{Authority, Parts, PathAndQuery, Scheme},
+};
 use tokio::{sync::watch, time::timeout};
 use tracing::{debug, warn};
-use tunnel_protos::{MethodName, TargetName};
+use tunnel_protos::TargetName;
 
 use super::{keepalive, limits, metrics::EngineFault, status::Refusal};
 use crate::engine::{Connection, Engine};
@@ -19,6 +22,7 @@ use crate::engine::{Connection, Engine};
 pub(super) struct Upstream {
     engine: Engine,
     target: TargetName,
+    origin: Option<(Scheme, Authority)>,
     phase: watch::Sender<Phase>,
 }
 
@@ -32,7 +36,12 @@ enum Phase {
 
 impl Upstream {
     pub(super) fn new(engine: Engine, target: TargetName) -> Arc<Self> {
-        Arc::new(Self { engine, target, phase: watch::Sender::new(Phase::Idle) })
+        let endpoint = engine.profile().endpoints().get(&target);
+        let origin = endpoint.and_then(|endpoint| {
+            let authority = endpoint.authority().parse().ok()?;
+            Some((if endpoint.is_tls() { Scheme::HTTPS } else { Scheme::HTTP }, authority))
+        });
+        Arc::new(Self { engine, target, origin, phase: watch::Sender::new(Phase::Idle) })
     }
 
     pub(super) fn target(&self) -> &TargetName {
@@ -89,10 +98,14 @@ impl Upstream {
         }
     }
 
-    /// `:scheme`, `:authority` and `:path` of a method, as this target wants them.
-    pub(super) fn uri(&self, method: &MethodName) -> Option<Uri> {
-        let endpoint = self.engine.profile().endpoints().get(&self.target)?;
-        format!("{}://{}{}", endpoint.scheme(), endpoint.authority(), method.path()).parse().ok()
+    /// `:scheme` and `:authority` as this target wants them, with the path of a call; none for an unknown target.
+    pub(super) fn uri(&self, path: Option<&PathAndQuery>) -> Option<Uri> {
+        let (scheme, authority) = self.origin.clone()?;
+        let mut parts = Parts::default();
+        parts.scheme = Some(scheme);
+        parts.authority = Some(authority);
+        parts.path_and_query = path.cloned();
+        Uri::from_parts(parts).ok()
     }
 
     /// The engine's own `authorization`; without it nothing may be forwarded.

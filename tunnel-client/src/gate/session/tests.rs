@@ -82,7 +82,7 @@ async fn build(engine: TestEngine, options: Options) -> Bench {
     };
     let read_only = |name: &_| !known.profile().is_read_only(name);
     let session = Session {
-        cluster: "acme/prod".parse().unwrap(),
+        cluster: Arc::new("acme/prod".parse().unwrap()),
         methods: Methods::new(&grant_ref, &today, read_only),
         metadata: Arc::new(RequestMetadata::new(
             known.profile().metadata().clone(),
@@ -415,4 +415,27 @@ async fn all_calls_of_a_session_share_one_connection_to_the_engine() {
         bench.operator.call("Get").await;
     }
     assert_eq!(bench.engine.seen().connections, 1);
+}
+
+#[tokio::test]
+async fn an_operator_who_resets_all_the_time_is_cut() {
+    let mut bench = bench().await;
+    for count in 1..=limits::RESETS_PER_SECOND as usize + 1 {
+        let (_response, mut body) = bench.operator.begin(Operator::request("Hang"), true).await;
+        bench.engine.until(|seen| seen.calls == count).await;
+        body.send_reset(Reason::CANCEL);
+    }
+    assert_eq!(bench.end().await, End::Abuse);
+}
+
+#[tokio::test]
+async fn an_operator_who_goes_leaves_nothing_open() {
+    let mut bench = bench().await;
+    let (response, _body) = bench.operator.begin(Operator::request("Watch"), true).await;
+    let _back = response.await.unwrap().into_body();
+    let Bench { engine, operator, session, .. } = bench;
+    drop(operator);
+    engine.until(|seen| seen.dead == 1).await;
+    let end = tokio::time::timeout(testing::PATIENCE, session).await.expect("an end in time").unwrap();
+    assert!(matches!(end, End::Closed | End::Broken), "{end:?}");
 }
