@@ -2,5 +2,6 @@
 
 mod gate;
 mod gate_server;
+mod leaf;
 mod peers;
 mod places;

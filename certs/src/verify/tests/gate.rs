@@ -197,6 +197,16 @@ fn the_cas_own_validity_is_checked() {
 }
 
 #[test]
+fn an_old_certificate_of_a_ca_that_has_expired_since_is_still_ours() {
+    let ca = Ca::new(CaKind::Access);
+    let issued = ca.grant(new_grant(), NOW.plus(364 * DAY).minus(HOUR));
+    let (_, ca_end) = ca.authority.validity();
+    let later = ca_end.plus(HOUR);
+    let verified = ca.grants().verify(&[issued.certificate], later).unwrap();
+    assert!(verified.is_expired(later), "it gets a clear answer instead of an alert");
+}
+
+#[test]
 fn a_certificate_ends_with_its_ca() {
     let ca = Ca::made_at(CaKind::Access, NOW.minus(365 * DAY).plus(MINUTE));
     let (_, ca_end) = ca.authority.validity();
