@@ -70,3 +70,6 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
 fn file(path: &Path, source: PemError) -> TlsError {
     TlsError::File { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests;
