@@ -28,7 +28,16 @@ pub struct Ran {
 impl Grpcurl {
     /// The one that `make tools` installed, if it did.
     pub fn find() -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/grpcurl");
+        Self::installed("grpcurl")
+    }
+
+    /// A release of another gRPC generation, if it is installed.
+    pub fn newest() -> Option<Self> {
+        Self::installed("grpcurl-1.9.4")
+    }
+
+    fn installed(name: &str) -> Option<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin").join(name);
         path.is_file().then_some(Self(path))
     }
 

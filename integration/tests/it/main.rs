@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod etcd;
 mod etcd_direct;
 mod profiles;
 mod reference_engine;
