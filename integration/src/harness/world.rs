@@ -11,10 +11,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tracing::info_span;
-use tunnel_client::{app::Client, keys};
+use tunnel_client::{app::Client, config::Config, keys};
 use tunnel_protos::{ClusterName, UnixMillis, operators::GetClusterRequest};
 use tunnel_runtime::{
-    config::{Sources, load},
     drain::{self, Drain},
     tasks::Task,
 };
@@ -179,9 +178,7 @@ impl World {
     pub async fn start_client(&mut self) -> Result<()> {
         let settings = &self.client_settings;
         settings.write()?;
-        let yaml = fs::read_to_string(settings.file())?;
-        let sources = Sources { file: "client.yaml".into(), yaml, environment: BTreeMap::new() };
-        let config = load::<tunnel_client::config::Config>(&sources)?.config.relative_to(&settings.folder);
+        let config = Config::read(&settings.file(), BTreeMap::new())?.config;
         let client = Client::build(config).await?;
         let (drain, watch) = drain::channel();
         self.client =
