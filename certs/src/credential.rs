@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use rustls::{crypto::CryptoProvider, sign::CertifiedKey};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tunnel_protos::UnixMillis;
 use zeroize::Zeroizing;
 
@@ -13,6 +13,7 @@ use crate::{
     identity::Identity,
     key::{KeyError, Signer, SigningKey},
     pem::{self, PemError},
+    tls::TlsSigner,
     verify::{Leaf, VerifyError},
 };
 
@@ -87,13 +88,13 @@ impl Credential {
     }
 
     /// For TLS servers.
-    pub fn to_server(&self) -> Result<ServerCredential, CredentialError> {
-        ServerCredential::new(vec![self.certificate.clone()], &self.private_key())
+    pub fn to_server(&self) -> ServerCredential {
+        ServerCredential(self.certified())
     }
 
-    /// For TLS libraries.
-    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
-        PrivatePkcs8KeyDer::from(self.key.pkcs8().to_vec()).into()
+    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
+        let signer = TlsSigner(Arc::clone(&self.key) as _);
+        Arc::new(CertifiedKey::new(vec![self.certificate.clone()], Arc::new(signer)))
     }
 }
 
@@ -125,8 +126,8 @@ impl ServerCredential {
     pub fn load(certificates: &Path, key: &Path) -> Result<Self, CredentialError> {
         let chain = certificates_from_pem(&file::read(certificates)?)?;
         let text: Zeroizing<Vec<u8>> = file::read_private(key)?;
-        let key = pem::decode(&text, "PRIVATE KEY").map_err(CredentialError::Pem)?;
-        Self::new(chain, &key)
+        let key: PrivateKeyDer<'_> = pem::decode(&text, "PRIVATE KEY").map_err(CredentialError::Pem)?;
+        Self::new(chain, &Zeroizing::new(key))
     }
 
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {

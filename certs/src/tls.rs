@@ -5,6 +5,7 @@
 mod client;
 mod gate;
 mod server;
+mod signer;
 
 use std::sync::Arc;
 
@@ -20,12 +21,13 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tunnel_protos::{DoorName, Suffix, UnixMillis};
 
 pub use self::gate::{GateTls, KnownSerials};
+pub(crate) use self::signer::TlsSigner;
 use self::{
     client::{BrokerVerifier, GateVerifier},
     server::{MeshClientVerifier, OperatorClientVerifier},
 };
 use crate::{
-    credential::{Credential, CredentialError, ServerCredential},
+    credential::{Credential, ServerCredential},
     crypto::{self, CERTIFICATE_ALGORITHMS},
     identity::Role,
     roots::Roots,
@@ -38,9 +40,6 @@ pub enum TlsError {
     /// rustls refused.
     #[error("cannot build the TLS configuration")]
     Build(#[source] rustls::Error),
-    /// The own certificate cannot be used.
-    #[error("cannot use the certificate")]
-    Credential(#[source] CredentialError),
     /// None of the server roots can be read.
     #[error("none of the server CA certificates can be used")]
     Roots,
@@ -56,8 +55,7 @@ pub fn mesh_server(
     role: Role,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let credential = credential.to_server().map_err(TlsError::Credential)?;
-    server_config(&credential, Arc::new(MeshClientVerifier { verifier, role }), alpn)
+    server_config(&credential.to_server(), Arc::new(MeshClientVerifier { verifier, role }), alpn)
 }
 
 /// A replica's side of tunnels: presents itself, takes brokers only, whatever the server name.
@@ -141,8 +139,7 @@ fn client_config(
         .map_err(TlsError::Build)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_auth_cert(vec![credential.certificate().clone()], credential.private_key())
-        .map_err(TlsError::Build)?;
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(credential.certified())));
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();

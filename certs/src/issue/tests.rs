@@ -314,8 +314,8 @@ fn a_credential_is_one_certificate_with_its_own_key() {
     assert!(matches!(Credential::new(vec![der.clone()], stranger), Err(CredentialError::Mismatch)));
     let two = vec![der.clone(), ca.authority.certificate().clone()];
     assert!(matches!(Credential::new(two, key), Err(CredentialError::Count(2))));
-    let foreign =
-        ServerCredential::new(vec![der], &ca.credential(&crate::testing::gate_shape()).private_key());
+    let stranger = rcgen::KeyPair::generate().unwrap();
+    let foreign = ServerCredential::new(vec![der], &stranger.into());
     assert!(matches!(foreign, Err(CredentialError::Mismatch)));
     assert_eq!(date(NOW).unix_timestamp(), NOW.seconds());
 }

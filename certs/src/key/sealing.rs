@@ -43,6 +43,7 @@ impl SealingKey {
     pub fn from_pem(text: &str) -> Result<Self, SealingKeyError> {
         let der: PrivatePkcs8KeyDer<'_> =
             pem::decode(text.as_bytes(), "PRIVATE KEY").map_err(|_| SealingKeyError::Malformed)?;
+        let der = Zeroizing::new(der);
         let secret = der.secret_pkcs8_der().strip_prefix(PKCS8_PREFIX).ok_or(SealingKeyError::Malformed)?;
         Self::from_secret(Zeroizing::new(secret.try_into().map_err(|_| SealingKeyError::Malformed)?))
     }

@@ -66,7 +66,7 @@ impl SigningKey {
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let der: PrivatePkcs8KeyDer<'_> =
             pem::decode(text.as_bytes(), "PRIVATE KEY").map_err(|_| KeyError::Malformed)?;
-        Self::from_pkcs8(der.secret_pkcs8_der())
+        Self::from_pkcs8(Zeroizing::new(der).secret_pkcs8_der())
     }
 
     /// As PKCS#8 PEM.
@@ -102,7 +102,8 @@ impl SigningKey {
         csr::make(self)
     }
 
-    /// PKCS#8 (DER), for TLS libraries.
+    /// PKCS#8 (DER), to show that it is shown nowhere.
+    #[cfg(test)]
     pub(crate) fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
     }

@@ -45,7 +45,7 @@ fn door() -> ServerName<'static> {
 
 fn gate(ca: &Ca, at: UnixMillis, serials: Arc<dyn KnownSerials>) -> Arc<ServerConfig> {
     let credential = ca.authority.issue_gate_server(&label(), &suffix(), at).unwrap();
-    let tls = GateTls::new(&credential, ca.grants()).unwrap();
+    let tls = GateTls::new(&credential, ca.grants());
     server_at(tls.server_config(serials).unwrap(), at)
 }
 
@@ -81,7 +81,7 @@ fn no_place_gives_tickets_keeps_sessions_or_takes_early_data() {
     let ca = Ca::new(CaKind::Access);
     let [broker, ..] = identities();
     let credential = ca.credential(&shape(&broker));
-    let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap().to_server().unwrap();
+    let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap().to_server();
     let servers = [
         mesh_server(&credential, ca.mesh(), Role::Replica, &[b"postern/1"]).unwrap(),
         operator_api_server(&api, ca.operators(), &[b"h2"]).unwrap(),
@@ -139,7 +139,7 @@ fn a_client_without_a_certificate_is_refused_everywhere() {
     let ca = Ca::new(CaKind::Access);
     let [broker, ..] = identities();
     let mesh = mesh_server(&ca.credential(&shape(&broker)), ca.mesh(), Role::Replica, &[b"h2"]).unwrap();
-    let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap().to_server().unwrap();
+    let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap().to_server();
     let api = operator_api_server(&api, ca.operators(), &[b"h2"]).unwrap();
     for server in [mesh, api, gate(&ca, NOW, all_known())] {
         let error = refused(&handshake::anonymous(), &server_at(server, NOW), door());
@@ -187,7 +187,7 @@ fn the_operators_api_refuses_grant_and_mesh_certificates() {
     let ca = Ca::new(CaKind::Operator);
     let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap();
     let roots = [api.certificate().clone()];
-    let server = operator_api_server(&api.to_server().unwrap(), ca.operators(), &[b"h2"]).unwrap();
+    let server = operator_api_server(&api.to_server(), ca.operators(), &[b"h2"]).unwrap();
     let server = server_at(server, NOW);
     let name = ServerName::try_from(suffix().api()).unwrap();
     for identity in identities() {
@@ -208,7 +208,7 @@ fn an_operator_refuses_an_api_of_another_ca() {
     let ca = Ca::new(CaKind::Operator);
     let [_, _, operator, _] = identities();
     let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap();
-    let server = operator_api_server(&api.to_server().unwrap(), ca.operators(), &[b"h2"]).unwrap();
+    let server = operator_api_server(&api.to_server(), ca.operators(), &[b"h2"]).unwrap();
     let other = [self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap().certificate().clone()];
     let client = operator_client(&ca.credential(&shape(&operator)), &other, &[b"h2"]).unwrap();
     let name = ServerName::try_from(suffix().api()).unwrap();
@@ -232,8 +232,8 @@ fn another_protocol_is_refused() {
 fn configurations_show_no_secret() {
     let ca = Ca::new(CaKind::Access);
     let credential = ca.authority.issue_gate_server(&label(), &suffix(), NOW).unwrap();
-    let tls = GateTls::new(&credential, ca.grants()).unwrap();
-    let shown = format!("{credential:?} {tls:?} {:?}", credential.to_server().unwrap());
+    let tls = GateTls::new(&credential, ca.grants());
+    let shown = format!("{credential:?} {tls:?} {:?}", credential.to_server());
     assert!(shown.contains("Credential("));
     let pkcs8 = credential.key().to_pem();
     let secret = pkcs8.lines().nth(1).unwrap();
