@@ -60,8 +60,7 @@ async fn stage(state: RequestState) -> Stage {
         ])
     });
     let server = server(&cluster.access);
-    let config =
-        tls::operator_api_server(&server.to_server().unwrap(), operators(&vendor), &[b"h2"]).unwrap();
+    let config = tls::operator_api_server(&server.to_server(), operators(&vendor), &[b"h2"]).unwrap();
     let api = listen(config, broker.router(), &mut tasks).await.to_string();
     let gate = gate(&cluster, &mut tasks).await;
     Stage { home: tempfile::tempdir().unwrap(), vendor, cluster, api, gate, _tasks: tasks }
@@ -76,7 +75,7 @@ fn server(access: &Authority) -> tunnel_certs::credential::Credential {
 /// A gate whose engine has nothing but reflection.
 async fn gate(cluster: &Cluster, tasks: &mut JoinSet<()>) -> String {
     let roots = Roots::new(vec![cluster.access.certificate().clone()]).unwrap();
-    let gate = GateTls::new(&server(&cluster.access), GrantVerifier::new(cluster.label, roots)).unwrap();
+    let gate = GateTls::new(&server(&cluster.access), GrantVerifier::new(cluster.label, roots));
     let config = gate.server_config(Arc::new(|_: &GrantCertificate| true)).unwrap();
     let engine = tonic_reflection::server::Builder::configure().build_v1().unwrap();
     listen(config, Server::builder().add_service(engine), tasks).await.to_string()

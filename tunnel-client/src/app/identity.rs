@@ -80,7 +80,7 @@ impl GateIdentity {
 fn issue(ca: &Authority, label: &Label, suffix: &Suffix, now: UnixMillis) -> Result<GateTls, IdentityError> {
     let server = ca.issue_gate_server(label, suffix, now).map_err(IdentityError::Issue)?;
     let roots = Roots::new(vec![ca.certificate().clone()]).map_err(IdentityError::Roots)?;
-    Ok(GateTls::new(&server, GrantVerifier::new(*label, roots))?)
+    Ok(GateTls::new(&server, GrantVerifier::new(*label, roots)))
 }
 
 /// Who we are towards brokers, and whom we take for one.
