@@ -75,10 +75,8 @@ impl Client {
         self.expiries.record();
         warn_of_expiry(&self.expiries);
         let tasks = Tasks::new();
-        let rooms = self.rooms(&drain);
+        let (rooms, desk) = (self.rooms(&drain), self.desk());
         let clerk = Task::spawn(info_span!("requests"), self.clerk.run(drain.clone()));
-        let desk =
-            AppDesk::new(self.requests, self.glance, self.engine.clone(), self.policy.clone(), self.view);
         tasks.spawn(info_span!("policy"), self.policy_file.watch());
         tasks.spawn(info_span!("gate"), self.gate.renew());
         tasks.spawn(info_span!("ready"), ready(self.tunnels.attached(), self.attached));
@@ -88,12 +86,22 @@ impl Client {
         tasks.supervise(self.tunnels.run(&rooms, &self.shards, &drain)).await;
         self.readiness.drain();
         // Their handles go with them, which ends the clerk; it closes the store.
-        drop((rooms, tasks));
+        drop((rooms, tasks, self.requests));
         if !matches!(tokio::time::timeout(CLOSE, clerk).await, Ok(Ok(()))) {
             warn!("Store not closed in order");
         }
         // Blocks for moments only: nothing runs there any more.
         self.shards.join(CLOSE);
+    }
+
+    fn desk(&self) -> AppDesk {
+        AppDesk {
+            requests: self.requests.clone(),
+            glance: self.glance.clone(),
+            engine: self.engine.clone(),
+            policy: self.policy.clone(),
+            view: self.view.clone(),
+        }
     }
 
     fn rooms(&self, drain: &Watch) -> Rooms<Requests, Gate> {
@@ -151,3 +159,6 @@ const TRUST_BUNDLE_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
 const ACCESS_CA_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Sessions are over by then; this is for the store alone.
 const CLOSE: Duration = Duration::from_secs(6);
+
+#[cfg(test)]
+mod tests;

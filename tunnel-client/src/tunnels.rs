@@ -74,6 +74,8 @@ pub struct Settings {
     pub tls: watch::Receiver<ClientTls>,
     /// Raised by every start of this replica.
     pub epoch: u64,
+    /// Whether this replica takes requests; brokers deliver none to one that does not.
+    pub takes_requests: bool,
     /// The build, for people.
     pub build: String,
     /// Bounds of each tunnel.

@@ -68,7 +68,7 @@ impl Vendor {
     /// Whether requests are taken.
     pub fn admission(&self) -> Admission {
         match &self.entry {
-            Ok(_) => Admission::Open,
+            Ok(_) => Admission::Open { until: self.bundle.expires },
             Err(why) => Admission::Refusing(why.clone()),
         }
     }

@@ -68,7 +68,7 @@ impl Client {
         let audit = Audit::default();
         let (requests, clerk, view) = files.open_requests(&config, &policy, &audit).await?;
         let gate = files.gate(&config, now)?;
-        let tunnels = Tunnels::new(files.tunnel_settings(&config, requests.epoch())?);
+        let tunnels = Tunnels::new(files.tunnel_settings(&config, &requests)?);
         let readiness = Readiness::new();
         Ok(Self {
             listener: approvers::bind(&config.socket).map_err(BuildError::Socket)?,
@@ -149,7 +149,7 @@ impl Files {
         GateIdentity::new(self.keys.access_ca.clone(), label, suffix, now).map_err(BuildError::Tls)
     }
 
-    fn tunnel_settings(&self, config: &Config, epoch: u64) -> Result<Settings, BuildError> {
+    fn tunnel_settings(&self, config: &Config, requests: &Requests) -> Result<Settings, BuildError> {
         let named: Vec<_> = config.brokers.iter().map(ToString::to_string).collect();
         let brokers = if named.is_empty() { self.vendor.bundle.broker_addresses.clone() } else { named };
         if brokers.is_empty() {
@@ -162,7 +162,8 @@ impl Files {
             brokers,
             wanted: WANTED_TUNNELS,
             tls,
-            epoch,
+            epoch: requests.epoch(),
+            takes_requests: requests.refusing().is_none(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Limits { streams: config.limits.sessions, ..Limits::default() },
             deadlines: Deadlines { handshake: config.timeouts.dial, ..Deadlines::default() },

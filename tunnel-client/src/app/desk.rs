@@ -17,23 +17,11 @@ use crate::{
 /// Answers on the approvers' socket.
 #[derive(Clone)]
 pub(super) struct AppDesk {
-    requests: Requests,
-    glance: Glance,
-    engine: Engine,
-    policy: PolicyState,
-    view: GrantsView,
-}
-
-impl AppDesk {
-    pub(super) fn new(
-        requests: Requests,
-        glance: Glance,
-        engine: Engine,
-        policy: PolicyState,
-        view: GrantsView,
-    ) -> Self {
-        Self { requests, glance, engine, policy, view }
-    }
+    pub(super) requests: Requests,
+    pub(super) glance: Glance,
+    pub(super) engine: Engine,
+    pub(super) policy: PolicyState,
+    pub(super) view: GrantsView,
 }
 
 impl Desk for AppDesk {

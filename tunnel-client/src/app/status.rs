@@ -8,13 +8,8 @@ use tunnel_runtime::chain;
 use super::target_health;
 
 use crate::{
-    config::Config,
-    engine::Engine,
-    gate::grants::GrantsView,
-    keys::Keys,
-    policy::PolicyState,
-    requests::{Admission, Requests},
-    vendor::Vendor,
+    config::Config, engine::Engine, gate::grants::GrantsView, keys::Keys, policy::PolicyState,
+    requests::Requests, vendor::Vendor,
 };
 
 /// What does not change while the client runs, and where to ask for tunnels.
@@ -67,10 +62,7 @@ impl Glance {
             requests_pending: count(pending),
             grants_live: count(live),
             sessions_open: count(view.sessions()),
-            refusing: match requests.admission() {
-                Admission::Open => String::new(),
-                Admission::Refusing(why) => why.clone(),
-            },
+            refusing: requests.refusing().unwrap_or_default(),
             ..(*self.fixed).clone()
         }
     }

@@ -9,7 +9,7 @@ use tunnel_protos::{
     v1::{ReceivedStatus, SealedOutcome, SealedRequest},
 };
 
-use super::{Admission, Clock, Room, Shared, clerk::Command, record::Revocation};
+use super::{Clock, Room, Shared, clerk::Command, record::Revocation};
 use crate::{
     approvers::{Peer, RevokeError, Revoked},
     gate::grants::{Life, Over},
@@ -36,9 +36,9 @@ impl Requests {
         self.shared.clock.clone()
     }
 
-    /// Whether requests are taken.
-    pub fn admission(&self) -> &Admission {
-        &self.room.admission
+    /// Why requests are not taken at present; none if they are.
+    pub fn refusing(&self) -> Option<String> {
+        self.room.refusing(self.shared.clock.now())
     }
 
     /// Requests as the customer sees them, newest first; ended ones too if `all`.

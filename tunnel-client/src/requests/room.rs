@@ -8,7 +8,7 @@ use tunnel_certs::{
     statement::request::Place,
     verify::OperatorVerifier,
 };
-use tunnel_protos::{ClusterName, Label};
+use tunnel_protos::{ClusterName, Label, UnixMillis};
 
 use crate::policy::Targets;
 
@@ -36,13 +36,27 @@ pub struct Room {
 /// Whether requests are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
-    /// They are.
-    Open,
+    /// They are, while the trust bundle that names the operators' roots lasts.
+    Open {
+        /// Its end.
+        until: UnixMillis,
+    },
     /// They are not; the text says why, for the customer.
     Refusing(String),
 }
 
 impl Room {
+    /// Why requests are not taken at `now`; none if they are.
+    pub(super) fn refusing(&self, now: UnixMillis) -> Option<String> {
+        match &self.admission {
+            Admission::Refusing(why) => Some(why.clone()),
+            Admission::Open { until } if *until <= now => {
+                Some("the trust bundle has expired; ask the vendor for a newer one".to_owned())
+            }
+            Admission::Open { .. } => None,
+        }
+    }
+
     /// Who and where a request must be from and for.
     pub(super) fn place(&self) -> Place<'_> {
         Place { operators: &self.operators, cluster: &self.cluster, label: &self.label }

@@ -134,7 +134,7 @@ async fn attach(tunnel: &Tunnel, settings: &Settings) -> Result<(ReplicaControl,
             }
             Some(FromBroker::Welcome(welcome)) => return Err(End::Version(welcome.version)),
             other => {
-                debug!(message = ?other.map(|body| std::mem::discriminant(&body)), "Message before Welcome")
+                debug!(message = ?other.map(|body| std::mem::discriminant(&body)), "Message before Welcome");
             }
         }
     }
@@ -144,7 +144,7 @@ fn hello(settings: &Settings) -> v1::Hello {
     v1::Hello {
         min_version: VERSION,
         max_version: VERSION,
-        capabilities: vec!["requests".into()],
+        capabilities: settings.takes_requests.then(|| REQUESTS.to_owned()).into_iter().collect(),
         epoch: settings.epoch,
         build: settings.build.clone(),
     }
@@ -309,6 +309,8 @@ fn message(body: ToBroker) -> v1::ReplicaMessage {
     v1::ReplicaMessage { id: 0, body: Some(body) }
 }
 
+/// The capability of replicas that brokers deliver requests to.
+const REQUESTS: &str = "requests";
 /// The only version of the control protocol so far.
 const VERSION: u32 = 1;
 /// A broker that probes more often than this only wants to wear the replica out; its interval is not believed.

@@ -22,7 +22,6 @@ use crate::{
         clerk::keep::KeepError,
         judge::Refusal,
         record::Access,
-        room::Admission,
         state::State,
     },
     store::{Store, StoreError},
@@ -30,7 +29,7 @@ use crate::{
 
 impl<S: Store> Clerk<S> {
     pub(super) async fn deliver(&mut self, sealed: &SealedRequest) -> ReceivedStatus {
-        if let Admission::Refusing(_) = self.room.admission {
+        if self.room.refusing(self.shared.clock.now()).is_some() {
             return ReceivedStatus::Full;
         }
         let envelope = seal::envelope_id(sealed);

@@ -41,6 +41,9 @@ pub(super) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
+/// Ten days from now the trust bundle ends.
+const OPEN: Admission = Admission::Open { until: UnixMillis(NOW.0 + 10 * 24 * 3_600_000) };
+
 pub(super) const POLICY: &str = r#"
 version: 1
 clocks: { requestTtl: 2h, claimWindow: 30m, workWindow: 1h, certificateTtl: 10m }
@@ -72,7 +75,7 @@ pub(super) struct HouseKeys {
 
 impl House {
     pub(super) async fn new() -> Self {
-        Self::with(Admission::Open).await
+        Self::with(OPEN).await
     }
 
     pub(super) async fn with(admission: Admission) -> Self {
@@ -112,7 +115,7 @@ impl House {
         clerk.abort();
         let _ = clerk.await;
         meanwhile(folder.path());
-        Self::build(folder, keys, wall, Admission::Open).await
+        Self::build(folder, keys, wall, OPEN).await
     }
 
     /// As after an orderly end.
@@ -124,7 +127,7 @@ impl House {
     }
 
     pub(super) async fn start(folder: TempDir, keys: Arc<HouseKeys>, wall: TestWall) -> Self {
-        Self::build(folder, keys, wall, Admission::Open).await
+        Self::build(folder, keys, wall, OPEN).await
     }
 
     pub(super) fn operator(&self, name: &str) -> Operator {

@@ -73,6 +73,18 @@ async fn requests_are_refused_until_there_is_an_entry_with_our_own_keys() {
 }
 
 #[tokio::test]
+async fn an_expired_trust_bundle_proves_no_operator() {
+    let house = House::with(Admission::Open { until: NOW.plus(MINUTE) }).await;
+    let ann = house.operator("ann");
+    assert_eq!(house.ask(&ann.access(&["e.Admin/Get"], NOW)).await, RequestState::Approved);
+    assert_eq!(house.requests.refusing(), None);
+    house.wall.set(NOW.plus(MINUTE));
+    let late = ann.access(&["e.Admin/Get"], NOW.plus(MINUTE));
+    assert_eq!(house.deliver(&late).await, ReceivedStatus::Full);
+    assert!(house.requests.refusing().unwrap().contains("trust bundle"));
+}
+
+#[tokio::test]
 async fn more_than_64_pending_are_refused_and_none_is_evicted() {
     let house = House::new().await;
     let (ann, bob) = (house.operator("ann"), house.operator("bob"));

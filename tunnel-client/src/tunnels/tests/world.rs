@@ -142,6 +142,7 @@ fn settings(broker: &Broker) -> Settings {
         wanted: 2,
         tls: watch::Sender::new(broker.replica()).subscribe(),
         epoch: 7,
+        takes_requests: true,
         build: "test".into(),
         limits: Limits::default(),
         deadlines: Deadlines::default(),
