@@ -30,6 +30,11 @@ macro_rules! digest {
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
+
+            /// The first 8 hexadecimal digits, for logs.
+            pub fn short(&self) -> String {
+                data_encoding::HEXLOWER.encode(&self.0[..4])
+            }
         }
 
         impl TryFrom<&[u8]> for $name {

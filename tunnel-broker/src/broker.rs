@@ -173,7 +173,6 @@ impl Broker {
         let supervisor =
             Task::spawn(info_span!("broker"), supervise(Arc::clone(&tasks), Arc::clone(&self.lanes)));
         self.latch.release();
-        info!(quic = %self.addresses.quic, tcp = %self.addresses.tcp, "Broker serves");
         Running {
             addresses: self.addresses,
             readiness: self.readiness,

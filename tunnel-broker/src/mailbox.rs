@@ -4,6 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tracing::debug;
 use tunnel_protos::{EnvelopeId, Label, OperatorName, UnixMillis, operators::Delivery, v1::ReceivedStatus};
 
 use self::{
@@ -77,6 +78,8 @@ impl Mailbox {
             Inserted::Held(Delivery::Waiting) => self.wake(request.label),
             Inserted::Held(delivery) => return Ok(delivery),
         }
+        let (label, envelope) = (request.label, request.id.short());
+        debug!(%label, envelope, ciphertext = request.sealed.ciphertext.len(), operator = %submitter, "Request held");
         Ok(Delivery::Waiting)
     }
 
@@ -94,6 +97,7 @@ impl Mailbox {
     ) -> Result<(), StoreError> {
         let Some(delivery) = delivery_of(status) else { return Ok(()) };
         if self.store.set_delivery(id, label, delivery).await? {
+            debug!(%label, envelope = id.short(), status = status.as_str_name(), "Request delivered");
             self.news.ring(&id);
         }
         Ok(())
@@ -103,6 +107,8 @@ impl Mailbox {
     pub(crate) async fn outcome(&self, label: Label, outcome: &Outcome) -> Result<Kept, StoreError> {
         let kept = self.store.insert_outcome(outcome.id, label, outcome.sha256, &outcome.sealed).await?;
         if kept == Kept::New {
+            let (envelope, ciphertext) = (outcome.id.short(), outcome.sealed.ciphertext.len());
+            debug!(%label, envelope, ciphertext, "Outcome held");
             self.news.ring(&outcome.id);
         }
         Ok(kept)
@@ -123,7 +129,7 @@ impl Mailbox {
             self.news.ring(&id);
         }
         let forgotten = self.store.forget(now.minus(HELD_FOR)).await?;
-        tracing::debug!(forgotten, "Mailbox tidied");
+        debug!(forgotten, "Mailbox tidied");
         Ok(())
     }
 

@@ -69,6 +69,8 @@ async fn run(loaded: Loaded<Config>) -> anyhow::Result<Exit> {
     let admin = Admin::bind(config.listen.admin).context("cannot bind the admin port")?;
     let grace = config.drain_grace;
     let broker = Broker::build(config).await?;
+    let bound = broker.addresses();
+    tracing::info!(quic = %bound.quic, tcp = %bound.tcp, admin = %admin.local_addr()?, "Listening");
     let _admin = admin.serve(broker.readiness(), scrape)?;
     let mut running = broker.start();
     let _second_signal = tokio::select! {

@@ -5,6 +5,7 @@ use std::io;
 
 use bytes::Buf;
 use tokio::time::{Instant, sleep};
+use tracing::debug;
 
 use super::{
     chunks::{Chunks, Sink, Source},
@@ -51,6 +52,7 @@ pub(crate) async fn splice(
         verdict = watch(&mut watchdog, &flows) => End::Given(verdict),
     };
     count(watchdog.look(&flows, Instant::now()).0);
+    debug!(up = flows[0].bytes(), down = flows[1].bytes(), "Session carried ciphertext");
     end
 }
 
