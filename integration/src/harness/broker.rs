@@ -123,7 +123,7 @@ impl BrokerSettings {
         let file = folder.join("broker.yaml");
         fs::write(&file, self.yaml())?;
         let mut command = binaries::command("tunnel-broker", entry)?;
-        command.args(["run", "--config"]).arg(&file);
+        command.arg("--config").arg(&file);
         let mut program = Program::start("broker", command, &folder.join("broker.log"))?;
         let listen = program.says("its sockets", super::PATIENCE, listening).await?;
         Ok((program, listen))

@@ -135,7 +135,7 @@ impl ClientSettings {
     /// Waits until a child is attached to a broker.
     pub async fn attached(&self, program: &mut Program) -> Result<()> {
         program
-            .says("that it is attached", PATIENCE, |output| output.contains("Attached").then_some(()))
+            .says("that it is attached", PATIENCE, |output| output.contains("Tunnel attached").then_some(()))
             .await
     }
 }

@@ -1,6 +1,6 @@
 //! A broker taken over: it holds a real mesh certificate, speaks the real transport, and does what a test wants.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use rustls_pki_types::ServerName;

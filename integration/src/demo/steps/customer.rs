@@ -25,7 +25,7 @@ pub async fn start(stage: &mut Stage) -> Result<()> {
     stage.told.command("reference-engine --data engine/data --h2c 127.0.0.1:0 &");
     stage.start_engine().await?;
     let engine = stage.engine_settings.h2c;
-    stage.told.command("tunnel-broker run --config broker/broker.yaml &");
+    stage.told.command("tunnel-broker --config broker/broker.yaml &");
     let entry = format!("{}.pb", stage.client_settings.label);
     fs::copy(stage.path("customer/entry.pb"), stage.broker_settings.entries.join(entry))?;
     stage.start_broker().await?;
