@@ -21,7 +21,7 @@ pub struct Shell {
 pub struct Ran {
     /// Its status.
     pub status: ExitStatus,
-    /// Standard output, then standard error.
+    /// Standard error, then standard output.
     pub text: String,
 }
 
@@ -66,7 +66,8 @@ impl Shell {
     pub async fn quietly(&self, line: &str) -> Result<Ran> {
         let output = tokio::time::timeout(LIMIT, self.command(line)?.output());
         let output = output.await.with_context(|| format!("`{line}` hangs"))??;
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        // Progress goes to standard error, before the result.
+        let text = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
         Ok(Ran { status: output.status, text: text.into_owned() })
     }
 

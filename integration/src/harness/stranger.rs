@@ -5,10 +5,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use tunnel_certs::{key::SigningKey, roots::Roots};
+use tunnel_certs::key::SigningKey;
 
 /// A client that trusts `anchors` and shows no certificate.
-pub fn anonymous(anchors: &Roots) -> Result<Arc<ClientConfig>> {
+pub fn anonymous(anchors: &[CertificateDer<'static>]) -> Result<Arc<ClientConfig>> {
     let mut config = builder(anchors)?.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
@@ -16,7 +16,7 @@ pub fn anonymous(anchors: &Roots) -> Result<Arc<ClientConfig>> {
 
 /// A client that shows `chain`, whatever it is.
 pub fn showing(
-    anchors: &Roots,
+    anchors: &[CertificateDer<'static>],
     chain: Vec<CertificateDer<'static>>,
     key: &SigningKey,
 ) -> Result<Arc<ClientConfig>> {
@@ -26,9 +26,11 @@ pub fn showing(
     Ok(Arc::new(config))
 }
 
-fn builder(anchors: &Roots) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>> {
+fn builder(
+    anchors: &[CertificateDer<'static>],
+) -> Result<rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert>> {
     let mut store = RootCertStore::empty();
-    for anchor in anchors.certificates() {
+    for anchor in anchors {
         store.add(anchor.clone())?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod credentials;
+mod doors;
 mod etcd;
 mod etcd_direct;
 mod profiles;

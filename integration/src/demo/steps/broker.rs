@@ -13,13 +13,8 @@ use crate::{
 pub async fn view(stage: &mut Stage) -> Result<()> {
     stage.told.step("The broker's view of it all", "vendor's network");
     let log = stage.broker.as_ref().map(Program::output).context("the broker runs")?;
-    stage.told.command("grep -E 'request|outcome|session' broker/broker.log");
-    let telling = |line: &&str| {
-        ["request", "Request", "outcome", "Outcome", "session", "Session"]
-            .iter()
-            .any(|word| line.contains(word))
-    };
-    let lines: Vec<&str> = log.lines().filter(telling).collect();
+    stage.told.command("grep -oE '(Request|Outcome|Session carried) .*' broker/broker.log");
+    let lines: Vec<&str> = log.lines().filter_map(telling).collect();
     stage.told.output(&lines.join("\n"));
     let metrics = admin::get(stage.broker_settings.listen.admin, "/metrics").await?;
     stage.told.command(&format!(
@@ -39,6 +34,12 @@ pub async fn view(stage: &mut Stage) -> Result<()> {
         .told
         .good("no method, no reason, no ticket, no answer in its log or its store: ciphertext sizes only");
     Ok(())
+}
+
+/// The part of a log line that tells what was carried, if it does.
+fn telling(line: &str) -> Option<&str> {
+    let starts = ["Request ", "Outcome ", "Session carried "].into_iter().filter_map(|word| line.find(word));
+    line.get(starts.min()?..)
 }
 
 /// Contents of all files of the broker's state folder.

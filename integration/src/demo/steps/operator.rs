@@ -1,12 +1,20 @@
 //! The operator's side: log in, be refused, ask, get a certificate.
 
-use anyhow::{Context, Result};
-use tunnel_certs::crypto::random;
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use rustls_pki_types::ServerName;
+use tunnel_certs::{credential::certificates_from_pem, crypto::random};
 use tunnel_protos::Door;
 
 use crate::{
     demo::stage::{Access, Stage},
-    harness::grpcurl::Grpcurl,
+    harness::{
+        alert::{Answer, answer},
+        channel::Peer,
+        grpcurl::Grpcurl,
+        stranger,
+    },
 };
 
 /// The operator makes a context of identity, vendor key and API.
@@ -30,17 +38,32 @@ pub async fn refused(stage: &mut Stage) -> Result<()> {
     let door = Door::from_random(random::<17>());
     let name = format!("{door}.{}.tunnel.example", stage.client_settings.label);
     if Grpcurl::find().is_some() {
+        stage.told.explain("A door that nobody was granted:");
         let line = format!("grpcurl -insecure -max-time 5 -servername {name} {} list", listen.tcp);
         stage.shell.refused(&mut stage.told, &line).await?;
-        let api = format!("grpcurl -insecure -max-time 5 -servername api.tunnel.example {} list", listen.tcp);
-        stage.shell.refused(&mut stage.told, &api).await?;
     } else {
         stage.told.explain("(grpcurl is not installed; `make tools` does it. tunnelctl stands in for it.)");
-        let line = "tunnelctl call acme/prod engine.admin.v1.Admin/Upgrade --reason 'not allowed'";
-        stage.shell.refused(&mut stage.told, line).await?;
     }
-    stage.told.good("no door without a grant, and no API without an operator's identity");
+    let told =
+        format!("The operators' API, asked without a certificate: {}", without_certificate(stage).await?);
+    stage.told.explain(&told);
+    stage.told.good("no door without a grant, no API without an operator's identity");
     Ok(())
+}
+
+/// What the operators' API says to a TLS client that has no certificate.
+async fn without_certificate(stage: &Stage) -> Result<String> {
+    let pem = fs::read(stage.path("vendor/api.pem"))?;
+    let anchors = certificates_from_pem(&pem)?;
+    let peer = Peer {
+        address: stage.broker_settings.listen.tcp,
+        name: ServerName::try_from("api.tunnel.example")?,
+        tls: stranger::anonymous(&anchors)?,
+    };
+    match answer(&peer).await? {
+        Answer::Alert(name) => Ok(format!("TLS alert {name}")),
+        other => bail!("{other:?} instead of an alert"),
+    }
 }
 
 /// Request, decision, certificate.
@@ -63,7 +86,8 @@ pub async fn connect(stage: &mut Stage) -> Result<()> {
 pub async fn ask(stage: &mut Stage, reason: &str) -> Result<Access> {
     let line = format!(
         "tunnelctl connect acme/prod --method engine.admin.v1.Admin/GetStatus \
-         --method engine.admin.v1.Admin/RunTask --reason '{reason}' --reason-type incident --ticket INC-7 --for 30m"
+         --method engine.admin.v1.Admin/RunTask --reason '{reason}' --reason-type incident --ticket INC-7 --for 30m \
+         --out operator/session --protoset customer/reference-engine.protoset"
     );
     let printed = stage.shell.run(&mut stage.told, &line).await?;
     Access::read(&printed).context("no grpcurl line in what tunnelctl connect printed")
