@@ -42,8 +42,8 @@ pub enum Error {
     /// Descriptors lack the method.
     #[error("no method {0} in the descriptors: see `tunnelctl call CLUSTER list`, or give --protoset")]
     NoMethod(MethodName),
-    /// The engine's reflection gave something else.
-    #[error("the engine's reflection is unusable ({0}): give --protoset")]
+    /// Reflection gave something else, or nothing.
+    #[error("no descriptors by reflection ({0}): give --protoset")]
     Reflection(String),
     /// An answer has no JSON form.
     #[error("an answer")]
@@ -79,10 +79,12 @@ impl Error {
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let mut message = safe(status.message());
-        let mut next = std::error::Error::source(&status);
-        while let Some(error) = next {
-            message = format!("{message}: {}", safe(&error.to_string()));
-            next = error.source();
+        // tonic puts some causes into the message and leaves others to the sources; the root is what helps.
+        let root = std::iter::successors(std::error::Error::source(&status), |error| error.source()).last();
+        if let Some(root) = root.map(|error| safe(&error.to_string()))
+            && !message.contains(&root)
+        {
+            message = format!("{message}: {root}");
         }
         Self::Status { code: status.code(), message }
     }

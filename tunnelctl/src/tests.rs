@@ -206,6 +206,8 @@ async fn an_undecided_request_exits_4_and_can_be_resumed() {
     let requests = stage.run(&["requests", "--output", "json"]).await;
     let request: serde_json::Value = serde_json::from_str(requests.out.trim()).unwrap();
     let id = request["id"].as_str().unwrap();
+    let call = stage.run(&["call", "acme/prod", "a.B/C", "--wait", "300ms"]).await;
+    assert_eq!(call.ending, Exit::Waiting.into(), "{}", call.err);
     let resumed = stage.run(&["connect", "acme/prod", "--resume", id, "--wait", "300ms"]).await;
     assert_eq!(resumed.ending, Exit::Waiting.into(), "{}", resumed.err);
 }

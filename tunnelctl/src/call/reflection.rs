@@ -68,10 +68,11 @@ async fn ask(channel: &Channel, question: Ask) -> Result<Answer, Error> {
     answer.and_then(|answer| answer.message_response).ok_or_else(|| Error::Reflection("no answer".into()))
 }
 
-/// No reflection, or nothing of that name, is not the status of the call that was wanted.
+/// Reflection that is absent or not granted, or knows nothing of that name, is not the status of the call wanted.
 fn refused(status: Status) -> Error {
     match status.code() {
         Code::NotFound | Code::Unimplemented => Error::Reflection(safe(status.message())),
+        Code::PermissionDenied => Error::Reflection("the customer grants none".into()),
         _ => status.into(),
     }
 }

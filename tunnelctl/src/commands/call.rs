@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use tokio::time::Instant;
 use tonic::transport::Channel;
 use tunnel_protos::{
-    MethodName, MethodPattern, TargetName,
+    ClusterName, MethodName, MethodPattern, RequestId, TargetName, UnixMillis,
     dynamic::{Descriptors, Method},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     desk::Desk,
     ending::Ending,
     failure::Failure,
+    requester::record::Record,
     session::Session,
 };
 
@@ -87,19 +88,32 @@ async fn find_or_gain(
     if let Some(session) = desk.sessions.find(&args.cluster, method, target, now)? {
         return Ok(Step::Continue(session));
     }
-    let live = desk.requester.folder.open(now)?.into_iter().find(|record| {
-        record.cluster == args.cluster && record.is_live(now) && record.allows(method, target)
-    });
+    let own = own_request(desk.requester.folder.open(now)?, &args.cluster, method, target, now);
     let to = desk.entry(&args.cluster).await?;
     let mut gaining = Gaining { app, desk, to };
-    let record = match live {
-        Some(record) => Step::Continue(record),
+    let record = match own {
+        Some(id) => gaining.resume(id, args.ask.wait).await?,
         None => gaining.request(vec![MethodPattern::Exact(method.clone())], &args.ask).await?,
     };
     match record {
         ControlFlow::Continue(record) => gaining.session(record, None).await,
         ControlFlow::Break(ending) => Ok(ControlFlow::Break(ending)),
     }
+}
+
+/// A grant that covers the call, else the same ask that is still undecided: nobody needs to be asked twice.
+fn own_request(
+    open: Vec<Record>,
+    cluster: &ClusterName,
+    method: &MethodName,
+    target: &TargetName,
+    now: UnixMillis,
+) -> Option<RequestId> {
+    let own: Vec<_> = open.into_iter().filter(|record| record.cluster == *cluster).collect();
+    let live = own.iter().find(|record| record.is_live(now) && record.allows(method, target));
+    let same = |record: &&Record| record.methods == [method.as_str()] && record.targets == [target.as_str()];
+    let undecided = || own.iter().find(|record| !record.is_granted(now) && same(record));
+    live.or_else(undecided).map(|record| record.id)
 }
 
 async fn method(
