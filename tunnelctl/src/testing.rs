@@ -1,7 +1,11 @@
 //! A vendor, a cluster and a broker for tests: real keys and statements, no network.
 
-use std::sync::Arc;
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
+use parking_lot::Mutex;
 use prost::Message;
 use tunnel_certs::{
     credential::Credential,
@@ -24,6 +28,26 @@ use tunnel_protos::{
 use crate::{operator::Operator, surroundings::Clock};
 
 pub(crate) mod broker;
+
+/// An output that can be read back.
+#[derive(Clone, Default)]
+pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Captured {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().clone()).unwrap()
+    }
+}
 
 /// The time of every test.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_790_000_000_000);

@@ -1,8 +1,7 @@
 //! Whole command lines against a broker's API and a gate on loopback, both with real TLS.
 
-use std::{future::pending, io::Write, path::Path, sync::Arc};
+use std::{future::pending, path::Path, sync::Arc};
 
-use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tonic::transport::Server;
@@ -21,7 +20,7 @@ use super::*;
 use crate::{
     surroundings::{Clock, Folders, Terminal},
     testing::{
-        Cluster, Vendor,
+        Captured, Cluster, Vendor,
         broker::{Broker, Script, delivered, listen, told},
         operators,
     },
@@ -79,25 +78,6 @@ async fn gate(cluster: &Cluster, tasks: &mut JoinSet<()>) -> String {
     let config = gate.server_config(Arc::new(|_: &GrantCertificate| true)).unwrap();
     let engine = tonic_reflection::server::Builder::configure().build_v1().unwrap();
     listen(config, Server::builder().add_service(engine), tasks).await.to_string()
-}
-
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Captured {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().clone()).unwrap()
-    }
 }
 
 impl Stage {

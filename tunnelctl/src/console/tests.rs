@@ -1,30 +1,8 @@
-use std::sync::Arc;
-
-use parking_lot::Mutex;
-
 use super::*;
+use crate::testing::Captured;
 
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Shared {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().clone()).unwrap()
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn console(terminal: Terminal, format: Format) -> (Console, Shared, Shared) {
-    let (out, err) = (Shared::default(), Shared::default());
+fn console(terminal: Terminal, format: Format) -> (Console, Captured, Captured) {
+    let (out, err) = (Captured::default(), Captured::default());
     (Console::new(Box::new(out.clone()), Box::new(err.clone()), terminal, format), out, err)
 }
 

@@ -1,5 +1,9 @@
 use super::*;
-use crate::requester::{samples::outcome, tests::scene};
+use crate::{
+    requester::{samples::outcome, tests::scene},
+    surroundings::Terminal,
+    testing::{Captured, NOW},
+};
 
 fn exit(finish: &Finish) -> Exit {
     describe(&scene().access(), finish).2
@@ -46,4 +50,22 @@ async fn reasons_are_escaped() {
     denied.rule = "access[0]".into();
     let (_, text, _) = describe(&scene().access(), &Finish::Denied(denied));
     assert_eq!(text, "denied by the customer: no\\u{1b}[2J\\u{202e} (rule: access[0])");
+}
+
+#[test]
+fn news_are_escaped_and_labeled() {
+    let err = Captured::default();
+    let terminal = Terminal { stderr: true, ..Terminal::default() };
+    let mut console =
+        Console::new(Box::new(Captured::default()), Box::new(err.clone()), terminal, Format::Text);
+    let trick = || "\u{1b}[2J\u{202e}".to_owned();
+    let pending = News::Pending { had: 0, needed: 1, asked: vec![trick()], until: NOW, reason: trick() };
+    for event in
+        [pending, News::Ignored(trick()), News::Reconnecting(trick()), News::BrokerSays(Delivery::Taken)]
+    {
+        news(&mut console, &event, NOW);
+    }
+    let shown = err.text();
+    assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+    assert!(shown.contains("cluster says: ") && shown.contains("broker says: the cluster took"), "{shown}");
 }
