@@ -63,7 +63,7 @@ pub struct Login {
     /// CA certificates (PEM) of the API's server certificate [default: the system's public roots]
     #[arg(long)]
     pub api_ca: Option<PathBuf>,
-    /// Name in the API's server certificate [default: `api.<suffix>`]
+    /// Name in the API's server certificate instead of `api.<suffix>`
     #[arg(long)]
     pub api_name: Option<String>,
     /// DNS suffix of doors, for example `tunnel.example`
