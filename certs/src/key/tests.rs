@@ -1,3 +1,5 @@
+//! Keys sign, survive their files, and show nothing of themselves.
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::*;

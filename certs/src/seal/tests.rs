@@ -1,3 +1,5 @@
+//! What is sealed opens in its own place only.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -85,6 +87,21 @@ fn the_envelope_id_and_key_id_are_as_the_format_says() {
     bytes.extend(&sealed.enc);
     bytes.extend(&sealed.ciphertext);
     assert_eq!(envelope_id(&sealed).as_bytes(), &crypto::sha256(&bytes));
+}
+
+#[test]
+fn infos_and_associated_data_are_as_the_format_says() {
+    let key = SealingKey::generate().unwrap();
+    let open = |info: &[u8], aad: &[u8], enc: &[u8], ciphertext: &[u8]| {
+        let secret = HpkePrivateKey::from(key.secret().to_vec());
+        HPKE.open(&EncapsulatedSecret(enc.to_vec()), info, aad, ciphertext, &secret).unwrap()
+    };
+    let request = seal_request(b"envelope", &label(), key.public()).unwrap();
+    let aad = [label().as_str().as_bytes(), &request.key_id].concat();
+    assert_eq!(open(b"postern/v1/request", &aad, &request.enc, &request.ciphertext), b"envelope");
+    let id = envelope_id(&request);
+    let outcome = seal_outcome(b"envelope", &id, key.public()).unwrap();
+    assert_eq!(open(b"postern/v1/outcome", id.as_bytes(), &outcome.enc, &outcome.ciphertext), b"envelope");
 }
 
 #[test]

@@ -183,6 +183,21 @@ fn mesh_peers_know_each_other_by_role_not_by_name() {
 }
 
 #[test]
+fn a_broker_that_waits_for_peers_refuses_replicas() {
+    let ca = Ca::new(CaKind::Mesh);
+    let [broker, replica, ..] = identities();
+    let server = mesh_server(&ca.credential(&shape(&broker)), ca.mesh(), Role::Broker, &[b"f/1"]).unwrap();
+    let server = server_at(server, NOW);
+    let dial = |identity| {
+        let config = mesh_client(&ca.credential(&shape(identity)), ca.mesh(), &[b"f/1"]).unwrap();
+        client_at(config, NOW)
+    };
+    let name = ServerName::try_from("b1.example").unwrap();
+    assert!(connect(&dial(&broker), &server, name.clone()).is_ok());
+    assert!(refused(&dial(&replica), &server, name).contains("WrongRole"));
+}
+
+#[test]
 fn the_operators_api_refuses_grant_and_mesh_certificates() {
     let ca = Ca::new(CaKind::Operator);
     let api = self_signed_api_server(&suffix(), &[], DAY, NOW).unwrap();

@@ -1,3 +1,5 @@
+//! Envelopes: what is signed, by whom, and of which kind.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Inventory entries: false, older and expired ones.
+
 use super::*;
 use crate::{
     key::{SealingKey, SigningKey},

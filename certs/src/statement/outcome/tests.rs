@@ -1,3 +1,5 @@
+//! Outcomes: whose, about what, in which order.
+
 use proptest::prelude::*;
 
 use super::*;

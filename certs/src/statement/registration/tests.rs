@@ -1,3 +1,5 @@
+//! Registrations: fake and swapped ones.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Trust bundles: who may sign the next, and what it may hold.
+
 use super::*;
 use crate::{
     issue::CaKind,
