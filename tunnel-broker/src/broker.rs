@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, info_span, warn};
 use tunnel_runtime::{
     drain::{self, Drain},
@@ -12,30 +12,29 @@ use tunnel_runtime::{
 };
 use tunnel_transport::{
     Code,
-    quic::{Admission, BindError, Listener, ServerTls},
+    quic::{BindError, Listener},
 };
 
 pub use self::{state::StateError, trust::TrustError};
-use self::{state::reset_key, trust::Trust};
+use self::{
+    trust::Trust,
+    wiring::{api, bind_quic, concierge, dock, open_mailbox, terms},
+};
 use crate::{
-    accept::{quic::Dock, tcp, waiting_room::WaitingRoom},
+    accept::{quic::Dock, tcp},
     clock,
     config::Config,
     entries::Folder,
     lanes::Lanes,
     mailbox::Mailbox,
-    operators::{
-        Visible,
-        api::{Api, Parts},
-        server::{ApiServer, ApiTls},
-    },
     sessions::Sessions,
-    store::{OpenError, Store, StoreError, requests::Quota},
-    tunnels::{Terms, Tunnels},
+    store::{OpenError, StoreError},
+    tunnels::Tunnels,
 };
 
 mod state;
 mod trust;
+mod wiring;
 
 /// Why a broker cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -241,93 +240,6 @@ impl std::fmt::Debug for Running {
     }
 }
 
-async fn open_mailbox(config: &Config) -> Result<Arc<Mailbox>, BuildError> {
-    state::prepare(&config.state_dir).map_err(BuildError::State)?;
-    let limits = &config.limits.operators;
-    let path = config.state_dir.join("broker.sqlite");
-    let store = Store::open(&path, limits.database_timeout).await.map_err(BuildError::Store)?;
-    let quota = Quota { per_operator: limits.held_per_operator, total: limits.held };
-    Mailbox::open(store, quota, clock::now()).await.map(Arc::new).map_err(BuildError::Mailbox)
-}
-
-/// Packets are received by the runtime that binds.
-async fn bind_quic(config: &Config, trust: &Trust, lanes: &Lanes) -> Result<Listener, BuildError> {
-    let key = reset_key(&config.state_dir).map_err(BuildError::State)?;
-    let tls = ServerTls {
-        config: Arc::clone(&trust.mesh_tls),
-        verifier: trust.mesh_verifier.clone(),
-        peer: tunnel_certs::identity::Role::Replica,
-    };
-    let limits = tunnel_transport::Limits {
-        streams: streams(config),
-        idle: 3 * config.probe_interval + SILENCE,
-        ..Default::default()
-    };
-    let admission = Admission { refuse_above: config.limits.connections.handshakes, ..Default::default() };
-    let address = config.listen.quic;
-    let bind = async move { Listener::bind(address, tls, &key, limits, admission) };
-    let bound = lanes.first().shard().spawn(info_span!("bind"), bind).await;
-    bound.map_err(BuildError::Thread)?.map_err(BuildError::Quic)
-}
-
-fn streams(config: &Config) -> u32 {
-    config.limits.sessions.per_tunnel.saturating_add(1)
-}
-
-fn terms(config: &Config, trust: &Trust) -> Terms {
-    Terms {
-        broker_id: trust.broker_id.clone(),
-        probe_interval: config.probe_interval,
-        doors: config.limits.connections.doors_per_tunnel,
-        streams: streams(config),
-        not_after: trust.mesh_not_after,
-        drain_grace: config.drain_grace,
-    }
-}
-
-fn dock(config: &Config, listener: &Arc<Listener>, lanes: &Arc<Lanes>, tunnels: &Arc<Tunnels>) -> Dock {
-    let limits = &config.limits.connections;
-    Dock {
-        listener: Arc::clone(listener),
-        lanes: Arc::clone(lanes),
-        tunnels: Arc::clone(tunnels),
-        berths: Arc::new(Semaphore::new(limits.tunnels)),
-        handshake_timeout: limits.hello_timeout,
-    }
-}
-
-fn api(
-    config: &Config,
-    trust: &Trust,
-    folder: &Arc<Folder>,
-    tunnels: &Arc<Tunnels>,
-    mailbox: &Arc<Mailbox>,
-    drain: drain::Watch,
-) -> ApiServer {
-    let parts = Parts {
-        broker_id: trust.broker_id.clone(),
-        suffix: trust.bundle.suffix.clone(),
-        visible: Visible::new(config.operators.clone()),
-        folder: Arc::clone(folder),
-        tunnels: Arc::clone(tunnels),
-        mailbox: Arc::clone(mailbox),
-        drain: drain.clone(),
-    };
-    let tls = ApiTls { config: Arc::clone(&trust.api_tls), verifier: trust.operator_verifier.clone() };
-    ApiServer::new(tls, Api::new(parts, &config.limits.operators), &config.limits, drain)
-}
-
-fn concierge(config: &Config, trust: &Trust, sessions: &Arc<Sessions>, api: ApiServer) -> tcp::Concierge {
-    let limits = &config.limits.connections;
-    tcp::Concierge {
-        suffix: trust.bundle.suffix.clone(),
-        hello_timeout: limits.hello_timeout,
-        waiting_room: WaitingRoom::new(limits.unrouted, limits.unrouted_per_source),
-        sessions: Arc::clone(sessions),
-        api,
-    }
-}
-
 async fn supervise(tasks: Arc<Tasks>, lanes: Arc<Lanes>) {
     tasks.supervise(lanes.supervise()).await;
 }
@@ -348,5 +260,3 @@ async fn tidy(mailbox: Arc<Mailbox>, drain: drain::Watch) {
 const TIDY: Duration = Duration::from_secs(60);
 /// For the last packets, and for threads to end.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Beyond the probes that may be missed: they end a tunnel first, with a better reason.
-const SILENCE: Duration = Duration::from_secs(10);

@@ -10,9 +10,10 @@ use tunnel_protos::{BrokerId, DoorName, Label, UnixMillis};
 use tunnel_runtime::{chain, drain};
 use tunnel_transport::{Code, Tunnel};
 
+pub(crate) use self::control::Attendant;
 use self::{
     attach::{AttachError, Handshaken},
-    control::Attendant,
+    mail::Mail,
     registry::{Overview, Registry, TunnelId, Way},
 };
 use crate::{clock, lanes::Lane, mailbox::Mailbox, metrics};
@@ -58,13 +59,6 @@ pub(crate) struct Tunnels {
     drain: drain::Watch,
 }
 
-/// How a tunnel ended, seen from here.
-#[derive(Debug)]
-struct Ended {
-    code: Code,
-    reason: &'static str,
-}
-
 impl Tunnels {
     /// No tunnels yet.
     pub(crate) fn new(terms: Terms, mailbox: Arc<Mailbox>, drain: drain::Watch) -> Self {
@@ -72,14 +66,18 @@ impl Tunnels {
         Self { terms, registry, mailbox, drain }
     }
 
-    /// Serves one authenticated connection until it ends; runs on its lane.
-    pub(crate) async fn serve(self: Arc<Self>, live: Live) {
+    /// Welcomes a replica whose identity is proven; what comes back runs the tunnel until its end.
+    pub(crate) async fn welcome(self: &Arc<Self>, live: Live) -> Option<Attendant> {
         let Identity::Replica { label, id: replica, .. } = live.tunnel.peer().clone() else {
-            return live.tunnel.close(Code::Unauthorized);
+            live.tunnel.close(Code::Unauthorized);
+            return None;
         };
-        match attach::attach(&self, &live, label, &replica).await {
-            Ok(handshaken) => self.attend(&live.tunnel, label, handshaken).await,
-            Err(error) => refuse(&live.tunnel, &error),
+        match attach::attach(self, &live, label, &replica).await {
+            Ok(handshaken) => Some(self.attendant(live.tunnel, label, handshaken)),
+            Err(error) => {
+                refuse(&live.tunnel, &error);
+                None
+            }
         }
     }
 
@@ -93,14 +91,12 @@ impl Tunnels {
         self.registry.lock().overview(label)
     }
 
-    async fn attend(self: Arc<Self>, tunnel: &Tunnel, label: Label, handshaken: Handshaken) {
-        let presence = Presence::new(Arc::clone(&self), label, handshaken.id);
+    fn attendant(self: &Arc<Self>, tunnel: Tunnel, label: Label, handshaken: Handshaken) -> Attendant {
+        let presence = Presence::new(Arc::clone(self), label, handshaken.id);
         info!(%label, tunnel.address = %tunnel.remote_address(), "Tunnel attached");
-        let ended = Attendant::new(Arc::clone(&self), tunnel, label, handshaken).run().await;
-        drop(presence);
-        info!(%label, reason = ended.reason, code = %ended.code, "Tunnel ended");
-        metrics::tunnel_ended(ended.reason);
-        tunnel.close(ended.code);
+        let mail = handshaken.takes_requests.then(|| Mail::new(Arc::clone(&self.mailbox), label));
+        let expires = self.expiry(&tunnel);
+        Attendant::new(presence, tunnel, handshaken.control, mail, expires)
     }
 
     /// When a tunnel must end: at the earlier end of the two certificates.
@@ -128,6 +124,11 @@ struct Presence {
 }
 
 impl Presence {
+    /// The tunnel changes its own entry only.
+    fn entry(&self) -> (Label, TunnelId) {
+        (self.label, self.id)
+    }
+
     fn new(tunnels: Arc<Tunnels>, label: Label, id: TunnelId) -> Self {
         metrics::attach("attached");
         metrics::tunnels().increment(1);

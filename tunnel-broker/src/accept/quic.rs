@@ -10,7 +10,7 @@ use tunnel_transport::quic::{HandshakeError, Handshaking, Listener};
 use crate::{
     lanes::{Lane, Lanes},
     metrics::{self, Place, Queue},
-    tunnels::{Live, Tunnels},
+    tunnels::{Attendant, Live, Tunnels},
 };
 
 /// Lets replicas in.
@@ -47,13 +47,23 @@ impl Dock {
         let (tunnels, timeout) = (Arc::clone(&self.tunnels), self.handshake_timeout);
         let span = info_span!("tunnel", peer.addr = %handshaking.remote_address());
         lane.clone().spawn(span, async move {
-            // Boxed: a handshake is short and large, a tunnel long and small.
-            if let Some(live) = Box::pin(finish(handshaking, timeout, lane)).await {
-                tunnels.serve(live).await;
+            // Boxed: making a tunnel is short and large, keeping it is long and small.
+            if let Some(attendant) = Box::pin(make(handshaking, timeout, lane, tunnels)).await {
+                attendant.run().await;
             }
             drop(berth);
         });
     }
+}
+
+async fn make(
+    handshaking: Handshaking,
+    timeout: Duration,
+    lane: Lane,
+    tunnels: Arc<Tunnels>,
+) -> Option<Attendant> {
+    let live = finish(handshaking, timeout, lane).await?;
+    tunnels.welcome(live).await
 }
 
 async fn finish(handshaking: Handshaking, timeout: Duration, lane: Lane) -> Option<Live> {

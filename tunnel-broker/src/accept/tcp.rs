@@ -80,7 +80,7 @@ impl Concierge {
             }
             Route::Door(name) => {
                 metrics::handshake(Place::Hello, "door");
-                drop(seat);
+                // The seat is taken until the session has its own place, or is turned away.
                 self.sessions.start(Arrival { name, stream, hello: raw, peer }).await;
             }
             Route::Refuse => {

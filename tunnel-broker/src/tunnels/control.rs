@@ -1,13 +1,12 @@
 //! The life of an attached tunnel: one task that reads control messages, probes, hands mail over and says goodbye.
 //! Invariant: nothing a replica sends ends more than its own tunnel.
 
-use std::sync::Arc;
-
+use parking_lot::MutexGuard;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use tunnel_certs::crypto;
 use tunnel_protos::{
-    EnvelopeId, Label, TargetName,
+    EnvelopeId, TargetName,
     v1::{
         BrokerMessage, Doors, Drain, Probe, ProbeReply, ReplicaMessage, SealedRequest, broker_message,
         replica_message::Body,
@@ -20,19 +19,18 @@ use tunnel_transport::{
 };
 
 use super::{
-    Ended, Tunnels,
-    attach::{BrokerControl, Handshaken},
+    Live, Presence,
+    attach::BrokerControl,
     mail::{Effect, Job, Mail},
     probe::{Due, NONCE, Prober},
-    registry::{DoorsError, TunnelId},
+    registry::{DoorsError, Registry},
 };
 use crate::{clock, metrics};
 
 /// Attends to one tunnel.
-pub(super) struct Attendant {
-    tunnels: Arc<Tunnels>,
-    label: Label,
-    id: TunnelId,
+pub(crate) struct Attendant {
+    presence: Presence,
+    tunnel: Tunnel,
     control: BrokerControl,
     prober: Prober,
     mail: Option<Mail>,
@@ -40,22 +38,36 @@ pub(super) struct Attendant {
     told_of_drain: bool,
 }
 
+/// How a tunnel ended, seen from here.
+#[derive(Debug)]
+struct Ended {
+    code: Code,
+    reason: &'static str,
+}
+
 impl Attendant {
-    pub(super) fn new(tunnels: Arc<Tunnels>, tunnel: &Tunnel, label: Label, handshaken: Handshaken) -> Self {
-        let Handshaken { id, control, takes_requests } = handshaken;
-        let prober = Prober::new(tunnels.terms.probe_interval, Instant::now());
-        let mail = takes_requests.then(|| Mail::new(Arc::clone(&tunnels.mailbox), label));
-        let expires = tunnels.expiry(tunnel);
-        Self { tunnels, label, id, control, prober, mail, expires, told_of_drain: false }
+    /// Mail is for replicas that take requests.
+    pub(super) fn new(
+        presence: Presence,
+        tunnel: Tunnel,
+        control: BrokerControl,
+        mail: Option<Mail>,
+        expires: Instant,
+    ) -> Self {
+        let prober = Prober::new(presence.tunnels.terms.probe_interval, Instant::now());
+        Self { presence, tunnel, control, prober, mail, expires, told_of_drain: false }
     }
 
     /// Runs until the tunnel ends.
-    pub(super) async fn run(mut self) -> Ended {
-        loop {
+    pub(crate) async fn run(mut self) {
+        let ended = loop {
             if let Err(ended) = self.step().await {
-                return ended;
+                break ended;
             }
-        }
+        };
+        info!(label = %self.presence.label, reason = ended.reason, code = %ended.code, "Tunnel ended");
+        metrics::tunnel_ended(ended.reason);
+        self.tunnel.close(ended.code);
     }
 
     async fn step(&mut self) -> Result<(), Ended> {
@@ -64,7 +76,7 @@ impl Attendant {
             message = self.control.next() => self.message(message.map_err(|error| lost(&error))?),
             effect = next(&mut self.mail) => self.effect(effect),
             () = sleep_until(wake) => self.wake(),
-            () = self.tunnels.drain.draining(), if !self.told_of_drain => self.say_drain(),
+            () = self.presence.tunnels.drain.draining(), if !self.told_of_drain => self.say_drain(),
         }
     }
 
@@ -87,7 +99,10 @@ impl Attendant {
         match body {
             Body::ProbeReply(reply) => self.probe_reply(reply),
             Body::Doors(doors) => self.doors(&doors)?,
-            Body::Draining(_) => self.tunnels.registry.lock().leaving(self.label, self.id),
+            Body::Draining(_) => {
+                let (label, id) = self.presence.entry();
+                self.registry().leaving(label, id);
+            }
             Body::Hello(_) => return Err(Ended { code: Code::Malformed, reason: "second_hello" }),
             // Renewal, rotation and checkpoints are for later versions; the rest does not come here.
             _ => debug!("Control message not used"),
@@ -109,14 +124,15 @@ impl Attendant {
         let mut targets = reply.targets;
         targets.retain(|target| target.target.parse::<TargetName>().is_ok());
         targets.truncate(TARGETS);
-        if self.tunnels.registry.lock().answered(self.label, self.id, targets, clock::now()) {
-            debug!(label = %self.label, ?round_trip, "Tunnel routable");
+        let (label, id) = self.presence.entry();
+        if self.registry().answered(label, id, targets, clock::now()) {
+            debug!(%label, ?round_trip, "Tunnel routable");
         }
     }
 
     fn doors(&mut self, doors: &Doors) -> Result<(), Ended> {
-        let announced = self.tunnels.registry.lock().announce(self.label, self.id, doors);
-        announced.map_err(|error| match error {
+        let (label, id) = self.presence.entry();
+        self.registry().announce(label, id, doors).map_err(|error| match error {
             DoorsError::TooMany => {
                 metrics::refused(metrics::Queue::Doors);
                 Ended { code: Code::TooLarge, reason: "doors" }
@@ -143,7 +159,7 @@ impl Attendant {
 
     fn say_drain(&mut self) -> Result<(), Ended> {
         self.told_of_drain = true;
-        let until = clock::now().plus(self.tunnels.terms.drain_grace);
+        let until = clock::now().plus(self.presence.tunnels.terms.drain_grace);
         self.send(broker_message::Body::Drain(Drain { until_ms: until.0 }))
     }
 
@@ -163,9 +179,13 @@ impl Attendant {
         // Whether it arrived shows in its `Received`; the repeats until then are the control stream's.
         if let Err(error) = self.control.sender().keep(message) {
             metrics::refused(metrics::Queue::Control);
-            warn!(label = %self.label, error = %chain(&error), "Request not sent, it will be tried again");
+            warn!(label = %self.presence.label, error = %chain(&error), "Request not sent, it will be tried again");
             self.mail.iter_mut().for_each(|mail| mail.not_sent(id));
         }
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry<Live>> {
+        self.presence.tunnels.registry.lock()
     }
 
     /// What is lost here is repeated by its own clock.

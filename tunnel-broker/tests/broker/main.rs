@@ -15,7 +15,7 @@ mod vendor;
 use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
-use tunnel_broker::{Addresses, Broker, Config, Running};
+use tunnel_broker::{Addresses, Broker, BuildError, Config, Running};
 
 use self::vendor::Vendor;
 
@@ -58,7 +58,16 @@ impl World {
         drop(self.running.take());
         self.config.listen.quic = self.addresses.quic;
         self.config.listen.tcp = self.addresses.tcp;
-        self.running = Some(Broker::build(self.config.clone()).await.unwrap().start());
+        // The threads of the one before may take a moment to let go of the port.
+        let built = async {
+            loop {
+                match Broker::build(self.config.clone()).await {
+                    Err(BuildError::Quic(_)) => tokio::task::yield_now().await,
+                    built => return built.unwrap(),
+                }
+            }
+        };
+        self.running = Some(in_time("restart", built).await.start());
     }
 
     fn state_dir(&self) -> PathBuf {

@@ -1,0 +1,132 @@
+//! Puts the broker's rooms together: each gets its own slice of the configuration and the rooms it talks to.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use tracing::info_span;
+use tunnel_certs::identity::Role;
+use tunnel_runtime::drain;
+use tunnel_transport::quic::{Admission, Listener, ServerTls};
+
+use super::{BuildError, state, trust::Trust};
+use crate::{
+    accept::{quic::Dock, tcp, waiting_room::WaitingRoom},
+    clock,
+    config::Config,
+    entries::Folder,
+    lanes::Lanes,
+    mailbox::Mailbox,
+    operators::{
+        Visible,
+        api::{Api, Parts},
+        server::{ApiServer, ApiTls},
+    },
+    sessions::Sessions,
+    store::{Store, requests::Quota},
+    tunnels::{Terms, Tunnels},
+};
+
+/// Opens database and mailbox in the state folder.
+pub(super) async fn open_mailbox(config: &Config) -> Result<Arc<Mailbox>, BuildError> {
+    state::prepare(&config.state_dir).map_err(BuildError::State)?;
+    let limits = &config.limits.operators;
+    let path = config.state_dir.join("broker.sqlite");
+    let store = Store::open(&path, limits.database_timeout).await.map_err(BuildError::Store)?;
+    let quota = Quota { per_operator: limits.held_per_operator, total: limits.held };
+    Mailbox::open(store, quota, clock::now()).await.map(Arc::new).map_err(BuildError::Mailbox)
+}
+
+/// Binds UDP on the first lane: packets are received by the runtime that binds.
+pub(super) async fn bind_quic(config: &Config, trust: &Trust, lanes: &Lanes) -> Result<Listener, BuildError> {
+    let key = state::reset_key(&config.state_dir).map_err(BuildError::State)?;
+    let tls = ServerTls {
+        config: Arc::clone(&trust.mesh_tls),
+        verifier: trust.mesh_verifier.clone(),
+        peer: Role::Replica,
+    };
+    let limits = tunnel_transport::Limits {
+        streams: streams(config),
+        idle: 3 * config.probe_interval + SILENCE,
+        ..Default::default()
+    };
+    let admission = Admission { refuse_above: config.limits.connections.handshakes, ..Default::default() };
+    let address = config.listen.quic;
+    let bind = async move { Listener::bind(address, tls, &key, limits, admission) };
+    let bound = lanes.first().shard().spawn(info_span!("bind"), bind).await;
+    bound.map_err(BuildError::Thread)?.map_err(BuildError::Quic)
+}
+
+fn streams(config: &Config) -> u32 {
+    config.limits.sessions.per_tunnel.saturating_add(1)
+}
+
+/// What every tunnel is told or held to.
+pub(super) fn terms(config: &Config, trust: &Trust) -> Terms {
+    Terms {
+        broker_id: trust.broker_id.clone(),
+        probe_interval: config.probe_interval,
+        doors: config.limits.connections.doors_per_tunnel,
+        streams: streams(config),
+        not_after: trust.mesh_not_after,
+        drain_grace: config.drain_grace,
+    }
+}
+
+/// The way in of replicas.
+pub(super) fn dock(
+    config: &Config,
+    listener: &Arc<Listener>,
+    lanes: &Arc<Lanes>,
+    tunnels: &Arc<Tunnels>,
+) -> Dock {
+    let limits = &config.limits.connections;
+    Dock {
+        listener: Arc::clone(listener),
+        lanes: Arc::clone(lanes),
+        tunnels: Arc::clone(tunnels),
+        berths: Arc::new(Semaphore::new(limits.tunnels)),
+        handshake_timeout: limits.hello_timeout,
+    }
+}
+
+/// The operators' API.
+pub(super) fn api(
+    config: &Config,
+    trust: &Trust,
+    folder: &Arc<Folder>,
+    tunnels: &Arc<Tunnels>,
+    mailbox: &Arc<Mailbox>,
+    drain: drain::Watch,
+) -> ApiServer {
+    let parts = Parts {
+        broker_id: trust.broker_id.clone(),
+        suffix: trust.bundle.suffix.clone(),
+        visible: Visible::new(config.operators.clone()),
+        folder: Arc::clone(folder),
+        tunnels: Arc::clone(tunnels),
+        mailbox: Arc::clone(mailbox),
+        drain: drain.clone(),
+    };
+    let tls = ApiTls { config: Arc::clone(&trust.api_tls), verifier: trust.operator_verifier.clone() };
+    ApiServer::new(tls, Api::new(parts, &config.limits.operators), &config.limits, drain)
+}
+
+/// The way in of operators.
+pub(super) fn concierge(
+    config: &Config,
+    trust: &Trust,
+    sessions: &Arc<Sessions>,
+    api: ApiServer,
+) -> tcp::Concierge {
+    let limits = &config.limits.connections;
+    tcp::Concierge {
+        suffix: trust.bundle.suffix.clone(),
+        hello_timeout: limits.hello_timeout,
+        waiting_room: WaitingRoom::new(limits.unrouted, limits.unrouted_per_source),
+        sessions: Arc::clone(sessions),
+        api,
+    }
+}
+
+/// Beyond the probes that may be missed: they end a tunnel first, with a better reason.
+const SILENCE: Duration = Duration::from_secs(10);
