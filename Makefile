@@ -20,7 +20,7 @@ demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves
 	@$(TARGET)/debug/demo
 
 test: ## Everything that CI runs, with one summary at the end
-	@tools/steps.sh tools fmt-check deny clippy docs each build unit doctests drift integration bench-smoke demo
+	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration bench-smoke demo
 
 check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
@@ -58,6 +58,7 @@ deny: ## Licenses, duplicates, sources and banned crates of the dependencies
 	@$(CARGO) fetch --quiet --locked
 	@cargo-deny --offline --locked --log-level error check --hide-inclusion-graph bans licenses sources
 
+# Not part of `test`: dependencies are compiled anew for each set of features, minutes on two cores.
 each: ## Every crate compiles by itself, with only its own features
 	@for crate in $(CRATES); do $(CARGO) check --quiet --locked -p $$crate; done
 
@@ -78,4 +79,4 @@ integration: build ## The programs together, with the real grpcurl and etcd
 	@$(CARGO) test --quiet --locked --workspace --test '*'
 
 bench-smoke: build ## The bench at its smallest, to see that it runs
-	@$(TARGET)/debug/bench --amount smoke
+	@$(TARGET)/debug/bench --smoke --out $(TARGET)/bench-smoke
