@@ -31,10 +31,8 @@ pub async fn out_of_scope(stage: &mut Stage) -> Result<()> {
     // What follows are the same facts for programs, in base64.
     stage.told.output(printed.split("  Details:").next().unwrap_or_default());
     ensure!(!ran.status.success(), "the call succeeded and must not");
-    ensure!(
-        printed.contains("PermissionDenied") || printed.contains("PERMISSION_DENIED"),
-        "not the reason: {printed}"
-    );
+    let said = ["PermissionDenied", "PERMISSION_DENIED", "denied"];
+    ensure!(said.iter().any(|word| printed.contains(word)), "not the reason: {printed}");
     stage.told.good("the engine never saw it");
     Ok(())
 }
@@ -79,8 +77,10 @@ fn line(stage: &Stage, data: &str, method: &str) -> Result<String> {
     let access = stage.access()?;
     Ok(match Grpcurl::find() {
         Some(_) => access.line(" -max-time 60", data, method),
+        // With a reason, tunnelctl asks for what it does not have, and shows the customer's answer.
         None => format!(
-            "tunnelctl call acme/prod {method} -d '{data}' --protoset customer/reference-engine.protoset"
+            "tunnelctl call acme/prod {method} -d '{data}' --reason 'disk of node 3 is full' \
+             --protoset customer/reference-engine.protoset"
         ),
     })
 }
