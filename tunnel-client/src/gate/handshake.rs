@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
@@ -78,7 +78,13 @@ impl Handshake {
             named.is_ok() && admission::admit(certificate.clone(), &door, &grants).is_ok()
         };
         let config = self.tls.server_config(Arc::new(known)).map_err(HandshakeError::Config)?;
-        let stream = start.into_stream(config).await.map_err(HandshakeError::Tls)?;
+        let stream = match start.into_stream(config).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                linger(stream).await;
+                return Err(HandshakeError::Tls(error));
+            }
+        };
         named.map_err(HandshakeError::Mismatch)?;
         let admitted = self.admit(&stream)?;
         Ok((stream, admitted))
@@ -95,6 +101,21 @@ impl Handshake {
         admission::admit(certificate, &self.door, &self.grants).map_err(HandshakeError::Mismatch)
     }
 }
+
+/// Ends a refused stream orderly: dropping it would reset it, and the alert would be lost on its way.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let goodbye = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER), &mut tokio::io::sink()).await
+    };
+    // Whether the peer still listens is its own business.
+    let _ = timeout(GOODBYE, goodbye).await;
+}
+
+/// A client closes as soon as it has read the alert.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// More than a client sends before it has read an answer.
+const LINGER: u64 = 64 * 1024;
 
 #[cfg(test)]
 mod tests;
