@@ -4,8 +4,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use rustls_pki_types::ServerName;
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tracing::info_span;
 use tunnel_certs::{credential::Credential, identity::Role, roots::Roots, seal, tls, verify::MeshVerifier};
 use tunnel_protos::{
     Door,
@@ -14,9 +15,10 @@ use tunnel_protos::{
         broker_message::Body as FromBroker, replica_message::Body as ToBroker,
     },
 };
+use tunnel_runtime::tasks::Task;
 use tunnel_transport::{
     Header, Kind, Limits, Stream, Tunnel,
-    control::{Control, ControlLimits},
+    control::{Control, ControlLimits, ControlSender},
     quic::{ALPN, Admission, Listener, ResetKey, ServerTls},
 };
 
@@ -33,7 +35,11 @@ pub struct Captive {
     pub tunnel: Tunnel,
     /// What it said first.
     pub hello: Hello,
-    control: Control<BrokerMessage, ReplicaMessage>,
+    sender: ControlSender<BrokerMessage>,
+    heard: mpsc::Receiver<ReplicaMessage>,
+    /// Heard while something else was waited for.
+    backlog: Vec<ToBroker>,
+    _pump: Task<()>,
 }
 
 impl HostileBroker {
@@ -72,7 +78,9 @@ impl HostileBroker {
                 break hello;
             }
         };
-        let captive = Captive { tunnel, hello, control };
+        let (sender, (told, heard)) = (control.sender(), mpsc::channel(64));
+        let pump = Task::spawn(info_span!("hostile"), pump(control, told));
+        let captive = Captive { tunnel, hello, sender, heard, backlog: Vec::new(), _pump: pump };
         let welcome = Welcome {
             version: 1,
             broker_id: "evil".to_owned(),
@@ -84,17 +92,27 @@ impl HostileBroker {
     }
 }
 
+/// Drives the control stream, which writes only while it is read.
+async fn pump(mut control: Control<BrokerMessage, ReplicaMessage>, told: mpsc::Sender<ReplicaMessage>) {
+    while let Ok(message) = control.next().await {
+        control.sender().handled(message.id);
+        if told.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
 impl Captive {
     /// Sends any control message.
     pub fn send(&self, body: FromBroker) -> Result<()> {
-        Ok(self.control.sender().send(&BrokerMessage { id: 0, body: Some(body) })?)
+        Ok(self.sender.send(&BrokerMessage { id: 0, body: Some(body) })?)
     }
 
     /// Delivers a sealed request, genuine or not, and waits for what became of it.
     pub async fn deliver(&mut self, sealed: SealedRequest) -> Result<ReceivedStatus> {
         let id = seal::envelope_id(&sealed);
         let message = BrokerMessage { id: 0, body: Some(FromBroker::Deliver(sealed)) };
-        let _acknowledged = self.control.sender().keep(message)?;
+        let _acknowledged = self.sender.keep(message)?;
         self.hear("what became of the request", |body| match body {
             ToBroker::Received(received) if received.envelope_id == id.as_bytes() => Some(received.status()),
             _ => None,
@@ -117,12 +135,17 @@ impl Captive {
     }
 
     async fn hear<T>(&mut self, what: &str, wanted: impl Fn(ToBroker) -> Option<T>) -> Result<T> {
+        let known = self.backlog.iter().position(|body| wanted(body.clone()).is_some());
+        if let Some(found) = known.and_then(|at| wanted(self.backlog.remove(at))) {
+            return Ok(found);
+        }
         let wait = async {
             loop {
-                let message = self.control.next().await?;
-                self.control.sender().handled(message.id);
-                if let Some(found) = message.body.and_then(&wanted) {
-                    return Ok(found);
+                let message = self.heard.recv().await.context("the tunnel is gone")?;
+                let Some(body) = message.body else { continue };
+                match wanted(body.clone()) {
+                    Some(found) => return Ok(found),
+                    None => self.backlog.push(body),
                 }
             }
         };

@@ -99,6 +99,7 @@ impl Plan {
             engine: Some(engine),
         };
         world.start_broker().await?;
+        world.offline().await?;
         Ok(world)
     }
 

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod crash;
 mod credentials;
+mod cutting;
 mod doors;
 mod etcd;
 mod etcd_direct;
+mod hostile_broker;
+mod mailbox;
 mod profiles;
 mod reference_engine;
 mod scope;
