@@ -121,7 +121,7 @@ pub enum Task {
         /// Where to write the registration.
         out: PathBuf,
     },
-    /// A customer's command to the running daemon; see [`Cli::run`].
+    /// A customer's command to the running daemon; see [`Ask::run`].
     Ask(Ask),
     /// A completion script, ready to print.
     Print(String),
