@@ -55,7 +55,7 @@ async fn no_certificate_leaves_before_its_serial_is_stored() {
     let ann = house.operator("ann");
     let grant = ann.access(&["e.Admin/Get"], NOW);
     house.ask(&grant).await;
-    house.disk.fill();
+    house.disk.freeze();
     let asked = ann.certificate(grant.request.id.into(), NOW);
     house.deliver(&asked).await;
     assert!(house.outcome(&asked).is_none());
@@ -108,7 +108,9 @@ async fn a_pending_request_gives_no_certificate() {
     let ann = house.operator("ann");
     let pending = ann.access(&["e.Admin/Compact"], NOW);
     house.ask(&pending).await;
-    assert_eq!(house.ask(&ann.certificate(pending.request.id.into(), NOW)).await, RequestState::Denied);
+    let asked = ann.certificate(pending.request.id.into(), NOW);
+    assert_eq!(house.ask(&asked).await, RequestState::Denied);
+    assert_eq!(house.outcome(&asked).unwrap().rule, "grant");
 }
 
 #[tokio::test]
@@ -119,6 +121,7 @@ async fn an_ended_grant_gives_no_certificate() {
     house.wall.set(end);
     let asked = house.operator("ann").certificate(grant.request.id.into(), end);
     assert_eq!(house.ask(&asked).await, RequestState::Denied);
+    assert_eq!(house.outcome(&asked).unwrap().rule, "grant");
 }
 
 #[tokio::test]

@@ -89,6 +89,16 @@ async fn revoking_works_with_a_full_disk_and_is_stored_later() {
 }
 
 #[tokio::test]
+async fn revoking_cuts_before_anybody_stores_it() {
+    let house = House::new().await;
+    let (grant, _) = granted(&house).await;
+    house.stop_clerk();
+    let revoked = house.requests.revoke(grant.request.id.into(), "".parse().unwrap(), PEER).await;
+    assert!(matches!(revoked, Err(RevokeError::NotStored(_))));
+    assert_eq!(house.grant(&grant).unwrap().life(), Life::Over(Over::Revoked));
+}
+
+#[tokio::test]
 async fn only_known_live_grants_can_be_revoked() {
     let house = House::new().await;
     let pending = house.operator("ann").access(&["e.Admin/Compact"], NOW);

@@ -118,6 +118,11 @@ impl House {
         Self::build(folder, keys, wall, OPEN).await
     }
 
+    /// The clerk is stuck, or gone.
+    pub(super) fn stop_clerk(&self) {
+        self.clerk.abort();
+    }
+
     /// As after an orderly end.
     pub(super) async fn stop(self) -> (TempDir, Arc<HouseKeys>, TestWall) {
         let Self { requests, clerk, folder, keys, wall, .. } = self;
@@ -329,23 +334,25 @@ impl Wall for TestWall {
     }
 }
 
-/// A disk that can be full.
+/// A disk that can be full, or take new objects only.
 #[derive(Clone, Default)]
-pub(super) struct Disk(Arc<AtomicBool>);
+pub(super) struct Disk {
+    full: Arc<AtomicBool>,
+    frozen: Arc<AtomicBool>,
+}
 
 impl Disk {
     pub(super) fn fill(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.full.store(true, Ordering::SeqCst);
+    }
+
+    /// What is stored cannot be changed any more.
+    pub(super) fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn free(&self) {
-        self.0.store(false, Ordering::SeqCst);
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        let full =
-            || StoreError::File { path: "disk".into(), source: std::io::ErrorKind::StorageFull.into() };
-        if self.0.load(Ordering::SeqCst) { Err(full()) } else { Ok(()) }
+        self.full.store(false, Ordering::SeqCst);
     }
 }
 
@@ -354,18 +361,24 @@ struct SickStore {
     disk: Disk,
 }
 
+fn check(fault: &AtomicBool) -> Result<(), StoreError> {
+    let full = || StoreError::File { path: "disk".into(), source: std::io::ErrorKind::StorageFull.into() };
+    if fault.load(Ordering::SeqCst) { Err(full()) } else { Ok(()) }
+}
+
 impl Store for SickStore {
     async fn start(&self, now: UnixMillis) -> Result<Start, StoreError> {
         self.store.start(now).await
     }
 
     async fn create(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
-        self.disk.check()?;
+        check(&self.disk.full)?;
         self.store.create(id, body, now).await
     }
 
     async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
-        self.disk.check()?;
+        check(&self.disk.full)?;
+        check(&self.disk.frozen)?;
         self.store.update(id, body, expected, now).await
     }
 
