@@ -67,10 +67,10 @@ impl Answer {
     }
 
     /// Runs `work` until it ends or the operator resets the stream.
-    pub(super) async fn unless_reset<T>(
+    pub(super) async fn unless_reset<T, E: From<Broken>>(
         &mut self,
-        work: impl Future<Output = Result<T, Broken>>,
-    ) -> Result<T, Broken> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let mut work = pin!(work);
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(done),
@@ -79,7 +79,7 @@ impl Answer {
                     Some(stream) => stream.poll_reset(cx),
                     None => self.respond.poll_reset(cx),
                 };
-                reset.map(|_| Err(Broken::Sink))
+                reset.map(|_| Err(Broken::Sink.into()))
             }
         })
         .await

@@ -52,8 +52,8 @@ pub(super) async fn pass(
     from.flow_control().release_capacity(length).map_err(Broken::Source)
 }
 
-/// Passes everything on, trailers included.
-pub(super) async fn all(
+/// Passes all messages on and then the end; trailers are dropped, since gRPC requests have none and no rule looks at them.
+pub(super) async fn messages(
     from: &mut RecvStream,
     to: &mut SendStream<Bytes>,
     mut count: impl FnMut(usize),
@@ -66,11 +66,8 @@ pub(super) async fn all(
             return Ok(());
         }
     }
-    let end = match trailers(from).await? {
-        Some(trailers) => to.send_trailers(trailers),
-        None => to.send_data(Bytes::new(), true),
-    };
-    end.map_err(|_| Broken::Sink)
+    trailers(from).await?;
+    to.send_data(Bytes::new(), true).map_err(|_| Broken::Sink)
 }
 
 fn poll_room(to: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {

@@ -50,6 +50,16 @@ pub(super) enum Failure {
     Gone,
 }
 
+impl From<Broken> for Failure {
+    /// On the way down: the source is the engine, the sink the operator.
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Source(error) => engine_failed(&error),
+            Broken::Sink => Self::Gone,
+        }
+    }
+}
+
 impl Relay {
     /// Runs the call to its end; whatever fails is on the operator's stream when this returns.
     pub(super) async fn run(mut self, answer: &mut Answer) -> Result<(), Failure> {
@@ -66,10 +76,10 @@ impl Relay {
 
     async fn forward(&mut self, answer: &mut Answer) -> Result<Code, Failure> {
         self.ledger.intend(self.upstream.target()).await.map_err(Failure::Refuse)?;
-        let (response, mut upward) = self.send().await?;
+        let (response, mut upward) = answer.unless_reset(self.send()).await?;
         let ledger = &self.ledger;
         let ended = {
-            let mut up = pin!(pipe::all(&mut self.body, &mut upward, |count| ledger.add_up(count)));
+            let mut up = pin!(pipe::messages(&mut self.body, &mut upward, |count| ledger.add_up(count)));
             let mut down = pin!(bring_back(response, answer, ledger));
             let mut sending = true;
             poll_fn(|cx| {
@@ -110,8 +120,8 @@ impl Relay {
 
 /// Brings the engine's answer to the operator.
 async fn bring_back(response: ResponseFuture, answer: &mut Answer, ledger: &Ledger) -> Result<Code, Failure> {
-    let response = answer.unless_reset(async { response.await.map_err(Broken::Source) }).await;
-    let (mut head, mut body) = response.map_err(engine_or_operator)?.into_parts();
+    let response = answer.unless_reset(async { response.await.map_err(Broken::Source) }).await?;
+    let (mut head, mut body) = response.into_parts();
     let grpc = head.headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()));
     if head.status != http::StatusCode::OK || !grpc {
         return Err(fault(Refusal::EngineNotGrpc));
@@ -122,7 +132,7 @@ async fn bring_back(response: ResponseFuture, answer: &mut Answer, ledger: &Ledg
     if end && code.is_none() {
         return Err(fault(Refusal::EngineNoStatus));
     }
-    answer.start(http::Response::from_parts(head, ()), end).map_err(engine_or_operator)?;
+    answer.start(http::Response::from_parts(head, ()), end)?;
     match code {
         Some(code) if end => Ok(code),
         _ => stream_back(&mut body, answer, ledger).await,
@@ -136,30 +146,22 @@ async fn stream_back(body: &mut RecvStream, answer: &mut Answer, ledger: &Ledger
             // No trailers can follow: the engine's last word would be missing.
             break;
         }
-        answer.pass(body, chunk).await.map_err(engine_or_operator)?;
+        answer.pass(body, chunk).await?;
     }
-    let trailers = answer.unless_reset(pipe::trailers(body)).await.map_err(engine_or_operator)?;
+    let trailers = answer.unless_reset(pipe::trailers(body)).await?;
     let trailers = trailers.ok_or_else(|| fault(Refusal::EngineNoStatus))?;
     let code = code(&trailers).ok_or_else(|| fault(Refusal::EngineNoStatus))?;
-    answer.finish(trailers).map_err(engine_or_operator)?;
+    answer.finish(trailers)?;
     Ok(code)
 }
 
 async fn next(body: &mut RecvStream, answer: &mut Answer) -> Result<Option<Bytes>, Failure> {
-    answer.unless_reset(pipe::chunk(body)).await.map_err(engine_or_operator)
+    Ok(answer.unless_reset(pipe::chunk(body)).await?)
 }
 
 /// The status that headers or trailers end a call with.
 fn code(headers: &HeaderMap) -> Option<Code> {
     headers.get(STATUS).map(|value| Code::from_bytes(value.as_bytes()))
-}
-
-/// What went wrong on the way down: the source is the engine, the sink the operator.
-fn engine_or_operator(broken: Broken) -> Failure {
-    match broken {
-        Broken::Source(error) => engine_failed(&error),
-        Broken::Sink => Failure::Gone,
-    }
 }
 
 fn engine_failed(error: &h2::Error) -> Failure {

@@ -17,7 +17,7 @@ use h2::{
     Reason, RecvStream,
     server::{Connection, SendResponse},
 };
-use http::Request;
+use http::{HeaderMap, Request};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
@@ -285,7 +285,7 @@ impl Session {
 }
 
 fn call_head(head: &http::request::Parts) -> CallHead<'_> {
-    let header = |name: &str| head.headers.get(name).map(http::HeaderValue::as_bytes);
+    let header = |name: &str| sole(&head.headers, name);
     CallHead {
         method: head.method.as_str(),
         path: head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str),
@@ -293,6 +293,13 @@ fn call_head(head: &http::request::Parts) -> CallHead<'_> {
         te: header("te"),
         timeout: header("grpc-timeout"),
     }
+}
+
+/// A repeated header counts as an empty one, which no rule takes: the engine might look at another than the gate did.
+fn sole<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    Some(values.next().map_or(first.as_bytes(), |_| b""))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use http::{HeaderValue, Method as HttpMethod, StatusCode};
+use http::{HeaderName, HeaderValue, Method as HttpMethod, StatusCode};
 use tonic::Code;
 use tracing::Span;
 use tunnel_certs::verify::{GrantCertificate, Serial};
@@ -187,6 +187,31 @@ async fn the_engine_sees_who_calls_and_its_own_credential() {
     assert_eq!(seen.headers["x-allowed"], "yes");
     assert!(!seen.headers.contains_key("cookie"));
     assert_eq!(seen.authority, "localhost");
+}
+
+#[tokio::test]
+async fn an_operators_trailers_never_reach_the_engine() {
+    let mut bench = bench().await;
+    let (response, mut body) = bench.operator.begin(Operator::request("Get"), false).await;
+    body.send_data(frame(b"hello"), false).unwrap();
+    let trailers = [("postern-operator", "root"), ("authorization", "Bearer operator")];
+    let pair = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    body.send_trailers(trailers.map(pair).into_iter().collect()).unwrap();
+    let reply = collect(response).await.unwrap();
+    assert_eq!((reply.status.code(), reply.data), (Code::Ok, frame(b"hello")));
+    assert_eq!(bench.engine.seen().trailers, []);
+}
+
+#[tokio::test]
+async fn repeated_headers_that_rules_look_at_are_refused() {
+    let mut bench = bench().await;
+    for (name, value) in [("content-type", "text/html"), ("te", "trailers"), ("grpc-timeout", "1S")] {
+        let mut request = Operator::request("Get");
+        request.headers_mut().append("grpc-timeout", HeaderValue::from_static("2S"));
+        request.headers_mut().append(name, HeaderValue::from_static(value));
+        assert_eq!(bench.operator.send(request).await.reason(), "NOT_A_GRPC_CALL", "{name}");
+    }
+    assert_eq!(bench.engine.seen().calls, 0);
 }
 
 #[tokio::test]
@@ -423,6 +448,20 @@ async fn an_operator_who_resets_all_the_time_is_cut() {
     for count in 1..=limits::RESETS_PER_SECOND as usize + 1 {
         let (_response, mut body) = bench.operator.begin(Operator::request("Hang"), true).await;
         bench.engine.until(|seen| seen.calls == count).await;
+        body.send_reset(Reason::CANCEL);
+    }
+    assert_eq!(bench.end().await, End::Abuse);
+}
+
+#[tokio::test]
+async fn resets_count_although_the_engine_takes_no_connection_up() {
+    let engine = TestEngine::absent();
+    let _listener = engine.hang();
+    let mut bench = build(engine, Options::default()).await;
+    for _ in 0..=limits::RESETS_PER_SECOND {
+        let (_response, mut body) = bench.operator.begin(Operator::request("Get"), true).await;
+        // Its headers must have left before the reset, or h2 sends neither.
+        tokio::task::yield_now().await;
         body.send_reset(Reason::CANCEL);
     }
     assert_eq!(bench.end().await, End::Abuse);

@@ -28,6 +28,8 @@ pub(in crate::gate) struct TestEngine {
 pub(in crate::gate) struct Seen {
     /// Headers of the last call.
     pub(in crate::gate) headers: HeaderMap,
+    /// Trailers of calls of `Get` and `Chat`.
+    pub(in crate::gate) trailers: Vec<HeaderMap>,
     /// `:authority` of the last call.
     pub(in crate::gate) authority: String,
     /// Why streams were reset by their caller.
@@ -60,6 +62,11 @@ impl TestEngine {
     pub(in crate::gate) fn come(&mut self) {
         let listener = UnixListener::bind(self.socket()).unwrap();
         self.task = Some(Task::spawn(Span::none(), listen(listener, self.seen.clone())));
+    }
+
+    /// Listens without ever taking a connection up: keep the listener.
+    pub(in crate::gate) fn hang(&self) -> UnixListener {
+        UnixListener::bind(self.socket()).unwrap()
     }
 
     /// Stops listening and breaks every connection.
@@ -138,7 +145,7 @@ async fn behave(
     seen: &watch::Sender<Seen>,
 ) -> Result<(), h2::Error> {
     match method {
-        "Get" | "Chat" => echo(body, respond.send_response(grpc(), false)?).await,
+        "Get" | "Chat" => echo(body, respond.send_response(grpc(), false)?, seen).await,
         "Put" => take(body, respond, seen).await,
         "Watch" => silent(respond.send_response(grpc(), false)?, seen).await,
         "Pull" => pull(respond.send_response(grpc(), false)?, seen).await,
@@ -163,12 +170,18 @@ pub(in crate::gate) fn frame(message: &[u8]) -> Bytes {
     frame.into()
 }
 
-async fn echo(mut body: RecvStream, mut send: SendStream<Bytes>) -> Result<(), h2::Error> {
+async fn echo(
+    mut body: RecvStream,
+    mut send: SendStream<Bytes>,
+    seen: &watch::Sender<Seen>,
+) -> Result<(), h2::Error> {
     while let Some(chunk) = body.data().await {
         let chunk = chunk?;
         body.flow_control().release_capacity(chunk.len())?;
         send.send_data(chunk, false)?;
     }
+    let trailers = body.trailers().await?;
+    seen.send_modify(|seen| seen.trailers.extend(trailers));
     send.send_trailers(ok())
 }
 
