@@ -101,8 +101,13 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMillis,
     ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Removes an object that is at version `expected`.
-    fn remove(&self, id: &str, expected: u64) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Removes an object that is at version `expected`, and keeps `now`: at no earlier time may its id count as new.
+    fn remove(
+        &self,
+        id: &str,
+        expected: u64,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The object of this name.
     fn get(&self, id: &str) -> impl Future<Output = Result<Option<Object>, StoreError>> + Send;

@@ -26,9 +26,12 @@ pub enum AdmitError {
     /// This operator has too many open.
     #[error("{MAX_PENDING} requests of this operator are pending already")]
     TooManyPending,
-    /// This operator asked too often for its ids to be kept.
-    #[error("too many requests of this operator are remembered; ask again later")]
+    /// This operator, or all together, asked too often for the ids to be kept.
+    #[error("too many requests are remembered; ask again later")]
     TooManyRemembered,
+    /// Doors stay announced for 24 h after their grant.
+    #[error("too many doors were given in the last 24 h; ask again later, or for fewer targets")]
+    TooManyDoors,
 }
 
 impl Book {
@@ -83,11 +86,23 @@ impl Book {
             remembered += 1;
             pending += usize::from(record.state == State::Pending);
         }
-        match (pending >= MAX_PENDING, remembered >= MAX_REMEMBERED) {
+        let full = remembered >= MAX_REMEMBERED || self.records.len() >= MAX_REMEMBERED_IN_ALL;
+        match (pending >= MAX_PENDING, full) {
             (_, true) => Err(AdmitError::TooManyRemembered),
             (true, false) => Err(AdmitError::TooManyPending),
             (false, false) => Ok(()),
         }
+    }
+
+    /// Checks that `more` doors for `operator` leave the set of all doors announceable, and room for the others.
+    pub(super) fn admit_doors(&self, operator: &OperatorName, more: usize) -> Result<(), AdmitError> {
+        let (mut own, mut all) = (more, more);
+        for record in self.all() {
+            let doors = record.access().map_or(0, |access| access.doors.len());
+            all += doors;
+            own += if record.operator == *operator { doors } else { 0 };
+        }
+        if own > MAX_DOORS_PER_OPERATOR || all > MAX_DOORS { Err(AdmitError::TooManyDoors) } else { Ok(()) }
     }
 
     /// Those whose time is over at `now`.
@@ -111,12 +126,22 @@ pub const MAX_PENDING: usize = 64;
 /// Ids kept for one operator: a certificate every 30 seconds for a day and more.
 pub const MAX_REMEMBERED: usize = 4096;
 
+/// Ids kept in all: whoever holds the operator CA can make any number of operators.
+const MAX_REMEMBERED_IN_ALL: usize = 65_536;
+
+/// What brokers let a tunnel announce; one more, and no operator at all would be served.
+const MAX_DOORS: usize = 4096;
+
+/// A grant of one target every 90 seconds for a day; four such operators fit.
+const MAX_DOORS_PER_OPERATOR: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use tunnel_certs::{key::SealingKey, statement::request::Reply};
-    use tunnel_protos::UnixMillis;
+    use tunnel_protos::{Door, UnixMillis};
 
     use super::*;
+    use crate::requests::record::{Access, Subject};
 
     /// A pending request with this digest.
     fn record(digest: [u8; 32]) -> Record {
@@ -143,6 +168,26 @@ mod tests {
         let mut book = Book::default();
         book.put(over);
         assert_eq!(admit(&book, twin), Ok(()));
+    }
+
+    /// A grant of 64 doors.
+    fn many_doors(n: u8, operator: &str) -> Record {
+        let target = |n| format!("t{n}").parse().unwrap();
+        let doors = (0..64).map(|n| (target(n), Door::from_random([n; 17]))).collect();
+        let subject = Subject::Access(Access { doors, ..Access::default() });
+        Record { subject, operator: operator.parse().unwrap(), ..record([n; 32]) }
+    }
+
+    #[test]
+    fn doors_never_become_more_than_a_tunnel_may_announce() {
+        let mut book = Book::default();
+        let names = ["ann", "bob", "cid", "dan"];
+        (0..63).for_each(|n: u8| book.put(many_doors(n, names[usize::from(n / 16)])));
+        let admit = |book: &Book, name: &str, more| book.admit_doors(&name.parse().unwrap(), more);
+        assert_eq!(admit(&book, "eve", 64), Ok(()));
+        assert_eq!(admit(&book, "eve", 65), Err(AdmitError::TooManyDoors));
+        assert_eq!(admit(&book, "ann", 1), Err(AdmitError::TooManyDoors));
+        assert_eq!(admit(&book, "dan", 64), Ok(()));
     }
 
     #[test]

@@ -102,8 +102,16 @@ impl Store for SqliteStore {
         }
     }
 
-    async fn remove(&self, id: &str, expected: u64) -> Result<(), StoreError> {
-        match within("remove", sql::delete(&self.pool, id, expected)).await? {
+    async fn remove(&self, id: &str, expected: u64, now: UnixMillis) -> Result<(), StoreError> {
+        let removed = async {
+            let mut transaction = self.pool.begin().await?;
+            let rows = sql::delete(&mut transaction, id, expected).await?;
+            if rows == 1 {
+                self.commit(transaction, now).await?;
+            }
+            Ok(rows)
+        };
+        match within("remove", removed).await? {
             1 => Ok(()),
             _ => Err(StoreError::Conflict),
         }

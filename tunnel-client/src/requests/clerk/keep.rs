@@ -36,13 +36,14 @@ impl<S: Store> Clerk<S> {
         Ok(record)
     }
 
-    /// Lets a record that closes something take effect, answers it, and then stores it; kept for a retry on failure.
+    /// Lets a record that closes something take effect, then stores it, and tells it once it is stored; kept for a
+    /// retry on failure.
     pub(super) async fn close(&mut self, mut record: Record, now: UnixMillis) -> Result<(), KeepError> {
         if let Err(error) = answer::renew(&mut record, None, &self.room, now) {
             warn!(error = %chain(&error), request.id = %record.id.short(), "Outcome not made");
         }
         let id = record.id;
-        self.shared.publish(&record);
+        self.shared.take_effect(&record);
         let stored = self.open_up(record, now).await;
         if let Err(error) = &stored {
             error!(error = %chain(error), request.id = %id.short(), "In effect, but not stored; trying again");
@@ -78,8 +79,12 @@ impl<S: Store> Clerk<S> {
         let ids = self.shared.book.read().forgettable(now);
         for id in ids {
             let version = self.shared.record(&id).map_or(0, |record| record.version);
-            match self.store.remove(&id.to_string(), version).await {
-                Ok(()) | Err(StoreError::Conflict) => self.shared.forget(&id),
+            match self.store.remove(&id.to_string(), version, now).await {
+                Ok(()) => {
+                    self.shared.clock.stored(now);
+                    self.shared.forget(&id);
+                }
+                Err(StoreError::Conflict) => self.shared.forget(&id),
                 Err(error) => return self.failed(&error),
             }
         }
@@ -116,6 +121,12 @@ impl<S: Store> Clerk<S> {
 impl Shared {
     /// Makes a record visible: to the customer, to the gate, and to the tunnels that carry its answer.
     pub(in crate::requests) fn publish(&self, record: &Record) {
+        self.take_effect(record);
+        self.answer_again(record);
+    }
+
+    /// As [`Shared::publish`], but tells the operator nothing yet.
+    fn take_effect(&self, record: &Record) {
         if let Some((grant, life)) = record.grant() {
             let id = grant.id;
             self.grants.put(grant, life);
@@ -124,7 +135,6 @@ impl Shared {
             }
         }
         self.book.write().put(record.clone());
-        self.answer_again(record);
     }
 
     /// Puts the last answer into the outbox, unless a broker holds it.

@@ -32,6 +32,9 @@ impl<S: Store> Clerk<S> {
         if self.room.refusing(self.shared.clock.now()).is_some() {
             return ReceivedStatus::Full;
         }
+        if let Err(error) = seal::check_shape(sealed) {
+            return self.unproven(&error);
+        }
         let envelope = seal::envelope_id(sealed);
         if self.answered_before(&envelope) {
             return ReceivedStatus::Known;
@@ -47,6 +50,10 @@ impl<S: Store> Clerk<S> {
     fn answered_before(&self, envelope: &EnvelopeId) -> bool {
         let book = self.shared.book.read();
         let Some(record) = book.by_envelope(envelope) else { return false };
+        if self.unsaved.contains(&record.id) {
+            // A kill would take its last answer back; it goes out once it is stored.
+            return true;
+        }
         if let Ok(outcome) = SealedOutcome::decode(&record.answer.sealed[..]) {
             // Full: it will be asked for once more.
             let _ = self.shared.outbox.put(outcome);
@@ -86,7 +93,10 @@ impl<S: Store> Clerk<S> {
             let why = "Issued before this client's store was restored; ask again";
             return Err(Refusal::new("restored", why));
         }
-        let admitted = self.shared.book.read().admit(&record.id, &record.digest, &record.operator);
+        let book = self.shared.book.read();
+        let doors = record.access().map_or(0, |access| access.targets.len());
+        let admitted = book.admit(&record.id, &record.digest, &record.operator);
+        let admitted = admitted.and_then(|()| book.admit_doors(&record.operator, doors));
         admitted.map_err(|error| Refusal::new("admission", error.to_string()))
     }
 
@@ -101,7 +111,7 @@ impl<S: Store> Clerk<S> {
         match admitted {
             Err(AdmitError::Replay) => self.refuse_replay(&record, now),
             Err(AdmitError::TooManyRemembered) => ReceivedStatus::Full,
-            Ok(()) | Err(AdmitError::SameWords | AdmitError::TooManyPending) => {
+            Ok(()) | Err(AdmitError::SameWords | AdmitError::TooManyPending | AdmitError::TooManyDoors) => {
                 record.conclude(State::Denied, &refusal.rule, &refusal.why, now);
                 self.finish(record, None, now).await
             }

@@ -1,6 +1,9 @@
 //! The life of grants: doors, ends, revocation, withdrawal, tombstones.
 
-use tunnel_protos::{RequestId, v1::RequestState};
+use tunnel_protos::{
+    RequestId,
+    v1::{ReceivedStatus, RequestState},
+};
 
 use super::{
     certificates::granted,
@@ -82,8 +85,12 @@ async fn revoking_works_with_a_full_disk_and_is_stored_later() {
     let revoked = house.requests.revoke(grant.request.id.into(), "".parse().unwrap(), PEER).await;
     assert!(matches!(revoked, Err(RevokeError::NotStored(_))));
     assert_eq!(house.grant(&grant).unwrap().life(), Life::Over(Over::Revoked));
+    // Told only once it is stored: a kill would take it back.
+    assert_eq!(house.deliver(&grant).await, ReceivedStatus::Known);
+    assert_eq!(house.state(&grant), RequestState::Active);
     house.disk.free();
     house.settle().await;
+    assert_eq!(house.state(&grant), RequestState::Revoked);
     let house = house.restart().await;
     assert_eq!(house.grant(&grant).unwrap().life(), Life::Over(Over::Revoked));
 }

@@ -38,6 +38,18 @@ async fn altered_and_truncated_requests_cannot_be_opened() {
 }
 
 #[tokio::test]
+async fn parts_shifted_into_each_other_do_not_pass_for_a_known_request() {
+    let house = House::new().await;
+    let sent = house.operator("ann").access(&["e.Admin/Get"], NOW);
+    house.ask(&sent).await;
+    let mut shifted = sent.sealed.clone();
+    shifted.enc.push(shifted.ciphertext[0]);
+    shifted.ciphertext = shifted.ciphertext[1..].to_vec().into();
+    assert_eq!(seal::envelope_id(&shifted), seal::envelope_id(&sent.sealed));
+    assert_eq!(house.requests.deliver(shifted).await, ReceivedStatus::Unproven);
+}
+
+#[tokio::test]
 async fn a_request_sealed_to_another_key_is_told_apart() {
     let house = House::new().await;
     let sent = house.operator("ann").access(&["e.Admin/Get"], NOW);

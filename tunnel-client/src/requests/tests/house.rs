@@ -382,8 +382,8 @@ impl Store for SickStore {
         self.store.update(id, body, expected, now).await
     }
 
-    async fn remove(&self, id: &str, expected: u64) -> Result<(), StoreError> {
-        self.store.remove(id, expected).await
+    async fn remove(&self, id: &str, expected: u64, now: UnixMillis) -> Result<(), StoreError> {
+        self.store.remove(id, expected, now).await
     }
 
     async fn get(&self, id: &str) -> Result<Option<Object>, StoreError> {

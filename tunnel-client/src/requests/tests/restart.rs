@@ -96,6 +96,18 @@ async fn a_restored_store_voids_all_grants_and_refuses_earlier_requests() {
 }
 
 #[tokio::test]
+async fn what_a_clock_ahead_made_forgotten_is_not_new_when_it_is_set_back() {
+    let house = House::new().await;
+    let sent = house.operator("ann").access(&["e.Admin/Drop"], NOW);
+    house.ask(&sent).await;
+    house.pass(48 * HOUR).await;
+    assert!(house.requests.list(true).is_empty());
+    let wall = house.wall.clone();
+    let house = house.restart_after(|_| wall.set(NOW)).await;
+    assert_eq!(house.deliver(&sent).await, ReceivedStatus::Unproven);
+}
+
+#[tokio::test]
 async fn a_clock_set_back_makes_nothing_fresh_again() {
     let house = House::new().await;
     let ann = house.operator("ann");

@@ -49,9 +49,13 @@ pub(super) async fn update(
     Ok(query.bind(body).bind(id).bind(signed(expected)).execute(connection).await?.rows_affected())
 }
 
-pub(super) async fn delete(pool: &SqlitePool, id: &str, expected: u64) -> Result<u64, sqlx::Error> {
+pub(super) async fn delete(
+    connection: &mut SqliteConnection,
+    id: &str,
+    expected: u64,
+) -> Result<u64, sqlx::Error> {
     let query = sqlx::query("DELETE FROM object WHERE id = $1 AND version = $2");
-    Ok(query.bind(id).bind(signed(expected)).execute(pool).await?.rows_affected())
+    Ok(query.bind(id).bind(signed(expected)).execute(connection).await?.rows_affected())
 }
 
 pub(super) async fn get(pool: &SqlitePool, id: &str) -> Result<Option<Object>, sqlx::Error> {

@@ -21,9 +21,18 @@ async fn updates_only_the_expected_version() {
     assert_eq!(store.update("a", b"2", 1, NOW).await.unwrap(), 2);
     assert!(matches!(store.update("a", b"3", 1, NOW).await, Err(StoreError::Conflict)));
     assert!(matches!(store.update("b", b"3", 1, NOW).await, Err(StoreError::Conflict)));
-    assert!(matches!(store.remove("a", 1).await, Err(StoreError::Conflict)));
-    store.remove("a", 2).await.unwrap();
+    assert!(matches!(store.remove("a", 1, NOW).await, Err(StoreError::Conflict)));
+    store.remove("a", 2, NOW).await.unwrap();
     assert_eq!(store.list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn keeps_the_time_at_which_something_was_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    store.create("a", b"1", NOW).await.unwrap();
+    store.remove("a", 1, NOW.plus(DEADLINE)).await.unwrap();
+    assert_eq!(store.start(NOW).await.unwrap().time_seen, NOW.plus(DEADLINE));
 }
 
 #[tokio::test]
