@@ -134,6 +134,10 @@ impl Gate {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
+        if admitted.grant.sessions() >= 2 * limits::SESSIONS {
+            metrics::Handshake::Failed.count();
+            return End::Abuse;
+        }
         metrics::Handshake::Ok.count();
         let guard = admitted.grant.open_session();
         self.metrics.sessions.increment(1);

@@ -14,7 +14,8 @@ pub(super) const FAREWELL: Duration = Duration::from_millis(300);
 /// A session without calls ends after this; gRPC channels reconnect by themselves.
 pub(super) const IDLE: Duration = Duration::from_secs(600);
 
-/// Sessions of one grant at the same time; a channel needs one.
+/// Sessions of one grant at the same time; a channel needs one. So many more are let in to be told so, and
+/// beyond those none: a grant, live or over, must not take all streams of the tunnel.
 pub(super) const SESSIONS: usize = 64;
 
 /// Calls of one session at the same time.
