@@ -75,6 +75,18 @@ async fn a_crowd_from_one_source_is_refused_and_others_are_let_in_later() {
 }
 
 #[tokio::test]
+async fn a_stranger_at_an_unknown_door_keeps_its_seat_to_the_end() {
+    let world = World::start_with(|config| config.limits.connections.unrouted_per_source = 1).await;
+    let (mut first, _) = knock(&world, &host('a', door(9))).await;
+    let mut alert = [0; 7];
+    in_time("alert", first.read_exact(&mut alert)).await.unwrap();
+    // The broker reads on until this side closes, so that the alert arrives.
+    let (mut second, _) = knock(&world, &host('a', door(9))).await;
+    let read = in_time("refusal", second.read(&mut alert)).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+}
+
+#[tokio::test]
 async fn tunnels_past_the_cap_are_refused() {
     let world = World::start_with(|config| config.limits.connections.tunnels = 1).await;
     let first = Replica::attach(&world, Script::default()).await;
