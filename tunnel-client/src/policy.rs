@@ -86,6 +86,10 @@ impl Rule {
     }
 
     fn matches(&self, method: &MethodName, raw: bool, methods: &Methods) -> bool {
+        // A no covers all that it names; only a yes needs care.
+        if self.approval == Approval::Deny {
+            return self.methods.iter().any(|pattern| pattern.matches(method));
+        }
         let by_name_only = methods.is_operation(method);
         if by_name_only && !(self.raw && raw) {
             return false;

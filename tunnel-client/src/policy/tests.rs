@@ -128,6 +128,21 @@ fn patterns_never_reach_methods_of_operations() {
 }
 
 #[test]
+fn a_deny_rule_covers_operations_and_unknown_methods_too() {
+    for denied in ["e.Admin/Scale", "e.Admin/*"] {
+        let text = format!(
+            "version: 1\naccess: [{{methods: [\"{denied}\"], approval: deny}}, \
+             {{methods: [\"e.Admin/Scale\"], approval: auto, raw: true}}]"
+        );
+        let decision = decide_now(&text, &Ask { raw: true, ..ask(&["e.Admin/Scale"]) });
+        assert_eq!(decision.reason().rule, "access rule 1", "{denied}");
+    }
+    let unknown = "version: 1\naccess: [{methods: [\"e.New/*\"], approval: deny}, \
+                   {methods: [\"e.New/Get\"], approval: auto}]";
+    assert_eq!(ask_for(unknown, &["e.New/Get"]).reason().rule, "access rule 1");
+}
+
+#[test]
 fn operations_need_raw_in_rule_and_request() {
     let mut wanted = ask(&["e.Admin/Scale"]);
     assert!(matches!(decide_now(POLICY, &wanted), Decision::Deny(_)));
