@@ -52,16 +52,29 @@ pub(super) async fn pass(
     from.flow_control().release_capacity(length).map_err(Broken::Source)
 }
 
+/// Passes the first chunk of a new stream on without asking for room: h2 gives none before the stream's HEADERS
+/// have left, and waiting would cost every unary call a second write to the engine.
+fn pass_at_once(from: &mut RecvStream, to: &mut SendStream<Bytes>, chunk: Bytes) -> Result<(), Broken> {
+    let length = chunk.len();
+    to.send_data(chunk, from.is_end_stream()).map_err(|_| Broken::Sink)?;
+    from.flow_control().release_capacity(length).map_err(Broken::Source)
+}
+
 /// Passes all messages on and then the end; trailers are dropped, since gRPC requests have none and no rule looks at them.
 pub(super) async fn messages(
     from: &mut RecvStream,
     to: &mut SendStream<Bytes>,
     mut count: impl FnMut(usize),
 ) -> Result<(), Broken> {
+    let mut first = true;
     while let Some(chunk) = chunk(from).await? {
         count(chunk.len());
         let last = from.is_end_stream();
-        pass(from, to, chunk).await?;
+        if std::mem::take(&mut first) && chunk.len() <= EAGER {
+            pass_at_once(from, to, chunk)?;
+        } else {
+            pass(from, to, chunk).await?;
+        }
         if last {
             return Ok(());
         }
@@ -88,3 +101,6 @@ fn poll_room(to: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<us
 pub(super) fn peer_reset(error: &h2::Error) -> Option<Reason> {
     error.reason().filter(|_| error.is_reset() && error.is_remote())
 }
+
+/// What a stream may hold beyond its window: one frame of the usual size.
+const EAGER: usize = 16 * 1024;
