@@ -18,8 +18,11 @@ pub enum SocketError {
     /// Something that is not a socket lies there.
     #[error("{0} exists and is not a socket; move it away or choose another `socket`")]
     NotASocket(PathBuf),
-    /// Others could enter the folder, and so reach the socket while it is being made.
-    #[error("the folder {0} is open to others; run `chmod 0750` on it or choose another `socket`")]
+    /// Others could enter the folder and so reach the socket while it is being made, or the group could put another
+    /// socket in its place and swallow a revocation.
+    #[error(
+        "the folder {0} is open to others or writable by its group; run `chmod 0750` on it or choose another `socket`"
+    )]
     OpenFolder(PathBuf),
     /// The file system said no.
     #[error("cannot make the socket {path}")]
@@ -48,7 +51,7 @@ fn prepare_folder(path: &Path) -> Result<(), SocketError> {
         DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(failed)?;
     }
     let mode = fs::metadata(folder).map_err(failed)?.permissions().mode();
-    if mode & OTHERS != 0 { Err(SocketError::OpenFolder(folder.to_owned())) } else { Ok(()) }
+    if mode & TOO_OPEN != 0 { Err(SocketError::OpenFolder(folder.to_owned())) } else { Ok(()) }
 }
 
 fn remove_dead(path: &Path) -> Result<(), SocketError> {
@@ -68,5 +71,5 @@ fn remove_dead(path: &Path) -> Result<(), SocketError> {
 const SOCKET_MODE: u32 = 0o660;
 /// Owner and group may enter.
 const FOLDER_MODE: u32 = 0o750;
-/// Any right of others.
-const OTHERS: u32 = 0o007;
+/// Any right of others, and writing by the group.
+const TOO_OPEN: u32 = 0o027;

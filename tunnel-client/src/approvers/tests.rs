@@ -139,12 +139,14 @@ async fn the_socket_is_closed_to_others() {
 }
 
 #[tokio::test]
-async fn refuses_a_folder_open_to_others() {
+async fn refuses_a_folder_open_to_others_or_writable_by_its_group() {
     let folder = tempfile::tempdir().unwrap();
     let open = folder.path().join("open");
     std::fs::create_dir(&open).unwrap();
-    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(matches!(bind(&open.join("a.sock")), Err(SocketError::OpenFolder(_))));
+    for mode in [0o755, 0o751, 0o770] {
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert!(matches!(bind(&open.join("a.sock")), Err(SocketError::OpenFolder(_))), "{mode:o}");
+    }
 }
 
 #[tokio::test]

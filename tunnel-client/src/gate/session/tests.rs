@@ -38,6 +38,8 @@ struct Options {
     policy: &'static str,
     longest: Option<Duration>,
     refusal: Option<Refusal>,
+    /// The connection to the engine never comes up.
+    connecting: bool,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             policy: testing::ALLOW_ALL,
             longest: None,
             refusal: None,
+            connecting: false,
         }
     }
 }
@@ -74,6 +77,9 @@ async fn build(engine: TestEngine, options: Options) -> Bench {
     let grant_ref = view.door(&door).unwrap();
     let known = engine.engine();
     let upstream = Upstream::new(known.clone(), "default".parse().unwrap());
+    if options.connecting {
+        assert!(upstream.claim());
+    }
     let certificate = GrantCertificate {
         grant,
         serial: Serial::new([1; 16]),
@@ -454,10 +460,8 @@ async fn an_operator_who_resets_all_the_time_is_cut() {
 }
 
 #[tokio::test]
-async fn resets_count_although_the_engine_takes_no_connection_up() {
-    let engine = TestEngine::absent();
-    let _listener = engine.hang();
-    let mut bench = build(engine, Options::default()).await;
+async fn resets_count_while_the_engine_is_being_connected() {
+    let mut bench = bench_with(Options { connecting: true, ..Options::default() }).await;
     for _ in 0..=limits::RESETS_PER_SECOND {
         let (_response, mut body) = bench.operator.begin(Operator::request("Get"), true).await;
         // Its headers must have left before the reset, or h2 sends neither.

@@ -64,11 +64,6 @@ impl TestEngine {
         self.task = Some(Task::spawn(Span::none(), listen(listener, self.seen.clone())));
     }
 
-    /// Listens without ever taking a connection up: keep the listener.
-    pub(in crate::gate) fn hang(&self) -> UnixListener {
-        UnixListener::bind(self.socket()).unwrap()
-    }
-
     /// Stops listening and breaks every connection.
     pub(in crate::gate) async fn go(&mut self) {
         let task = self.task.take().unwrap();
