@@ -6,6 +6,7 @@
 mod accept;
 mod layers;
 mod server;
+pub mod timeout;
 
 use std::{future::Future, io, time::Duration};
 

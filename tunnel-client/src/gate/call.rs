@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tunnel_protos::{MethodName, UnixMillis};
+use tunnel_runtime::grpc;
 
 use super::{
     deadline,
@@ -79,7 +80,7 @@ fn shape(head: &CallHead<'_>, path_is_known: bool) -> Result<Option<Duration>, S
     if head.te != Some(b"trailers") {
         return Err(Shape::Te);
     }
-    head.timeout.map(deadline::parse).transpose().map_err(|_| Shape::Timeout)
+    head.timeout.map(grpc::timeout::parse).transpose().map_err(|_| Shape::Timeout)
 }
 
 /// Whether grant and certificate still hold; gives what is left of the grant.

@@ -15,11 +15,11 @@ use h2::{Reason, RecvStream, SendStream, client::ResponseFuture};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header::CONTENT_TYPE};
 use tokio::time::timeout;
 use tonic::Code;
+use tunnel_runtime::grpc;
 
 use super::{
     answer::Answer,
     call::is_grpc,
-    deadline,
     ledger::Ledger,
     metadata::{RequestMetadata, strip_hop},
     metrics::EngineFault,
@@ -103,7 +103,7 @@ impl Relay {
     async fn send(&mut self) -> Result<(ResponseFuture, SendStream<Bytes>), Failure> {
         let mut sender = self.upstream.sender().await.map_err(Failure::Refuse)?;
         let mut headers = self.metadata.rewrite(std::mem::take(&mut self.headers));
-        let left = deadline::format(self.timeout);
+        let left = grpc::timeout::format(self.timeout);
         let mut left = HeaderValue::from_str(&left).map_err(|_| Failure::Refuse(Refusal::Deadline))?;
         // No secret, but never the same twice: keeps it out of HPACK's table.
         left.set_sensitive(true);
