@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use tunnel_runtime::{
     config::{FilePath, FromSection, Section, Span},
-    logs::Format,
+    logs::LogConfig,
 };
 
 pub use self::{
@@ -40,7 +40,7 @@ pub struct Config {
     pub limits: Limits,
     /// How long sessions may finish after a drain began.
     pub drain_grace: Duration,
-    /// What is logged, and how.
+    /// How to log.
     pub log: LogConfig,
 }
 
@@ -71,15 +71,6 @@ pub struct ListenConfig {
     pub tcp: SocketAddr,
     /// `/live`, `/ready`, `/metrics`; keep it off the internet.
     pub admin: SocketAddr,
-}
-
-/// Logging.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    /// Plain or JSON.
-    pub format: Format,
-    /// A filter like `info` or `info,tunnel_broker=debug`.
-    pub filter: String,
 }
 
 impl FromSection for Config {
@@ -133,13 +124,6 @@ impl FromSection for ListenConfig {
         let tcp = section.or("tcp", SocketAddr::from(([0, 0, 0, 0], 443)));
         let admin = section.or("admin", SocketAddr::from(([127, 0, 0, 1], 9443)));
         Some(Self { quic: quic?, tcp: tcp?, admin: admin? })
-    }
-}
-
-impl FromSection for LogConfig {
-    fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (format, filter) = (section.or("format", Format::Plain), section.or("filter", "info".to_owned()));
-        Some(Self { format: format?, filter: filter? })
     }
 }
 

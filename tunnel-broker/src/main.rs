@@ -59,7 +59,7 @@ fn read(path: &std::path::Path) -> anyhow::Result<Loaded<Config>> {
 
 async fn run(loaded: Loaded<Config>) -> anyhow::Result<Exit> {
     let Loaded { config, unused_environment, .. } = loaded;
-    logs::init(config.log.format, &config.log.filter)?;
+    logs::init(&config.log)?;
     if !unused_environment.is_empty() {
         tracing::warn!(names = ?unused_environment, "Environment variables that name no key");
     }

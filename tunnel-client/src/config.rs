@@ -14,7 +14,7 @@ use std::{
 use tunnel_protos::{ClusterName, Label};
 use tunnel_runtime::{
     config::{self, ConfigErrors, FilePath, FromSection, Loaded, Section, Sources, Span},
-    logs::Format,
+    logs::LogConfig,
 };
 
 /// Everything a client is told.
@@ -37,7 +37,7 @@ pub struct Config {
     /// Where `/live`, `/ready` and `/metrics` answer.
     pub admin: SocketAddr,
     /// How to log.
-    pub log: Log,
+    pub log: LogConfig,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How much there may be.
@@ -69,15 +69,6 @@ pub struct VendorFiles {
 /// `host:port` of a broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BrokerAddress(String);
-
-/// How to log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Plain or JSON.
-    pub format: Format,
-    /// For example `info`, or `info,tunnel_client=debug`.
-    pub filter: String,
-}
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,13 +171,6 @@ impl FromSection for VendorFiles {
             inventory_entry: inventory_entry?,
             mesh_certificate: mesh_certificate?,
         })
-    }
-}
-
-impl FromSection for Log {
-    fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (format, filter) = (section.or("format", Format::Plain), section.or("level", "info".to_owned()));
-        Some(Self { format: format?, filter: filter? })
     }
 }
 

@@ -55,7 +55,7 @@ async fn run(file: &Path) -> Done<String> {
 }
 
 async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> anyhow::Result<()> {
-    logs::init(config.log.format, &config.log.filter)?;
+    logs::init(&config.log)?;
     let recorder = tunnel_runtime::metrics::install(&[])?;
     metrics::describe();
     BuildInfo { program: "tunnel-client", version: env!("CARGO_PKG_VERSION") }.record();

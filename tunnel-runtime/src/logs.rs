@@ -1,8 +1,19 @@
-//! Logs to standard error, plain or JSON; the level can be changed while the process runs.
+//! Logs to standard error, plain or JSON, as the section `log` of every configuration says.
 
 use std::{fmt, io::IsTerminal, str::FromStr};
 
-use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, filter::ParseError, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{FromSection, Section};
+
+/// How to log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogConfig {
+    /// Plain or JSON.
+    pub format: Format,
+    /// What is logged.
+    pub level: Level,
+}
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,57 +25,57 @@ pub enum Format {
     Json,
 }
 
-/// A level or filter that cannot be used.
+/// A level, or levels by module: `info`, `info,tunnel_transport=debug`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Level(String);
+
+/// A logger is installed already.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// Not a filter.
-    #[error("not a log filter: {filter:?}")]
-    Filter {
-        /// What was given.
-        filter: String,
-        /// What the parser said.
-        source: tracing_subscriber::filter::ParseError,
-    },
-    /// A logger is installed already, or is gone.
-    #[error("the logger cannot be set")]
-    Install,
-}
+#[error("the logger cannot be set")]
+pub struct InstallError;
 
-/// Changes the level of a running process; cheap to clone.
-#[derive(Clone)]
-pub struct Level {
-    handle: reload::Handle<EnvFilter, Registry>,
-}
-
-/// Installs the logger of the process; `filter` is like `info` or `info,tunnel_transport=debug`.
-pub fn init(format: Format, filter: &str) -> Result<Level, LogError> {
-    let (filter, handle) = reload::Layer::new(parse(filter)?);
-    let registry = tracing_subscriber::registry().with(filter);
+/// Installs the logger of the process; called once, by `main`.
+pub fn init(config: &LogConfig) -> Result<(), InstallError> {
+    let registry = tracing_subscriber::registry().with(config.level.filter());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let installed = match format {
+    let installed = match config.format {
         Format::Plain => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init(),
         Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
     };
-    installed.map(|()| Level { handle }).map_err(|_| LogError::Install)
+    installed.map_err(|_| InstallError)
 }
 
-fn parse(filter: &str) -> Result<EnvFilter, LogError> {
-    // The builder reads no environment here: only main does.
-    EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| LogError::Filter { filter: filter.to_owned(), source })
-}
-
-impl Level {
-    /// Replaces the filter.
-    pub fn set(&self, filter: &str) -> Result<(), LogError> {
-        self.handle.reload(parse(filter)?).map_err(|_| LogError::Install)
+impl FromSection for LogConfig {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (format, level) = (section.or("format", Format::Plain), section.or("level", Level::default()));
+        Some(Self { format: format?, level: level? })
     }
 }
 
-impl fmt::Debug for Level {
+impl Level {
+    fn filter(&self) -> EnvFilter {
+        // Nothing is lost: what exists was parsed before. The builder reads no environment here: only main does.
+        EnvFilter::builder().parse_lossy(&self.0)
+    }
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self("info".to_owned())
+    }
+}
+
+impl FromStr for Level {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        EnvFilter::builder().parse(text).map(|_| Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Level")
+        f.write_str(&self.0)
     }
 }
 
@@ -94,13 +105,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_changes_while_running() {
-        let level = init(Format::Json, "error").unwrap();
-        assert!(!tracing::enabled!(tracing::Level::INFO));
-        level.set("info").unwrap();
-        assert!(tracing::enabled!(tracing::Level::INFO));
-        assert!(matches!(level.set("no=such=filter"), Err(LogError::Filter { .. })));
-        assert!(matches!(init(Format::Plain, "info"), Err(LogError::Install)));
+    fn a_logger_follows_its_level_and_is_installed_once() {
+        let config = LogConfig { format: Format::Json, level: "error".parse().unwrap() };
+        init(&config).unwrap();
+        assert!(tracing::enabled!(tracing::Level::ERROR) && !tracing::enabled!(tracing::Level::INFO));
+        assert!(init(&config).is_err());
+    }
+
+    #[test]
+    fn levels_are_checked_when_they_are_read() {
+        for good in ["off", "info", "info,tunnel_broker=debug"] {
+            assert_eq!(good.parse::<Level>().unwrap().to_string(), good);
+        }
+        assert!("no=such=filter".parse::<Level>().is_err());
     }
 
     #[test]

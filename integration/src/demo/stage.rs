@@ -170,7 +170,7 @@ fn broker_settings(folder: &Path) -> BrokerSettings {
         state: folder.join("broker/state"),
         listen: Listen::free(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         probe_interval: "2s".to_owned(),
-        more: "log: { filter: \"info,tunnel_broker=debug\" }\n".to_owned(),
+        more: "log: { level: \"info,tunnel_broker=debug\" }\n".to_owned(),
     }
 }
 

@@ -40,7 +40,7 @@ entries: /etc/postern/entries
 probeInterval: 2s
 shards: 3
 drainGrace: 5s
-log: {{format: json, filter: debug}}
+log: {{format: json, level: debug}}
 operators:
   '*': {{clusters: [acme/*]}}
   robot: {{clusters: ['*']}}

@@ -8,9 +8,7 @@ use std::{
 };
 
 use prost::Message;
-use tunnel_broker::config::{
-    Config, CredentialFiles, Limits, ListenConfig, LogConfig, OperatorConfig, TrustConfig,
-};
+use tunnel_broker::config::{Config, CredentialFiles, Limits, ListenConfig, OperatorConfig, TrustConfig};
 use tunnel_certs::{
     credential::{Credential, certificate_to_pem},
     file,
@@ -21,7 +19,7 @@ use tunnel_certs::{
     verify::MeshVerifier,
 };
 use tunnel_protos::{ClusterName, GrantId, Label, RequestId, Suffix, UnixMillis, VendorName};
-use tunnel_runtime::logs::Format;
+use tunnel_runtime::logs::LogConfig;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -93,7 +91,7 @@ impl Vendor {
             operators: BTreeMap::from([("*".to_owned(), everything)]),
             limits: Limits::default(),
             drain_grace: Duration::from_secs(5),
-            log: LogConfig { format: Format::Plain, filter: "off".to_owned() },
+            log: LogConfig::default(),
         }
     }
 

@@ -12,12 +12,12 @@ use tunnel_certs::{
     statement::{inventory::Entry, trust_bundle::TrustBundle},
 };
 use tunnel_protos::Label;
-use tunnel_runtime::{drain, logs::Format};
+use tunnel_runtime::{drain, logs::LogConfig};
 
 use super::*;
 use crate::{
     approvers::Desk,
-    config::{Cluster, Config, Limits, Log, Timeouts, VendorFiles},
+    config::{Cluster, Config, Limits, Timeouts, VendorFiles},
     keys::Keys,
     vendor::VendorError,
 };
@@ -200,7 +200,7 @@ impl Stage {
             policy: None,
             socket: self.path("run/approvers.sock"),
             admin: ([127, 0, 0, 1], 0).into(),
-            log: Log { format: Format::Plain, filter: "info".to_owned() },
+            log: LogConfig::default(),
             timeouts: Timeouts { drain: Duration::from_secs(1), ..Timeouts::default() },
             limits: Limits { shards: 1, ..Limits::default() },
         }
