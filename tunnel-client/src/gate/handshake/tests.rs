@@ -103,12 +103,16 @@ impl World {
         config
     }
 
-    /// The server's verdict, and the operator's stream if TLS got that far on their side.
+    /// The server's verdict, and the operator's stream if a first byte came through.
     async fn meet(&self, knock: Knock) -> (Result<Admitted, HandshakeError>, io::Result<Near>) {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let host = DoorName { door: knock.sni, label: self.label }.host(&self.suffix);
         let name = ServerName::try_from(host).unwrap();
-        let client = TlsConnector::from(Arc::new(self.client(&knock))).connect(name, near);
+        let client = async {
+            let mut stream = TlsConnector::from(Arc::new(self.client(&knock))).connect(name, near).await?;
+            // In TLS 1.3 a refusal arrives with the first read.
+            stream.read_u8().await.map(|_| stream)
+        };
         let handshake = Handshake {
             tls: self.tls.clone(),
             grants: self.grants.clone(),
@@ -117,7 +121,7 @@ impl World {
         };
         let server = async {
             let (mut stream, admitted) = handshake.run(far, testing::PATIENCE).await?;
-            stream.write_all(b"welcome").await.map_err(HandshakeError::Tls)?;
+            stream.write_u8(1).await.map_err(HandshakeError::Tls)?;
             stream.flush().await.map_err(HandshakeError::Tls)?;
             Ok(admitted)
         };
@@ -127,10 +131,7 @@ impl World {
     /// Asserts that the operator gets a TLS alert, and gives the server's reason.
     async fn alerted(&self, knock: Knock) -> HandshakeError {
         let (verdict, stream) = self.meet(knock).await;
-        let told = match stream {
-            Ok(mut stream) => stream.read_u8().await.unwrap_err(),
-            Err(error) => error,
-        };
+        let told = stream.map(drop).unwrap_err();
         assert!(told.to_string().contains("alert"), "{told}");
         verdict.unwrap_err()
     }
@@ -143,9 +144,7 @@ async fn a_certificate_of_ours_at_its_own_door_is_let_in() {
     let admitted = admitted.unwrap();
     assert_eq!(admitted.grant.grant().id, world.grant);
     assert_eq!(admitted.target.as_str(), "default");
-    let mut welcome = [0; 7];
-    stream.unwrap().read_exact(&mut welcome).await.unwrap();
-    assert_eq!(&welcome, b"welcome");
+    assert!(stream.is_ok());
 }
 
 #[tokio::test]
