@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
 fn read(path: &std::path::Path) -> anyhow::Result<Loaded<Config>> {
     let file = path.display().to_string();
     let yaml = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
-    let environment = std::env::vars().filter(|(name, _)| name != "POSTERN_CONFIG").collect();
+    let environment = std::env::vars().collect();
     Ok(load(&Sources { file, yaml, environment })?)
 }
 

@@ -81,6 +81,9 @@ pub struct Sources {
 /// Before the name of every variable that overrides a key.
 pub const PREFIX: &str = "POSTERN";
 
+/// By which every program is told its file; no key of it.
+pub(crate) const FILE_VARIABLE: &str = "POSTERN_CONFIG";
+
 /// Reads a configuration.
 pub fn load<T: FromSection>(sources: &Sources) -> Result<Loaded<T>, ConfigErrors> {
     let root = node::parse(&sources.file, &sources.yaml).map_err(|error| ConfigErrors(vec![error]))?;

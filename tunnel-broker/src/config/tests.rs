@@ -22,6 +22,18 @@ fn problems(more: &str) -> Vec<String> {
 }
 
 #[test]
+fn the_example_says_every_default() {
+    let example = read(include_str!("../../example.yaml")).unwrap();
+    let shortest = read(SHORTEST).unwrap();
+    assert_eq!(format!("{:?}", example.limits), format!("{:?}", shortest.limits));
+    assert_eq!(format!("{:?}", example.listen), format!("{:?}", shortest.listen));
+    assert_eq!(
+        (example.probe_interval, example.shards, example.drain_grace, example.log),
+        (shortest.probe_interval, shortest.shards, shortest.drain_grace, shortest.log)
+    );
+}
+
+#[test]
 fn the_shortest_configuration_has_defaults() {
     let config = read(SHORTEST).unwrap();
     assert_eq!(config.probe_interval, Duration::from_secs(15));

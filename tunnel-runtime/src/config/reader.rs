@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ConfigError, PREFIX};
+use super::{ConfigError, FILE_VARIABLE, PREFIX};
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -80,7 +80,8 @@ impl Reader {
     }
 
     pub(super) fn unused(&self) -> Vec<String> {
-        let ours = |name: &&String| name.starts_with(PREFIX) && !self.used.contains(*name);
+        let ours =
+            |name: &&String| name.starts_with(PREFIX) && *name != FILE_VARIABLE && !self.used.contains(*name);
         self.environment.keys().filter(ours).cloned().collect()
     }
 

@@ -173,6 +173,9 @@ fn the_effective_configuration_reads_back_and_hides_secrets() {
 
 #[test]
 fn variables_that_name_no_key_are_told() {
-    let sources = sources(MINIMAL, &[("POSTERN_IDEL", "1s"), ("POSTERN_IDLE", "1s"), ("PATH", "/bin")]);
+    let sources = sources(
+        MINIMAL,
+        &[("POSTERN_IDEL", "1s"), ("POSTERN_IDLE", "1s"), (FILE_VARIABLE, "/x"), ("PATH", "/bin")],
+    );
     assert_eq!(load::<Config>(&sources).unwrap().unused_environment, ["POSTERN_IDEL"]);
 }
