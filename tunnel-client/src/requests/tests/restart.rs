@@ -34,7 +34,12 @@ async fn the_same_envelope_gets_the_latest_stored_outcome_after_a_restart() {
     house.ask(&sent).await;
     house.requests.acknowledged(house.requests.outcomes()[0].clone()).await;
     house.pass(2 * HOUR).await;
+    for outcome in house.requests.outcomes() {
+        house.requests.acknowledged(outcome).await;
+    }
+    house.settle().await;
     let house = house.restart().await;
+    assert!(house.outcome(&sent).is_none());
     assert_eq!(house.deliver(&sent).await, ReceivedStatus::Known);
     assert_eq!(house.state(&sent), RequestState::Expired);
 }
