@@ -86,8 +86,17 @@ impl Program {
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most resident memory it ever had, in KiB.
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.memory_kib("VmHWM:")
+    }
+
+    fn memory_kib(&self, row: &'static str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?.as_raw_nonzero()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(row)).context(row)?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 

@@ -26,6 +26,8 @@ pub enum WireFault {
     Garbage,
     /// The connection is closed as soon as a call arrives.
     Close,
+    /// The first call of a connection is reset, again and again without end.
+    Resets,
 }
 
 /// A listening engine with one fault; dropping it closes everything.
@@ -52,7 +54,7 @@ impl BadEngine {
         self.address
     }
 
-    /// Bytes of endless headers its callers have taken so far.
+    /// Bytes of endless headers or resets its callers have taken so far.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -74,6 +76,10 @@ async fn misbehave(mut stream: TcpStream, fault: WireFault, sent: &AtomicU64) ->
         WireFault::Silence => tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.map(drop),
         WireFault::Garbage => stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\n\r\n").await,
         WireFault::Close => wait_for_call(&mut stream).await.map(drop),
+        WireFault::Resets => {
+            let call = wait_for_call(&mut stream).await?;
+            send_endless_resets(&mut stream, call, sent).await
+        }
         WireFault::EndlessHeaders => {
             let call = wait_for_call(&mut stream).await?;
             send_endless_headers(&mut stream, call, sent).await
@@ -111,6 +117,14 @@ async fn send_endless_headers(stream: &mut TcpStream, call: u32, sent: &AtomicU6
     }
 }
 
+async fn send_endless_resets(stream: &mut TcpStream, call: u32, sent: &AtomicU64) -> io::Result<()> {
+    let resets = frame(RST_STREAM, 0, call, &INTERNAL_ERROR.to_be_bytes()).repeat(1000);
+    loop {
+        stream.write_all(&resets).await?;
+        sent.fetch_add(resets.len() as u64, Ordering::Relaxed);
+    }
+}
+
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
@@ -121,6 +135,9 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const ACK: u8 = 1;
+/// What the resets give as their reason.
+const INTERNAL_ERROR: u32 = 2;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod bad_engine;
+mod children;
 mod crash;
 mod credentials;
 mod cutting;

@@ -39,3 +39,10 @@ async fn endless_headers_are_cut_by_the_caller() {
     call(&engine).await.unwrap_err();
     assert!(engine.sent() > 0);
 }
+
+#[tokio::test]
+async fn endless_resets_fail_a_call() {
+    let engine = BadEngine::spawn(WireFault::Resets).await.unwrap();
+    call(&engine).await.unwrap_err();
+    assert!(engine.sent() > 0);
+}
