@@ -11,6 +11,7 @@ mod doors;
 mod etcd;
 mod etcd_direct;
 mod hostile_broker;
+mod large_streams;
 mod mailbox;
 mod profiles;
 mod reference_engine;
