@@ -8,6 +8,7 @@ mod crash;
 mod credentials;
 mod cutting;
 mod doors;
+mod engines;
 mod etcd;
 mod etcd_direct;
 mod hostile_broker;
