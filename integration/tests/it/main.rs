@@ -11,6 +11,7 @@ mod doors;
 mod engines;
 mod etcd;
 mod etcd_direct;
+mod grpcurl_kinds;
 mod hostile_broker;
 mod large_streams;
 mod mailbox;
