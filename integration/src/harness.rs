@@ -13,6 +13,7 @@ pub mod client;
 pub mod engine;
 pub mod grpcurl;
 pub mod hostile;
+pub mod hostile_api;
 pub mod operator;
 mod pass_files;
 pub mod profile;

@@ -13,6 +13,8 @@ mod etcd;
 mod etcd_direct;
 mod grpcurl_kinds;
 mod hostile_broker;
+mod hostile_flood;
+mod hostile_texts;
 mod large_streams;
 mod mailbox;
 mod profiles;
