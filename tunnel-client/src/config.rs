@@ -278,7 +278,7 @@ mod tests {
         let config = Config::read(&example(), BTreeMap::new()).unwrap().config;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         assert_eq!(config.state_dir, folder.join("state"));
-        assert_eq!(config.vendor.keys, [folder.join("vendor.pem")]);
+        assert_eq!(config.vendor.keys, [folder.join("vendor.pub")]);
         assert_eq!(config.policy, Some(folder.join("policy.yaml")));
     }
 
