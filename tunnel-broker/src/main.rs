@@ -52,7 +52,8 @@ async fn main() -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 fn read(path: &std::path::Path) -> anyhow::Result<Loaded<Config>> {
     let file = path.display().to_string();
-    let yaml = std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))?;
+    let yaml = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {file} (--config names another)"))?;
     let environment = std::env::vars().collect();
     Ok(load(&Sources { file, yaml, environment })?)
 }
@@ -66,7 +67,8 @@ async fn run(loaded: Loaded<Config>) -> anyhow::Result<Exit> {
     let scrape = tunnel_runtime::metrics::install(metrics::BUCKETS)?;
     metrics::describe();
     BuildInfo { program: "tunnel-broker", version: env!("CARGO_PKG_VERSION") }.record();
-    let admin = Admin::bind(config.listen.admin).context("cannot bind the admin port")?;
+    let admin = Admin::bind(config.listen.admin)
+        .with_context(|| format!("cannot bind the admin port {}", config.listen.admin))?;
     let grace = config.drain_grace;
     let broker = Broker::build(config).await?;
     let bound = broker.addresses();

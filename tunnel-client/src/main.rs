@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::ExitCode, time::SystemTime};
 
+use anyhow::Context;
 use clap::Parser;
 use tracing::{info, warn};
 use tunnel_client::{
@@ -63,7 +64,8 @@ async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> any
         warn!(variable, "Environment variable names no key");
     }
     let grace = config.timeouts.process();
-    let admin = Admin::bind(config.admin)?;
+    let admin = Admin::bind(config.admin)
+        .with_context(|| format!("cannot bind the admin port {}; set another `admin`", config.admin))?;
     let client = Client::build(config).await?;
     info!(admin = %admin.local_addr()?, socket = %client.socket().display(), "Listening");
     let _admin = admin.serve(client.readiness(), recorder)?;

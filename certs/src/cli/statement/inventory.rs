@@ -18,7 +18,7 @@ pub(in crate::cli) struct Inventory {
     /// The registration that `tunnel-client keys export` wrote.
     #[arg(long, value_name = "FILE")]
     registration: PathBuf,
-    /// The 8 words that the customer read out, not those in this file's way.
+    /// The 8 words that the customer read out, heard another way than the file came.
     #[arg(long)]
     words: Words,
     /// The cluster's name, like acme/prod.
