@@ -170,6 +170,8 @@ async fn what_never_ends_is_counted_and_fills_no_memory() {
         }
         let calls = children.client_metrics("postern_client_calls_total").await;
         let refusals = children.client_metrics("postern_client_refusals_total").await;
+        let faults = children.client_metrics("postern_client_engine_faults_total").await;
+        assert!(faults.iter().any(|line| line.ends_with(r#"kind="call"} 10"#)), "{fault:?}: {faults:?}");
         let counted = calls.iter().chain(&refusals).any(|line| line.ends_with(told));
         assert!(counted, "{fault:?}: {calls:?} {refusals:?}");
         children.grew_less_than(MOST_GROWTH_KIB, &before);
@@ -188,7 +190,10 @@ async fn garbage_and_closed_connections_are_told_as_the_engines_fault() {
 }
 
 /// Faults, and what the client's metrics say of ten calls that met one.
-const NEVER_ENDING: [(WireFault, &str); 1] = [(WireFault::EndlessHeaders, r#"reason="ENGINE_FLOOD"} 10"#)];
+const NEVER_ENDING: [(WireFault, &str); 2] = [
+    (WireFault::EndlessHeaders, r#"reason="ENGINE_FLOOD"} 10"#),
+    (WireFault::Resets, r#"class="read",code="INTERNAL"} 10"#),
+];
 const HUGE: u32 = 100_000_000;
 /// Windows, buffers and the allocator's slack; far below the message.
 const MOST_GROWTH_KIB: u64 = 64 << 10;

@@ -69,7 +69,8 @@ impl Relay {
         match &ended {
             Ok(code) => ledger.finish(*code),
             Err(Failure::Refuse(refusal)) => ledger.finish(refusal.code()),
-            Err(Failure::Reset(_) | Failure::Gone) => ledger.finish(Code::Cancelled),
+            Err(Failure::Reset(reason)) => ledger.finish(code_of_reset(*reason)),
+            Err(Failure::Gone) => ledger.finish(Code::Cancelled),
         }
         ended.map(drop)
     }
@@ -167,10 +168,26 @@ fn code(headers: &HeaderMap) -> Option<Code> {
 fn engine_failed(error: &h2::Error) -> Failure {
     match pipe::peer_reset(error) {
         Some(Reason::REFUSED_STREAM) => fault(Refusal::EngineDown),
-        Some(reason) => Failure::Reset(reason),
+        Some(reason) => {
+            if reason != Reason::CANCEL {
+                EngineFault::Call.count();
+            }
+            Failure::Reset(reason)
+        }
         // h2 itself refused what the engine sent.
         None if error.is_library() => fault(refused_by_h2(error)),
         None => fault(Refusal::EngineLost),
+    }
+}
+
+/// What the operator's gRPC library makes of a reset, so that both sides count the same: gRPC over HTTP/2, "Errors".
+fn code_of_reset(reason: Reason) -> Code {
+    match reason {
+        Reason::REFUSED_STREAM => Code::Unavailable,
+        Reason::CANCEL => Code::Cancelled,
+        Reason::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        Reason::INADEQUATE_SECURITY => Code::PermissionDenied,
+        _ => Code::Internal,
     }
 }
 
