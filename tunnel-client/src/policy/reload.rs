@@ -81,6 +81,7 @@ impl PolicyFile {
             },
             Seen::Absent => {
                 self.publish(Policy::locked(self.methods.clone()));
+                warn!(path = ?self.path, "No policy file, everything is denied");
                 self.error.send_replace("no policy file: everything is denied".to_owned());
             }
             Seen::Unreadable(kind) => self.keep(format!("policy file cannot be read: {kind}")),
