@@ -4,10 +4,14 @@
 
 use std::{
     future::Future,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until, timeout},
+};
 use tracing::{debug, info, info_span};
 use tunnel_protos::{
     UnixMillis,
@@ -156,6 +160,8 @@ struct Life<'l, I, S> {
     rooms: &'l Rooms<I, S>,
     tasks: &'l Tasks,
     sender: Sender,
+    /// Places for requests that are being stored; a broker must not fill memory faster than the disk takes it.
+    deliveries: Arc<Semaphore>,
     doors: Announced,
     outcomes: Outcomes,
     /// Two probes and some jitter.
@@ -184,6 +190,7 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
             rooms,
             tasks,
             sender: control.sender(),
+            deliveries: Arc::new(Semaphore::new(DELIVERIES)),
             doors: Announced::default(),
             outcomes: Outcomes::default(),
             patience,
@@ -242,10 +249,9 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
     fn deliver(&self, id: u64, sealed: v1::SealedRequest) {
         let envelope_id = tunnel_certs::seal::envelope_id(&sealed);
         let (inbox, sender) = (self.rooms.inbox.clone(), self.sender.clone());
-        if self.tasks.len() >= self.settings.limits.streams as usize + DELIVERIES {
-            return;
-        }
+        let Ok(place) = Arc::clone(&self.deliveries).try_acquire_owned() else { return };
         self.tasks.spawn(info_span!("deliver", envelope.id = %envelope_id), async move {
+            let _place = place;
             let Ok(status) = timeout(DELIVERY, inbox.deliver(sealed)).await else { return };
             metrics::delivered(status);
             let received =
@@ -319,7 +325,7 @@ const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 /// Farther than any certificate, nearer than any overflow.
 const FAR: Duration = Duration::from_secs(400 * 24 * 3600);
-/// Deliveries being stored beside the streams of a tunnel.
+/// Deliveries being stored at a time: of the largest control messages, 64 MiB.
 const DELIVERIES: usize = 64;
 /// A disk that takes longer is broken; the broker delivers again.
 const DELIVERY: Duration = Duration::from_secs(30);

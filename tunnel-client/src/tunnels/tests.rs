@@ -74,6 +74,23 @@ async fn says_what_became_of_a_delivered_request() {
 }
 
 #[tokio::test]
+async fn a_flood_of_deliveries_waits_at_the_broker_while_the_disk_hangs() {
+    let mut broker = Broker::start();
+    let world = World::start(&broker);
+    world.hang_the_disk();
+    let mut attached = broker.attach().await;
+    for seed in 0..100_u8 {
+        attached.send(FromBroker::Deliver(SealedRequest { enc: vec![seed; 32], ..Default::default() }));
+    }
+    // Two round trips: all were received before the first reply, and those let in have run before the second.
+    for _ in 0..2 {
+        attached.send(FromBroker::Probe(Probe { nonce: vec![1; 16] }));
+        attached.next(|body| matches!(body, ToBroker::ProbeReply(_)).then_some(())).await;
+    }
+    assert_eq!(world.delivered().len(), 64);
+}
+
+#[tokio::test]
 async fn an_outcome_is_sent_again_on_the_next_tunnel_until_a_broker_has_stored_it() {
     let mut broker = Broker::start();
     let world = World::start(&broker);

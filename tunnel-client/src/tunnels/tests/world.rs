@@ -23,6 +23,8 @@ use crate::gate::grants::{self, Grant, GrantsView, GrantsWriter, Life};
 #[derive(Clone)]
 struct Memory {
     delivered: Arc<Mutex<Vec<SealedRequest>>>,
+    /// While true, no delivery ends: a disk that hangs.
+    stuck: watch::Sender<bool>,
     outcomes: watch::Sender<Vec<SealedOutcome>>,
     changes: watch::Sender<u64>,
 }
@@ -30,6 +32,8 @@ struct Memory {
 impl Inbox for Memory {
     async fn deliver(&self, sealed: SealedRequest) -> ReceivedStatus {
         self.delivered.lock().push(sealed);
+        let mut stuck = self.stuck.subscribe();
+        stuck.wait_for(|stuck| !stuck).await.unwrap();
         ReceivedStatus::Taken
     }
 
@@ -77,7 +81,8 @@ impl World {
     /// Keeps one tunnel to `broker`.
     pub(super) fn start(broker: &Broker) -> Self {
         let (outcomes, changes) = (watch::Sender::new(Vec::new()), watch::Sender::new(0));
-        let memory = Memory { delivered: Arc::default(), outcomes, changes };
+        let memory =
+            Memory { delivered: Arc::default(), stuck: watch::Sender::new(false), outcomes, changes };
         let (grants, view) = grants::channel();
         let tunnels = Tunnels::new(settings(broker));
         let (attached, status) = (tunnels.attached(), tunnels.status());
@@ -110,6 +115,10 @@ impl World {
         let outcome = SealedOutcome { enc: vec![seed; 32], ..Default::default() };
         self.memory.outcomes.send_modify(|outcomes| outcomes.push(outcome));
         self.memory.changes.send_modify(|version| *version += 1);
+    }
+
+    pub(super) fn hang_the_disk(&self) {
+        self.memory.stuck.send_replace(true);
     }
 
     pub(super) fn delivered(&self) -> Vec<SealedRequest> {
