@@ -79,6 +79,11 @@ digest! {
     SealingKeyId, 8, "a sealing key id"
 }
 
+digest! {
+    /// 32 random bytes from the client, accepted once: ties an approval that names no request to one moment.
+    Challenge, 32, "a challenge"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

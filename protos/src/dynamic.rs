@@ -3,15 +3,19 @@
 //! Descriptor sets are the caller's own files; what arrives on the wire never changes them.
 
 mod codec;
+mod files;
 mod json;
+mod prune;
 
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
 pub use self::{
     codec::DynamicCodec,
-    json::{JsonError, from_json, to_json},
+    files::{FileError, FileSet},
+    json::{Defaults, JsonError, from_json, to_json},
+    prune::{Pruned, PrunedFile},
 };
-pub use prost_reflect::{DynamicMessage, MessageDescriptor};
+pub use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::{MethodName, MethodPattern};
 
@@ -62,6 +66,11 @@ impl Descriptors {
     /// The message of this full name.
     pub fn message(&self, name: &str) -> Option<MessageDescriptor> {
         self.0.get_message_by_name(name)
+    }
+
+    /// The enumeration of this full name.
+    pub fn enumeration(&self, name: &str) -> Option<EnumDescriptor> {
+        self.0.get_enum_by_name(name)
     }
 
     fn descriptors(&self) -> impl Iterator<Item = MethodDescriptor> + '_ {

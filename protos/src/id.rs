@@ -133,6 +133,18 @@ uuid_id! {
     GrantId, "a grant id (UUIDv4, lower case)"
 }
 
+uuid_id! {
+    /// The id of one pause: what a resume names, so that it never ends a later one.
+    PauseId, "a pause id (UUIDv4, lower case)"
+}
+
+impl PauseId {
+    /// A new random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 impl RequestId {
     /// A new random id.
     pub fn random() -> Self {

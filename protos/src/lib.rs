@@ -15,11 +15,14 @@ pub mod time;
 mod generated;
 
 pub use self::{
-    digest::{Digest, EnvelopeId, SealingKeyId},
+    digest::{Challenge, Digest, EnvelopeId, SealingKeyId},
     generated::{FILE_DESCRIPTOR_SET, approvers, operators, v1},
-    id::{Door, GrantId, Label, RequestId},
+    id::{Door, GrantId, Label, PauseId, RequestId},
     method::{MethodName, MethodPattern},
-    name::{BrokerId, ClusterName, DoorName, Name, OperatorName, ReplicaId, Suffix, TargetName, VendorName},
+    name::{
+        ApproverName, BrokerId, ClusterName, DoorName, Name, OperatorName, ReplicaId, Suffix, TargetName,
+        VendorName,
+    },
     text::PersonText,
     time::UnixMillis,
 };

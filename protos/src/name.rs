@@ -107,6 +107,11 @@ named! {
 }
 
 named! {
+    /// A person of the customer who may say yes, as the policy names them.
+    ApproverName
+}
+
+named! {
     /// One running client of a cluster.
     ReplicaId
 }

@@ -1,6 +1,9 @@
 //! Text from people: one line without tricks, and its safe form for every output.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write},
+    str::FromStr,
+};
 
 /// A text that must not be shown as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,13 +77,36 @@ pub fn escape(text: &str, limit: usize) -> String {
     safe
 }
 
+/// JSON with its deceptive characters as `\uXXXX`, which means the same to a parser.
+pub fn escape_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        // A raw line break can only be white space between tokens.
+        if is_deceptive(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _infallible = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// The name of a value of an enum as people read it: `ROLLED_BACK` of `REQUEST_STATE_ROLLED_BACK` as `rolled-back`.
+pub fn spoken(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase().replace('_', "-")
+}
+
 /// Control characters, line and paragraph separators, bidirectional controls (Unicode TR9) and invisible characters.
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-            | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
-            | '\u{E0000}'..='\u{E0FFF}')
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180E}'
+            | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFC}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
@@ -99,11 +125,27 @@ mod tests {
             "a\u{2028}b",
             "\u{7f}",
             "\u{85}",
+            "a\u{3164}b",
+            "a\u{2800}b",
         ] {
             assert!(matches!(bad.parse::<PersonText>(), Err(TextError::Character(_))), "{bad:?}");
         }
         assert_eq!("x".repeat(513).parse::<PersonText>(), Err(TextError::TooLong));
         assert!("Störung im Cluster – 再起動".parse::<PersonText>().is_ok());
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let text = "a\u{202e}b\u{e0001}\u{7f}";
+        let line = escape_json(&serde_json::to_string(text).unwrap());
+        assert!(line.is_ascii());
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), text);
+    }
+
+    #[test]
+    fn names_are_spoken() {
+        assert_eq!(spoken("REQUEST_STATE_ROLLED_BACK", "REQUEST_STATE_"), "rolled-back");
+        assert_eq!(spoken("unknown", "REQUEST_STATE_"), "unknown");
     }
 
     #[test]

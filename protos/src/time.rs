@@ -1,6 +1,9 @@
 //! Points in time as messages carry them. No clock here: callers pass now.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 /// Milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -8,8 +11,8 @@ pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
     /// The time of a system clock; before 1970 counts as 1970.
-    pub fn from_system(time: std::time::SystemTime) -> Self {
-        let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    pub fn from_system(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -28,9 +31,26 @@ impl UnixMillis {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// As it is displayed, with milliseconds.
+    pub fn precise(self) -> String {
+        humantime::format_rfc3339_millis(self.system()).to_string()
+    }
+
     /// Whole seconds since 1970, rounded down.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
+    }
+
+    /// Within the years that RFC 3339 can write.
+    fn system(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(u64::try_from(self.0).unwrap_or(0).min(LAST_MILLISECOND))
+    }
+}
+
+/// `2026-11-20T13:32:27Z`; what has no such form is shown as the nearest that has.
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_seconds(self.system()).fmt(f)
     }
 }
 
@@ -40,9 +60,32 @@ impl fmt::Debug for UnixMillis {
     }
 }
 
+/// `12s`, `3m 5s`, `2h 4m`: whole seconds, and the two largest units; more is noise to a person.
+pub fn lasting(time: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The year 9999 ends with it; RFC 3339 has four digits for years.
+const LAST_MILLISECOND: u64 = 253_402_300_799_999;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn absurd_times_have_a_text_too() {
+        assert_eq!(UnixMillis(1_000_999).to_string(), "1970-01-01T00:16:40Z");
+        assert_eq!(UnixMillis(i64::MAX).to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(UnixMillis(i64::MIN).to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(UnixMillis(i64::MAX).precise(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn people_read_two_units() {
+        assert_eq!(lasting(Duration::from_millis(7_384_500)), "2h 3m");
+        assert_eq!(lasting(Duration::from_millis(999)), "0s");
+    }
 
     #[test]
     fn arithmetic_saturates() {

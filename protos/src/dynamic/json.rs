@@ -19,10 +19,19 @@ pub fn from_json(message: MessageDescriptor, json: &str) -> Result<DynamicMessag
         .map_err(|source| JsonError { message: name, source })
 }
 
-/// Writes a message in its JSON form, indented, with every field that has no presence.
-pub fn to_json(message: &DynamicMessage) -> Result<String, JsonError> {
+/// Whether JSON shows fields that have no presence and stand at their default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Defaults {
+    /// Shown.
+    Emit,
+    /// Left out.
+    Omit,
+}
+
+/// Writes a message in its JSON form, indented.
+pub fn to_json(message: &DynamicMessage, defaults: Defaults) -> Result<String, JsonError> {
     let mut text = Vec::new();
-    let options = SerializeOptions::new().skip_default_fields(false);
+    let options = SerializeOptions::new().skip_default_fields(defaults == Defaults::Omit);
     let error = |source| JsonError { message: message.descriptor().full_name().to_owned(), source };
     message
         .serialize_with_options(&mut serde_json::Serializer::pretty(&mut text), &options)

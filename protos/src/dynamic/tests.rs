@@ -58,13 +58,15 @@ fn json_goes_to_the_wire_and_back() {
     let wire = message.encode_to_vec();
     assert_eq!(wire, [0x0a, 1, b'a', 0x10, 12]);
     let again = DynamicMessage::decode(get.input(), &wire[..]).unwrap();
-    assert_eq!(get.request(&to_json(&again).unwrap()).unwrap(), message);
+    assert_eq!(get.request(&to_json(&again, Defaults::Omit).unwrap()).unwrap(), message);
 }
 
 #[test]
-fn json_shows_fields_at_their_defaults() {
-    let json = to_json(&get().request("{}").unwrap()).unwrap();
+fn json_shows_fields_at_their_defaults_when_asked() {
+    let empty = get().request("{}").unwrap();
+    let json = to_json(&empty, Defaults::Emit).unwrap();
     assert!(json.contains("\"key\": \"\"") && json.contains("\"size\": \"0\""), "{json}");
+    assert_eq!(to_json(&empty, Defaults::Omit).unwrap(), "{}");
 }
 
 #[test]

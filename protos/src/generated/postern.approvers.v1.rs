@@ -55,6 +55,271 @@ pub struct RequestView {
     /// Sessions open under this grant now.
     #[prost(uint32, tag = "15")]
     pub sessions: u32,
+    /// Methods of operations were asked for by exact name.
+    #[prost(bool, tag = "16")]
+    pub raw: bool,
+    /// How long the work may take, as asked, in milliseconds.
+    #[prost(uint64, tag = "17")]
+    pub wanted_ms: u64,
+    /// Every concrete method that a yes grants, with its level and the limits of today's rule.
+    #[prost(message, repeated, tag = "18")]
+    pub asked: ::prost::alloc::vec::Vec<AskedMethod>,
+    /// The rule that decided.
+    #[prost(string, tag = "19")]
+    pub rule: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "20")]
+    pub approvals_had: u32,
+    #[prost(uint32, tag = "21")]
+    pub approvals_needed: u32,
+    #[prost(message, repeated, tag = "22")]
+    pub notified: ::prost::alloc::vec::Vec<super::super::v1::Notified>,
+    /// Answers of people, oldest first.
+    #[prost(message, repeated, tag = "23")]
+    pub answers: ::prost::alloc::vec::Vec<AnswerView>,
+    /// The same was asked before and denied: the id of that request; empty if not.
+    #[prost(string, tag = "24")]
+    pub denied_before: ::prost::alloc::string::String,
+    /// How long a certificate under it lives at most, in milliseconds.
+    #[prost(uint64, tag = "25")]
+    pub certificate_ttl_ms: u64,
+    /// How long the grant may last at most from its first certificate, in milliseconds.
+    #[prost(uint64, tag = "26")]
+    pub work_window_ms: u64,
+    /// How long a grant may stay unused, in milliseconds.
+    #[prost(uint64, tag = "27")]
+    pub claim_window_ms: u64,
+}
+/// One concrete method of a request.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AskedMethod {
+    /// `package.Service/Method`.
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    #[prost(enumeration = "super::super::v1::GrantLevel", tag = "2")]
+    pub level: i32,
+    /// False for what the profile marks read-only.
+    #[prost(bool, tag = "3")]
+    pub mutates: bool,
+    /// Absent where the rule has none.
+    #[prost(uint64, optional, tag = "4")]
+    pub limit_bytes: ::core::option::Option<u64>,
+    #[prost(uint32, optional, tag = "5")]
+    pub limit_calls_per_minute: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "6")]
+    pub limit_streams: ::core::option::Option<u32>,
+}
+/// A person's answer to a request.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerView {
+    /// The approver's name in the policy, or `uid 1001` for a no by somebody who is none.
+    #[prost(string, tag = "1")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(enumeration = "super::super::v1::Answer", tag = "2")]
+    pub answer: i32,
+    /// Unix milliseconds.
+    #[prost(int64, tag = "3")]
+    pub time_ms: i64,
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// By a signed approval rather than by user id.
+    #[prost(bool, tag = "5")]
+    pub signed: bool,
+}
+/// A yes or a no.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerRequest {
+    /// The request's id, or a unique beginning of at least 4 characters.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// Digest of the envelope that was shown, 32 bytes; another one is refused. May be empty for a no.
+    #[prost(bytes = "vec", tag = "2")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// One line, at most 512 bytes; with `approval` the one in it counts.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// Envelope of a `postern.v1.Approval`, encoded; empty to answer as the user id of the caller.
+    #[prost(bytes = "vec", tag = "4")]
+    pub approval: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseRequest {
+    /// One line, at most 512 bytes.
+    #[prost(string, tag = "1")]
+    pub note: ::prost::alloc::string::String,
+}
+/// A pause in force.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseView {
+    /// UUIDv4; what a resume names.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub since_ms: i64,
+    /// Who paused: an approver's name, or `uid 1001`, or `client` if it did so itself.
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+    /// Sessions that were cut by it.
+    #[prost(uint32, tag = "5")]
+    pub sessions_cut: u32,
+    /// False while the disk refuses to hold it: a restart would forget it.
+    #[prost(bool, tag = "6")]
+    pub stored: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeRequest {
+    /// The pause's id as shown.
+    #[prost(string, tag = "1")]
+    pub pause_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+    /// As in `AnswerRequest`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub approval: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeReply {
+    /// Who resumed.
+    #[prost(string, tag = "1")]
+    pub who: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListOperatorsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListOperatorsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub operators: ::prost::alloc::vec::Vec<OperatorView>,
+}
+/// An operator as the customer knows it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OperatorView {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub requests_pending: u32,
+    #[prost(uint32, tag = "3")]
+    pub grants_live: u32,
+    #[prost(uint32, tag = "4")]
+    pub sessions_open: u32,
+    /// Of the newest request; 0 for none remembered.
+    #[prost(int64, tag = "5")]
+    pub last_asked_ms: i64,
+    /// 0 if it is not denied.
+    #[prost(int64, tag = "6")]
+    pub denied_since_ms: i64,
+    #[prost(string, tag = "7")]
+    pub denied_by: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub denied_note: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DenyOperatorRequest {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DenyOperatorReply {
+    #[prost(uint32, tag = "1")]
+    pub requests_denied: u32,
+    #[prost(uint32, tag = "2")]
+    pub grants_revoked: u32,
+    #[prost(uint32, tag = "3")]
+    pub sessions_cut: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllowOperatorRequest {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+    /// As in `AnswerRequest`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub approval: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllowOperatorReply {
+    #[prost(string, tag = "1")]
+    pub who: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchSessionsRequest {}
+/// Everything open at one moment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionsView {
+    #[prost(int64, tag = "1")]
+    pub time_ms: i64,
+    #[prost(message, repeated, tag = "2")]
+    pub sessions: ::prost::alloc::vec::Vec<SessionView>,
+}
+/// One session.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionView {
+    /// Unique within this client's run.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    #[prost(string, tag = "2")]
+    pub grant: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub since_ms: i64,
+    /// Calls open now; at most 64 are listed.
+    #[prost(message, repeated, tag = "6")]
+    pub calls: ::prost::alloc::vec::Vec<CallView>,
+    #[prost(uint64, tag = "7")]
+    pub calls_total: u64,
+    /// Message bytes from and to the operator.
+    #[prost(uint64, tag = "8")]
+    pub bytes_in: u64,
+    #[prost(uint64, tag = "9")]
+    pub bytes_out: u64,
+}
+/// One call that is open now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallView {
+    /// `package.Service/Method`.
+    #[prost(string, tag = "1")]
+    pub method: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub since_ms: i64,
+    #[prost(uint64, tag = "3")]
+    pub bytes_in: u64,
+    #[prost(uint64, tag = "4")]
+    pub bytes_out: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetChallengeRequest {}
+/// Accepted once, and until then.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Challenge {
+    /// 32 random bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub challenge: ::prost::alloc::vec::Vec<u8>,
+    #[prost(int64, tag = "2")]
+    pub expires_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetClockRequest {
+    #[prost(int64, tag = "1")]
+    pub to_ms: i64,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+    /// As in `AnswerRequest`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub approval: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetClockReply {
+    /// The highest time ever seen, before and after.
+    #[prost(int64, tag = "1")]
+    pub from_ms: i64,
+    #[prost(int64, tag = "2")]
+    pub to_ms: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RevokeRequest {
@@ -114,6 +379,42 @@ pub struct Status {
     /// The 8 words of this client's registration.
     #[prost(string, tag = "16")]
     pub registration_words: ::prost::alloc::string::String,
+    /// Absent while nothing is paused.
+    #[prost(message, optional, tag = "17")]
+    pub pause: ::core::option::Option<PauseView>,
+    #[prost(message, optional, tag = "18")]
+    pub audit: ::core::option::Option<AuditStatus>,
+    /// Absent without a webhook.
+    #[prost(message, optional, tag = "19")]
+    pub webhook: ::core::option::Option<WebhookStatus>,
+    #[prost(string, repeated, tag = "20")]
+    pub denied_operators: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The audit log at a glance.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditStatus {
+    /// Number of the last durable record.
+    #[prost(uint64, tag = "1")]
+    pub last_record: u64,
+    /// Why it cannot be written; empty if it can.
+    #[prost(string, tag = "2")]
+    pub error: ::prost::alloc::string::String,
+    /// Records that ended `indeterminate` at the last start.
+    #[prost(uint64, tag = "3")]
+    pub indeterminate: u64,
+}
+/// The webhook at a glance.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebhookStatus {
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub waiting: u32,
+    #[prost(int64, tag = "3")]
+    pub last_success_ms: i64,
+    /// Of the last attempt; empty if it succeeded.
+    #[prost(string, tag = "4")]
+    pub last_error: ::prost::alloc::string::String,
 }
 /// One tunnel.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -154,7 +455,7 @@ pub mod approvers_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Whoever can open the socket may look and tighten.
+    /// Whoever can open the socket may look and tighten; what loosens needs an approver: by user id, or by a signed approval.
     #[derive(Debug, Clone)]
     pub struct ApproversClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -325,6 +626,251 @@ pub mod approvers_client {
                 .insert(GrpcMethod::new("postern.approvers.v1.Approvers", "GetStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Says yes to a pending request, exactly as it was shown; needs an approver.
+        pub async fn approve(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnswerRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/Approve",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Approvers", "Approve"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says no to a pending request, for ever.
+        pub async fn deny(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnswerRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/Deny",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Approvers", "Deny"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops everything: sessions are cut, no certificate is made until an approver resumes.
+        pub async fn pause(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseRequest>,
+        ) -> std::result::Result<tonic::Response<super::PauseView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/Pause",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Approvers", "Pause"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends the pause that was shown; needs an approver.
+        pub async fn resume(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/Resume",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Approvers", "Resume"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Operators that asked here, and those that are denied.
+        pub async fn list_operators(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListOperatorsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOperatorsReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/ListOperators",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Approvers", "ListOperators"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refuses an operator from now on: its requests are denied, its grants revoked, its sessions cut.
+        pub async fn deny_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DenyOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DenyOperatorReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/DenyOperator",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Approvers", "DenyOperator"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes an operator off the deny list; needs an approver.
+        pub async fn allow_operator(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AllowOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AllowOperatorReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/AllowOperator",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Approvers", "AllowOperator"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sessions that are open now, again and again until the caller goes.
+        pub async fn watch_sessions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SessionsView>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/WatchSessions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Approvers", "WatchSessions"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// A challenge for approvals that are not about a request: clock reset, new audit origin.
+        pub async fn get_challenge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetChallengeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Challenge>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/GetChallenge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Approvers", "GetChallenge"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the highest time ever seen back; needs an approver.
+        pub async fn reset_clock(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResetClockRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResetClockReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Approvers/ResetClock",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Approvers", "ResetClock"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -360,8 +906,76 @@ pub mod approvers_server {
             &self,
             request: tonic::Request<super::GetStatusRequest>,
         ) -> std::result::Result<tonic::Response<super::Status>, tonic::Status>;
+        /// Says yes to a pending request, exactly as it was shown; needs an approver.
+        async fn approve(
+            &self,
+            request: tonic::Request<super::AnswerRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status>;
+        /// Says no to a pending request, for ever.
+        async fn deny(
+            &self,
+            request: tonic::Request<super::AnswerRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status>;
+        /// Stops everything: sessions are cut, no certificate is made until an approver resumes.
+        async fn pause(
+            &self,
+            request: tonic::Request<super::PauseRequest>,
+        ) -> std::result::Result<tonic::Response<super::PauseView>, tonic::Status>;
+        /// Ends the pause that was shown; needs an approver.
+        async fn resume(
+            &self,
+            request: tonic::Request<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResumeReply>, tonic::Status>;
+        /// Operators that asked here, and those that are denied.
+        async fn list_operators(
+            &self,
+            request: tonic::Request<super::ListOperatorsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListOperatorsReply>,
+            tonic::Status,
+        >;
+        /// Refuses an operator from now on: its requests are denied, its grants revoked, its sessions cut.
+        async fn deny_operator(
+            &self,
+            request: tonic::Request<super::DenyOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DenyOperatorReply>,
+            tonic::Status,
+        >;
+        /// Takes an operator off the deny list; needs an approver.
+        async fn allow_operator(
+            &self,
+            request: tonic::Request<super::AllowOperatorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AllowOperatorReply>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the WatchSessions method.
+        type WatchSessionsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SessionsView, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sessions that are open now, again and again until the caller goes.
+        async fn watch_sessions(
+            &self,
+            request: tonic::Request<super::WatchSessionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::WatchSessionsStream>,
+            tonic::Status,
+        >;
+        /// A challenge for approvals that are not about a request: clock reset, new audit origin.
+        async fn get_challenge(
+            &self,
+            request: tonic::Request<super::GetChallengeRequest>,
+        ) -> std::result::Result<tonic::Response<super::Challenge>, tonic::Status>;
+        /// Sets the highest time ever seen back; needs an approver.
+        async fn reset_clock(
+            &self,
+            request: tonic::Request<super::ResetClockRequest>,
+        ) -> std::result::Result<tonic::Response<super::ResetClockReply>, tonic::Status>;
     }
-    /// Whoever can open the socket may look and tighten.
+    /// Whoever can open the socket may look and tighten; what loosens needs an approver: by user id, or by a signed approval.
     #[derive(Debug)]
     pub struct ApproversServer<T> {
         inner: Arc<T>,
@@ -601,6 +1215,449 @@ pub mod approvers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/Approve" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveSvc<T: Approvers>(pub Arc<T>);
+                    impl<T: Approvers> tonic::server::UnaryService<super::AnswerRequest>
+                    for ApproveSvc<T> {
+                        type Response = super::RequestView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AnswerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::approve(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/Deny" => {
+                    #[allow(non_camel_case_types)]
+                    struct DenySvc<T: Approvers>(pub Arc<T>);
+                    impl<T: Approvers> tonic::server::UnaryService<super::AnswerRequest>
+                    for DenySvc<T> {
+                        type Response = super::RequestView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AnswerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::deny(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DenySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/Pause" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseSvc<T: Approvers>(pub Arc<T>);
+                    impl<T: Approvers> tonic::server::UnaryService<super::PauseRequest>
+                    for PauseSvc<T> {
+                        type Response = super::PauseView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::pause(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/Resume" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeSvc<T: Approvers>(pub Arc<T>);
+                    impl<T: Approvers> tonic::server::UnaryService<super::ResumeRequest>
+                    for ResumeSvc<T> {
+                        type Response = super::ResumeReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::resume(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/ListOperators" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListOperatorsSvc<T: Approvers>(pub Arc<T>);
+                    impl<
+                        T: Approvers,
+                    > tonic::server::UnaryService<super::ListOperatorsRequest>
+                    for ListOperatorsSvc<T> {
+                        type Response = super::ListOperatorsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListOperatorsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::list_operators(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListOperatorsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/DenyOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct DenyOperatorSvc<T: Approvers>(pub Arc<T>);
+                    impl<
+                        T: Approvers,
+                    > tonic::server::UnaryService<super::DenyOperatorRequest>
+                    for DenyOperatorSvc<T> {
+                        type Response = super::DenyOperatorReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DenyOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::deny_operator(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DenyOperatorSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/AllowOperator" => {
+                    #[allow(non_camel_case_types)]
+                    struct AllowOperatorSvc<T: Approvers>(pub Arc<T>);
+                    impl<
+                        T: Approvers,
+                    > tonic::server::UnaryService<super::AllowOperatorRequest>
+                    for AllowOperatorSvc<T> {
+                        type Response = super::AllowOperatorReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AllowOperatorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::allow_operator(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AllowOperatorSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/WatchSessions" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchSessionsSvc<T: Approvers>(pub Arc<T>);
+                    impl<
+                        T: Approvers,
+                    > tonic::server::ServerStreamingService<super::WatchSessionsRequest>
+                    for WatchSessionsSvc<T> {
+                        type Response = super::SessionsView;
+                        type ResponseStream = T::WatchSessionsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchSessionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::watch_sessions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchSessionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/GetChallenge" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetChallengeSvc<T: Approvers>(pub Arc<T>);
+                    impl<
+                        T: Approvers,
+                    > tonic::server::UnaryService<super::GetChallengeRequest>
+                    for GetChallengeSvc<T> {
+                        type Response = super::Challenge;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetChallengeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::get_challenge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetChallengeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Approvers/ResetClock" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResetClockSvc<T: Approvers>(pub Arc<T>);
+                    impl<
+                        T: Approvers,
+                    > tonic::server::UnaryService<super::ResetClockRequest>
+                    for ResetClockSvc<T> {
+                        type Response = super::ResetClockReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResetClockRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Approvers>::reset_clock(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResetClockSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

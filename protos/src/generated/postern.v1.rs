@@ -503,7 +503,7 @@ pub struct Approval {
     /// One line, at most 512 bytes; may be empty.
     #[prost(string, tag = "5")]
     pub note: ::prost::alloc::string::String,
-    #[prost(oneof = "approval::Subject", tags = "16, 17, 18, 19, 20")]
+    #[prost(oneof = "approval::Subject", tags = "16, 17, 18, 19, 20, 21")]
     pub subject: ::core::option::Option<approval::Subject>,
 }
 /// Nested message and enum types in `Approval`.
@@ -520,6 +520,8 @@ pub mod approval {
         AuditOrigin(super::AuditOriginApproval),
         #[prost(message, tag = "20")]
         EnrollConfirm(super::EnrollConfirmApproval),
+        #[prost(message, tag = "21")]
+        AllowOperator(super::AllowOperatorApproval),
     }
 }
 /// Yes or no to one request, exactly as it was shown.
@@ -563,6 +565,15 @@ pub struct EnrollConfirmApproval {
     /// Digest of the entry's envelope, 32 bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub entry_digest: ::prost::alloc::vec::Vec<u8>,
+}
+/// Takes an operator off the deny list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllowOperatorApproval {
+    #[prost(string, tag = "1")]
+    pub operator: ::prost::alloc::string::String,
+    /// When the operator was denied, as shown: a later deny is another one.
+    #[prost(int64, tag = "2")]
+    pub denied_since_ms: i64,
 }
 /// Payload `application/vnd.postern.release.v1+protobuf`, signed by k of n release keys.
 #[derive(Clone, PartialEq, ::prost::Message)]
