@@ -1,8 +1,10 @@
 //! Signed statements: for each kind its maker beside its opener, so that both ends share one truth.
 
+pub mod approval;
 pub mod envelope;
 pub mod inventory;
 pub mod outcome;
+pub mod receipt;
 pub mod registration;
 pub mod request;
 pub mod trust_bundle;

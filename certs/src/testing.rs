@@ -6,9 +6,11 @@ use rcgen::{
     CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, PublicKeyData, SanType,
     SerialNumber,
 };
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, ServerName};
 use time::OffsetDateTime;
-use tunnel_protos::{GrantId, Label, OperatorName, RequestId, Suffix, UnixMillis, VendorName};
+use tunnel_protos::{
+    Door, DoorName, GrantId, Label, OperatorName, RequestId, Suffix, UnixMillis, VendorName,
+};
 
 use crate::{
     credential::Credential,
@@ -40,6 +42,12 @@ pub(crate) fn label() -> Label {
 
 pub(crate) fn suffix() -> Suffix {
     "tunnel.example".parse().unwrap()
+}
+
+/// The server name of a door.
+pub(crate) fn door() -> ServerName<'static> {
+    let door = DoorName { door: Door::from_random([5; 17]), label: label() };
+    door.host(&suffix()).try_into().unwrap()
 }
 
 pub(crate) fn p256() -> SigningKey {

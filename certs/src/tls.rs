@@ -17,8 +17,8 @@ use rustls::{
     sign::SingleCertAndKey,
     version::TLS13,
 };
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tunnel_protos::{DoorName, Suffix, UnixMillis};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tunnel_protos::UnixMillis;
 
 pub use self::gate::{GateTls, KnownSerials};
 pub(crate) use self::signer::TlsSigner;
@@ -43,9 +43,6 @@ pub enum TlsError {
     /// None of the server roots can be read.
     #[error("none of the server CA certificates can be used")]
     Roots,
-    /// Not a DNS name.
-    #[error("not a DNS name: {0}")]
-    Name(String),
 }
 
 /// A broker's side of tunnels: presents a broker, takes peers of `role` only.
@@ -103,12 +100,6 @@ pub fn grant_client(
         Arc::new(GateVerifier { verifier: GateServerVerifier::new(anchors.clone()) }),
         alpn,
     )
-}
-
-/// The server name of a door, for [`grant_client`] connections.
-pub fn door_server_name(door: &DoorName, suffix: &Suffix) -> Result<ServerName<'static>, TlsError> {
-    let host = door.host(suffix);
-    ServerName::try_from(host.clone()).map_err(|_| TlsError::Name(host))
 }
 
 fn server_config(

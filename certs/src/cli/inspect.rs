@@ -1,7 +1,8 @@
-//! `tunnel-certs inspect`: what a file holds, without trusting any of it.
+//! `tunnel-certs inspect`: what a file holds, without trusting any of it unless a key is named to prove it by.
 
 mod envelope;
 mod pem;
+mod signer;
 
 use std::path::PathBuf;
 
@@ -12,20 +13,29 @@ use tunnel_certs::file;
 
 use super::report::{Format, Report};
 
-/// Says what files hold; nothing of it is verified.
+/// Says what files hold; nothing of it is verified but what `--signed-by` asks for.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub(super) struct Inspect {
     /// Certificates, keys, certificate requests (PEM) or statements (.pb).
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Fail unless every file is a statement signed by this key: a public key (PEM), or the cluster key in a
+    /// registration or inventory entry that you trust.
+    #[arg(long, value_name = "FILE")]
+    signed_by: Option<PathBuf>,
 }
 
 impl Inspect {
     pub(super) fn run(&self, format: Format) -> Result<String> {
+        let signer = self.signed_by.as_deref().map(signer::load).transpose()?;
         let mut reports = Vec::new();
         for path in &self.files {
-            let found = contents(&file::read(path)?).with_context(|| path.display().to_string())?;
+            let bytes = file::read(path)?;
+            if let Some(key) = &signer {
+                signer::prove(&bytes, key).with_context(|| path.display().to_string())?;
+            }
+            let found = contents(&bytes).with_context(|| path.display().to_string())?;
             reports.extend(found);
         }
         Ok(match format {
@@ -44,4 +54,4 @@ fn contents(bytes: &[u8]) -> Result<Vec<Report>> {
 }
 
 const PEM_MARK: &[u8] = b"-----BEGIN ";
-const EXAMPLE: &str = "Example:\n  tunnel-certs inspect trust-bundle.pb mesh-ca.pem --output json";
+const EXAMPLE: &str = "Example:\n  tunnel-certs inspect trust-bundle.pb mesh-ca.pem --output json\n  tunnel-certs inspect receipt.pb --signed-by entry.pb";

@@ -14,7 +14,8 @@ pub(super) enum Key {
     /// The vendor's: signs trust bundles and inventory entries. Keep it offline.
     #[command(after_help = EXAMPLE)]
     Vendor(Out),
-    /// An approver's: signs approvals.
+    /// An approver's: signs approvals. Its line for the policy's `approvers` is printed.
+    #[command(after_help = APPROVER_EXAMPLE)]
     Approver(Out),
     /// A release engineer's: signs releases.
     Release(Out),
@@ -40,7 +41,12 @@ impl Key {
         key.save()?;
         file::write(&public_path, key.public.to_pem().as_bytes())?;
         let keyid = data_encoding::HEXLOWER.encode(&key.public.keyid());
-        Ok(Report::new().file("private key", out).file("public key", &public_path).with("key id", keyid))
+        let report =
+            Report::new().file("private key", out).file("public key", &public_path).with("key id", keyid);
+        Ok(match (self, key.public.to_line()) {
+            (Self::Approver(_), Some(line)) => report.with("policy entry", format!("key: \"{line}\"")),
+            _ => report,
+        })
     }
 }
 
@@ -57,3 +63,8 @@ fn beside(private: &Path) -> Result<PathBuf> {
 }
 
 const EXAMPLE: &str = "Example:\n  tunnel-certs key vendor --out vendor.key    # also writes vendor.pub";
+const APPROVER_EXAMPLE: &str = "\
+Example:
+  tunnel-certs key approver --out alice.key
+  # policy.yaml:  approvers: { alice: { key: \"ed25519:…\" } }
+  tunnel-client approve 3fa8 --key alice.key";

@@ -36,7 +36,7 @@ impl Report {
 
     /// A point in time.
     pub(crate) fn time(self, name: &'static str, at: UnixMillis) -> Self {
-        self.with(name, rfc3339(at))
+        self.with(name, at)
     }
 
     /// Any JSON value.
@@ -55,7 +55,7 @@ impl Report {
 
     /// As a JSON object.
     pub(crate) fn json(&self) -> Value {
-        let fields = self.0.iter().map(|(name, value)| ((*name).replace(' ', "_"), value.clone()));
+        let fields = self.0.iter().map(|(name, value)| (camel_case(name), value.clone()));
         Value::Object(fields.collect::<Map<_, _>>())
     }
 
@@ -69,13 +69,14 @@ impl Report {
     }
 }
 
-/// A point in time as people read it, to the second.
-pub(crate) fn rfc3339(at: UnixMillis) -> String {
-    let since = std::time::Duration::from_secs(u64::try_from(at.seconds()).unwrap_or(0));
-    match std::time::UNIX_EPOCH.checked_add(since).filter(|_| since.as_secs() < YEAR_10000) {
-        Some(time) => humantime::format_rfc3339_seconds(time).to_string(),
-        None => format!("{} ms", at.0),
-    }
+/// `not after` is `notAfter`, as every program's JSON writes it.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split(' ');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |joined, word| {
+        let (head, tail) = word.split_at(word.len().min(1));
+        joined + &head.to_ascii_uppercase() + tail
+    })
 }
 
 fn indented(block: &str) -> String {
@@ -85,5 +86,14 @@ fn indented(block: &str) -> String {
 
 /// Longer values would push the rest off the screen.
 const LONGEST: usize = 2000;
-/// humantime writes years of four digits only.
-const YEAR_10000: u64 = 253_402_300_800;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_names_are_in_camel_case() {
+        assert_eq!(camel_case("not after"), "notAfter");
+        assert_eq!(camel_case("kind"), "kind");
+    }
+}

@@ -219,3 +219,14 @@ fn an_api_certificate_is_self_signed_for_trials() {
 fn the_command_line_is_sound() {
     Cli::command().debug_assert();
 }
+
+#[test]
+fn inspect_proves_who_signed_if_asked() {
+    let folder = Folder::new();
+    folder.vendor();
+    folder.register();
+    let own = folder.run("inspect @acme.pb --signed-by @acme.pb").unwrap();
+    assert!(own.contains("registration"), "{own}");
+    let error = folder.run("inspect @acme.pb --signed-by @vendor.pub").unwrap_err();
+    assert!(format!("{error:#}").contains("not signed by the key"), "{error:#}");
+}

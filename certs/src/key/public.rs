@@ -1,6 +1,6 @@
 //! Public keys as SubjectPublicKeyInfo, in the one encoding that we write.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
@@ -51,6 +51,12 @@ impl PublicKey {
     /// As PEM `PUBLIC KEY`.
     pub fn to_pem(&self) -> String {
         pem::encode("PUBLIC KEY", &self.spki).to_string()
+    }
+
+    /// The one-line form of an Ed25519 key, for configuration files; none for P-256.
+    pub fn to_line(&self) -> Option<String> {
+        let line = || format!("{ED25519_LINE}{}", data_encoding::BASE64.encode(self.raw()));
+        (self.algorithm == Algorithm::Ed25519).then(line)
     }
 
     /// The algorithm it verifies.
@@ -116,8 +122,21 @@ impl Algorithm {
     }
 }
 
+impl FromStr for PublicKey {
+    type Err = PublicKeyError;
+
+    /// Reads `ed25519:` and the base64 of the raw key, the one-line form of configuration files.
+    fn from_str(text: &str) -> Result<Self, PublicKeyError> {
+        let encoded = text.strip_prefix(ED25519_LINE).ok_or(PublicKeyError)?;
+        let raw = data_encoding::BASE64.decode(encoded.as_bytes()).map_err(|_| PublicKeyError)?;
+        Self::from_ed25519_raw(&raw)
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({:?}, {})", self.algorithm, data_encoding::HEXLOWER.encode(&self.keyid()[..8]))
     }
 }
+
+const ED25519_LINE: &str = "ed25519:";

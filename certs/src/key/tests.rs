@@ -35,6 +35,18 @@ fn keys_survive_their_files() {
 }
 
 #[test]
+fn an_ed25519_key_has_a_one_line_form() {
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    let line = key.public().to_line().unwrap();
+    assert!(line.starts_with("ed25519:"), "{line}");
+    assert_eq!(line.parse().as_ref(), Ok(key.public()));
+    for bad in ["ed25519:", "ed25519:AAAA", line.trim_start_matches("ed25519:"), &format!("{line} ")] {
+        assert!(bad.parse::<PublicKey>().is_err(), "{bad}");
+    }
+    assert_eq!(SigningKey::generate(Algorithm::P256).unwrap().public().to_line(), None);
+}
+
+#[test]
 fn refuses_a_key_file_that_others_can_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.key");

@@ -73,6 +73,7 @@ impl PayloadType {
     pub const fn limit(self) -> usize {
         match self {
             Self::Outcome => MAX_OUTCOME,
+            Self::Receipt => MAX_RECEIPT,
             _ => MAX_ENVELOPE,
         }
     }
@@ -229,6 +230,8 @@ fn pae(kind: &str, payload: &[u8]) -> Vec<u8> {
 pub const MAX_ENVELOPE: usize = 65_536;
 /// Most bytes of an outcome's envelope, which lists up to 4,096 methods.
 pub const MAX_OUTCOME: usize = 262_144;
+/// Most bytes of a receipt's envelope, which lists up to 10,000 calls; as large as any file that is read.
+pub const MAX_RECEIPT: usize = 1_048_576;
 /// More would only be work for the verifier.
 const MAX_SIGNATURES: usize = 8;
 

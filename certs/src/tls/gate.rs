@@ -10,8 +10,9 @@ use rustls::{
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
+use tunnel_protos::UnixMillis;
 
-use super::{TlsError, alert, at, chain, server_config, signatures};
+use super::{TlsError, alert, chain, server_config, signatures};
 use crate::{
     credential::{Credential, ServerCredential},
     verify::{GrantCertificate, GrantVerifier, VerifyError},
@@ -35,9 +36,14 @@ impl GateTls {
         &self.verifier
     }
 
-    /// The configuration of one session: shares key, anchors and provider, so that each may ask its own `serials`.
-    pub fn server_config(&self, serials: Arc<dyn KnownSerials>) -> Result<Arc<ServerConfig>, TlsError> {
-        let verifier = GateClientVerifier { verifier: Arc::clone(&self.verifier), serials };
+    /// The configuration of one session, verified at `now`: shares key, anchors and provider, so that each may ask
+    /// its own `serials`.
+    pub fn server_config(
+        &self,
+        now: UnixMillis,
+        serials: Arc<dyn KnownSerials>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let verifier = GateClientVerifier { verifier: Arc::clone(&self.verifier), now, serials };
         server_config(&self.credential, Arc::new(verifier), &[b"h2"])
     }
 }
@@ -56,6 +62,8 @@ impl<F: Fn(&GrantCertificate) -> bool + Send + Sync> KnownSerials for F {
 
 struct GateClientVerifier {
     verifier: Arc<GrantVerifier>,
+    /// The caller's time, which never goes back; the system's may be wrong.
+    now: UnixMillis,
     serials: Arc<dyn KnownSerials>,
 }
 
@@ -68,9 +76,9 @@ impl ClientCertVerifier for GateClientVerifier {
         &self,
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
-        now: UnixTime,
+        _system: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let certificate = self.verifier.verify(&chain(leaf, rest), at(now)).map_err(alert)?;
+        let certificate = self.verifier.verify(&chain(leaf, rest), self.now).map_err(alert)?;
         if self.serials.knows(&certificate) {
             Ok(ClientCertVerified::assertion())
         } else {

@@ -5,13 +5,13 @@ mod handshake;
 use std::sync::Arc;
 
 use rustls::{CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion, time_provider::TimeProvider};
-use tunnel_protos::Door;
+use rustls_pki_types::ServerName;
 
 use self::handshake::{Ended, connect, refused};
 use super::*;
 use crate::{
     issue::{CaKind, self_signed_api_server},
-    testing::{Ca, DAY, HOUR, NOW, identities, label, new_grant, p256, shape, suffix},
+    testing::{Ca, DAY, HOUR, NOW, door, identities, label, new_grant, p256, shape, suffix},
     verify::GrantCertificate,
 };
 
@@ -38,15 +38,11 @@ fn client_at(config: Arc<ClientConfig>, at: UnixMillis) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-fn door() -> ServerName<'static> {
-    let door = DoorName { door: Door::from_random([5; 17]), label: label() };
-    door_server_name(&door, &suffix()).unwrap()
-}
-
 fn gate(ca: &Ca, at: UnixMillis, serials: Arc<dyn KnownSerials>) -> Arc<ServerConfig> {
     let credential = ca.authority.issue_gate_server(&label(), &suffix(), at).unwrap();
     let tls = GateTls::new(&credential, ca.grants());
-    server_at(tls.server_config(serials).unwrap(), at)
+    // Whatever the system's clock says.
+    tls.server_config(at, serials).unwrap()
 }
 
 fn operator(ca: &Ca, granted_at: UnixMillis, at: UnixMillis) -> Arc<ClientConfig> {
@@ -132,6 +128,29 @@ fn a_foreign_certificate_gets_an_alert_expired_or_not() {
         let error = refused(&client, &gate(&ca, NOW, all_known()), door());
         assert!(error.contains("UnknownIssuer"), "{error}");
     }
+}
+
+#[test]
+fn the_time_that_the_gate_was_given_counts_and_not_the_systems() {
+    let ca = Ca::new(CaKind::Access);
+    // Long past for the system.
+    let tomorrow = operator(&ca, NOW.plus(DAY), NOW);
+    let error = refused(&tomorrow, &gate(&ca, NOW, all_known()), door());
+    assert!(error.contains("NotValidYet"), "{error}");
+}
+
+#[test]
+fn a_grant_certificate_is_no_use_without_its_key_or_with_intermediates() {
+    let ca = Ca::new(CaKind::Access);
+    let key = Arc::new(p256());
+    let leaf = ca.grant_for(&key, new_grant(), NOW).certificate;
+    let gate = gate(&ca, NOW, all_known());
+    let showing = handshake::showing;
+    assert!(connect(&showing(vec![leaf.clone()], Arc::clone(&key)), &gate, door()).is_ok());
+    let stolen = refused(&showing(vec![leaf.clone()], Arc::new(p256())), &gate, door());
+    assert!(stolen.contains("BadSignature"), "{stolen}");
+    let more = refused(&showing(vec![leaf, ca.authority.certificate().clone()], key), &gate, door());
+    assert!(more.contains("Count(2)"), "{more}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn signature(signature: &v1::Signature) -> Value {
         Ok(summary) => summary.names.join(" "),
         Err(error) => error.to_string(),
     });
-    json!({ "key_id": keyid, "certificate": certificate })
+    json!({ "keyId": keyid, "certificate": certificate })
 }
 
 fn payload(kind: PayloadType, bytes: &[u8]) -> Result<Value> {
@@ -41,6 +41,6 @@ fn payload(kind: PayloadType, bytes: &[u8]) -> Result<Value> {
     let descriptor = pool.get_message_by_name(kind.message()).context("a payload without a message")?;
     let message = DynamicMessage::decode(descriptor, bytes).context("a malformed payload")?;
     // The names that the protocol's files use, so that a field can be looked up there.
-    let options = SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false);
+    let options = SerializeOptions::new().use_proto_field_name(false).stringify_64_bit_integers(false);
     Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
 }

@@ -23,7 +23,7 @@ pub(super) fn describe(bytes: &[u8]) -> Result<Vec<Report>> {
 fn object(kind: SectionKind, der: &[u8], text: &[u8]) -> Result<Report> {
     Ok(match kind {
         SectionKind::Certificate => certificate(der)?,
-        SectionKind::PublicKey => key(Report::new().with("kind", "public key"), &PublicKey::from_spki(der)?),
+        SectionKind::PublicKey => public(&PublicKey::from_spki(der)?),
         SectionKind::Csr => request(der),
         SectionKind::PrivateKey => private_key(&String::from_utf8_lossy(text))?,
         other => bail!("a {other:?} is none of our files"),
@@ -50,6 +50,15 @@ pub(super) fn certificate(der: &[u8]) -> Result<Report> {
         Some(public) => key(report, public),
         None => report.with("algorithm", "another than ours"),
     })
+}
+
+/// A public key, with the line by which a policy can name it.
+fn public(public: &PublicKey) -> Report {
+    let report = key(Report::new().with("kind", "public key"), public);
+    match public.to_line() {
+        Some(line) => report.with("as approver", format!("key: \"{line}\"")),
+        None => report,
+    }
 }
 
 fn request(der: &[u8]) -> Report {

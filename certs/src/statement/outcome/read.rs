@@ -62,8 +62,10 @@ fn issued(message: v1::IssuedCertificate) -> Result<Issued, OpenError> {
     })
 }
 
-/// Also from the client only one line without tricks: it ends up in a terminal.
-fn text(name: &'static str, text: String) -> Result<String, OpenError> {
+/// Also from the client only one line without tricks: it ends up in a terminal. A long one is cut, since what it says
+/// of is signed and must be known.
+fn text(name: &'static str, mut text: String) -> Result<String, OpenError> {
+    text.truncate(text.floor_char_boundary(PersonText::MAX_BYTES));
     text.parse::<PersonText>().map(|_| text).map_err(|_| OpenError::Field(name))
 }
 

@@ -111,6 +111,13 @@ fn refuses_fields_outside_their_grammar() {
 }
 
 #[test]
+fn cuts_long_sentences_instead_of_refusing_what_they_say() {
+    let (key, long) = (ed25519(), Outcome { reason: "ä".repeat(9999), ..outcome() });
+    let opened = open(&signed(&long, &key), key.public(), &request(), 0).unwrap();
+    assert_eq!(opened.reason, "ä".repeat(256));
+}
+
+#[test]
 fn refuses_grants_and_certificates_outside_their_bounds() {
     fn granted(m: &mut v1::Outcome) -> &mut v1::Granted {
         m.granted.as_mut().unwrap()

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, ServerConfig, ServerConnection, SignatureScheme,
-    SupportedProtocolVersion,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    ClientConfig, ClientConnection, ConfigBuilder, DigitallySignedStruct, ServerConfig, ServerConnection,
+    SignatureScheme, SupportedProtocolVersion,
+    client::{
+        WantsClientCert,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::aws_lc_rs,
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::{key::SigningKey, tls::signer::TlsSigner};
 
 /// Both ends after a completed handshake.
 #[derive(Debug)]
@@ -60,15 +66,28 @@ pub(super) fn anonymous_tls12() -> Arc<ClientConfig> {
     believer(&[&TLS12])
 }
 
+/// A client that believes any server, shows `chain` and signs with `key`, whether they belong together or not.
+pub(super) fn showing(chain: Vec<CertificateDer<'static>>, key: Arc<SigningKey>) -> Arc<ClientConfig> {
+    let shown = Arc::new(CertifiedKey::new(chain, Arc::new(TlsSigner(key))));
+    let builder = believing(&[&TLS13]);
+    h2(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown))))
+}
+
 fn believer(versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    h2(believing(versions).with_no_client_auth())
+}
+
+fn h2(mut config: ClientConfig) -> Arc<ClientConfig> {
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
+fn believing(versions: &[&'static SupportedProtocolVersion]) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Believe))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Arc::new(config)
 }
 
 #[derive(Debug)]

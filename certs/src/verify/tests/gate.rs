@@ -144,6 +144,9 @@ fn refuses_a_life_longer_than_16_minutes() {
 #[test]
 fn refuses_a_certificate_from_the_future() {
     assert_eq!(refusal(|p| p.not_before = date(NOW.plus(MINUTE))), VerifyError::NotYetValid);
+    let (ca, mut from_now) = (Ca::new(CaKind::Access), grant_shape());
+    from_now.not_before = date(NOW);
+    assert!(ca.grants().verify(&[ca.forge(&from_now)], NOW).is_ok(), "valid from its first moment on");
 }
 
 #[test]

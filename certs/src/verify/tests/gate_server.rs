@@ -2,19 +2,12 @@
 
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
 use rustls_pki_types::ServerName;
-use tunnel_protos::{Door, DoorName};
 
 use crate::{
     issue::CaKind,
-    testing::{Ca, DAY, HOUR, MINUTE, NOW, date, dns, gate_shape, label, suffix, uri},
-    tls::door_server_name,
+    testing::{Ca, DAY, HOUR, MINUTE, NOW, date, dns, door, gate_shape, label, suffix, uri},
     verify::{GateServerVerifier, VerifyError},
 };
-
-fn door() -> ServerName<'static> {
-    let door = DoorName { door: Door::from_random([5; 17]), label: label() };
-    door_server_name(&door, &suffix()).unwrap()
-}
 
 fn refusal(change: impl FnOnce(&mut CertificateParams)) -> VerifyError {
     let ca = Ca::new(CaKind::Access);
@@ -45,7 +38,8 @@ fn refuses_other_names_usages_and_lives() {
     let client = ExtendedKeyUsagePurpose::ClientAuth;
     assert_eq!(refusal(|p| p.extended_key_usages.push(client.clone())), VerifyError::Usage);
     assert_eq!(refusal(|p| p.extended_key_usages.clear()), VerifyError::Usage);
-    assert_eq!(refusal(|p| p.not_after = date(NOW.plus(DAY).plus(MINUTE))), VerifyError::TooLong);
+    let second = std::time::Duration::from_secs(1);
+    assert_eq!(refusal(|p| p.not_after = date(NOW.plus(DAY).plus(second))), VerifyError::TooLong);
 }
 
 #[test]
@@ -72,4 +66,7 @@ fn refuses_intermediates_foreign_and_expired_anchors() {
     let old = Ca::made_at(CaKind::Access, NOW.minus(400 * DAY));
     let expired = GateServerVerifier::new(old.roots());
     assert_eq!(expired.verify(&[old.forge(&gate_shape())], &door(), NOW), Err(VerifyError::CaExpired));
+    let mut issued_in_time = gate_shape();
+    issued_in_time.not_before = date(NOW.minus(399 * DAY));
+    assert_eq!(expired.verify(&[old.forge(&issued_in_time)], &door(), NOW), Err(VerifyError::CaExpired));
 }
