@@ -112,8 +112,9 @@ impl Listener {
         let config = config::server(&tls, &limits).map_err(BindError::Config)?;
         let unbound = |error| BindError::Socket(address, error);
         let socket = socket::bind(address).map_err(unbound)?;
-        let endpoint =
-            Endpoint::new(reset_key.endpoint(), Some(config), socket, Arc::new(Frugal)).map_err(unbound)?;
+        let mut own = reset_key.endpoint();
+        own.max_udp_payload_size(config::DATAGRAM).expect("QUIC allows 1,200 to 65,527");
+        let endpoint = Endpoint::new(own, Some(config), socket, Arc::new(Frugal)).map_err(unbound)?;
         Ok(Self { endpoint, limits, admission, tls: Mutex::new(tls), handshakes: Arc::default() })
     }
 

@@ -1,8 +1,8 @@
 //! quinn on tokio, with segmentation offload only for connections that send in bulk.
 //!
 //! With offload, quinn keeps a buffer of ten datagrams per connection: a third of what an idle tunnel costs.
-//! So a connection begins without, and has it for good from its first burst. Invariant: nothing else differs
-//! from quinn's own runtime.
+//! So a connection begins without, and has it for good from its first burst, in batches that the system takes.
+//! Invariant: nothing else differs from quinn's own runtime.
 
 use std::{
     cell::Cell,
@@ -23,29 +23,42 @@ use quinn::{
 /// A broker's part of a handshake is two or three datagrams; more at once is traffic.
 const BURST: usize = 4;
 
+/// What the system takes in one call, 64 KiB with the headers. quinn takes more for a lost packet and says nothing.
+const BATCH: usize = 65_507;
+
 /// What a connection's driver has sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Activity {
     /// Datagrams since it was polled.
     burst: usize,
     bulk: bool,
+    /// Bytes of the largest datagram ever, probes of the path's MTU among them.
+    largest: usize,
 }
 
 impl Activity {
+    const NONE: Self = Self { burst: 0, bulk: false, largest: 0 };
+
     /// The state when the driver is polled again.
     const fn polled(self) -> Self {
-        Self { burst: 0, bulk: self.bulk }
+        Self { burst: 0, ..self }
     }
 
-    const fn sent(self, datagrams: usize) -> Self {
-        let burst = self.burst + datagrams;
-        Self { burst, bulk: self.bulk || burst >= BURST }
+    fn sent(self, bytes: usize, segment: Option<usize>) -> Self {
+        let datagram = segment.unwrap_or(bytes).max(1);
+        let burst = self.burst + bytes.div_ceil(datagram);
+        Self { burst, bulk: self.bulk || burst >= BURST, largest: self.largest.max(datagram) }
+    }
+
+    /// How many datagrams may go at once, where the system takes `most`.
+    fn segments(self, most: usize) -> usize {
+        if self.bulk { most.min(BATCH / self.largest.max(1)).max(1) } else { 1 }
     }
 }
 
 thread_local! {
     /// Of the driver that is being polled on this thread: sockets are shared and are not told who asks.
-    static CURRENT: Cell<Activity> = const { Cell::new(Activity { burst: 0, bulk: false }) };
+    static CURRENT: Cell<Activity> = const { Cell::new(Activity::NONE) };
 }
 
 /// See the module.
@@ -58,7 +71,7 @@ impl Runtime for Frugal {
     }
 
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        TokioRuntime.spawn(Box::pin(Driver { future, activity: Activity::default() }));
+        TokioRuntime.spawn(Box::pin(Driver { future, activity: Activity::NONE }));
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
@@ -96,8 +109,7 @@ impl AsyncUdpSocket for Socket {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         self.0.try_send(transmit)?;
-        let datagrams = transmit.segment_size.map_or(1, |size| transmit.contents.len().div_ceil(size));
-        CURRENT.set(CURRENT.get().sent(datagrams));
+        CURRENT.set(CURRENT.get().sent(transmit.contents.len(), transmit.segment_size));
         Ok(())
     }
 
@@ -115,7 +127,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        if CURRENT.get().bulk { self.0.max_transmit_segments() } else { 1 }
+        CURRENT.get().segments(self.0.max_transmit_segments())
     }
 
     fn max_receive_segments(&self) -> usize {
@@ -133,16 +145,24 @@ mod tests {
 
     #[test]
     fn a_handshake_and_probes_are_no_bulk() {
-        let after_handshake = Activity::default().sent(1).sent(1).sent(1);
-        assert!(!after_handshake.bulk);
-        let after_probes = (0..100).fold(after_handshake, |activity, _| activity.polled().sent(1));
-        assert!(!after_probes.bulk);
+        let after_handshake = Activity::NONE.sent(1200, None).sent(1200, None).sent(90, None);
+        assert_eq!(after_handshake.segments(64), 1);
+        let after_probes = (0..100).fold(after_handshake, |activity, _| activity.polled().sent(90, None));
+        assert_eq!(after_probes.segments(64), 1);
     }
 
     #[test]
     fn one_burst_is_bulk_for_good() {
-        let after_burst = Activity::default().sent(2).sent(2).polled();
-        assert_eq!(after_burst, Activity { burst: 0, bulk: true });
-        assert!(after_burst.sent(1).polled().bulk);
+        let after_burst = Activity::NONE.sent(1452, None).sent(3000, Some(1000)).polled();
+        assert_eq!(after_burst.segments(10), 10);
+        assert_eq!(after_burst.sent(90, None).polled().segments(10), 10);
+    }
+
+    #[test]
+    fn a_batch_is_never_larger_than_the_system_takes() {
+        let after_probe = Activity::NONE.sent(4 * 1452, Some(1452)).sent(8952, None).polled();
+        assert_eq!(after_probe.segments(10), 7);
+        assert_eq!(after_probe.segments(1), 1);
+        assert_eq!(Activity { burst: 0, bulk: true, largest: 65_527 }.segments(10), 1);
     }
 }
