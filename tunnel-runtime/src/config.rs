@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fmt};
 use self::reader::Reader;
 pub use self::{
     section::Section,
-    units::{ByteSize, FilePath, Secret, Span, UnitError},
+    units::{ByteSize, Secret, Span, UnitError},
 };
 
 /// A part of the configuration that is read from a section (a YAML mapping).
@@ -70,7 +70,7 @@ pub struct ConfigError {
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// Name of the YAML file, for messages.
+    /// Name of the YAML file: for messages, and because relative paths start at its folder.
     pub file: String,
     /// Its text.
     pub yaml: String,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: phases only go forward, and every watcher sees each of them, however late it looks.
 
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, pin::pin, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -47,11 +47,16 @@ impl Drain {
         Watch { phase: self.phase.subscribe() }
     }
 
-    /// Drains until `idle` ends, but no longer than `grace`; then cuts. True if `idle` ended in time.
+    /// Drains until `idle` ends, but no longer than `grace`; then cuts, and gives what is cut a moment to say so. True if
+    /// `idle` ended in time.
     pub async fn run(self, grace: Duration, idle: impl Future<Output = ()>) -> bool {
+        let mut idle = pin!(idle);
         self.advance(Phase::Draining);
-        let finished = tokio::time::timeout(grace, idle).await.is_ok();
+        let finished = tokio::time::timeout(grace, &mut idle).await.is_ok();
         self.advance(Phase::Cut);
+        if !finished {
+            let _ = tokio::time::timeout(FAREWELL, idle).await;
+        }
         finished
     }
 
@@ -122,6 +127,9 @@ async fn either(one: &mut Signal, other: &mut Signal) {
 
 /// What a shell reports of a process that SIGINT ended.
 const AT_ONCE: i32 = 130;
+
+/// Far more than a last status needs on its way.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

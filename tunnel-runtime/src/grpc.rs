@@ -1,22 +1,16 @@
 //! Serving gRPC: the same deadline, limits, spans and drain around every service.
 //!
-//! Invariant: neither a handshake nor a request is awaited in an accept loop, and everything a peer can make
-//! grow (connections, requests at a time, headers, seconds) has a bound in [`GrpcLimits`].
+//! Invariant: no request is awaited in an accept loop, and everything a peer can make grow (connections, requests at
+//! a time, headers, seconds) has a bound in [`GrpcLimits`].
 
-mod accept;
 mod layers;
 mod server;
 pub mod timeout;
 
-use std::{future::Future, io, time::Duration};
-
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{UnixStream, unix::UCred},
-};
+use std::time::Duration;
 
 pub use self::{
-    layers::{DeadlineLayer, LimitLayer, SpanLayer},
+    layers::{DeadlineLayer, LimitLayer, Share, SpanLayer},
     server::GrpcServer,
 };
 
@@ -33,8 +27,6 @@ pub struct GrpcLimits {
     pub requests: usize,
     /// Until the response's head; a shorter `grpc-timeout` wins. Streams may last longer.
     pub deadline: Duration,
-    /// For the handshake of a connection.
-    pub handshake: Duration,
 }
 
 impl Default for GrpcLimits {
@@ -45,33 +37,6 @@ impl Default for GrpcLimits {
             requests: 4096,
             // Longer than any database call is given.
             deadline: Duration::from_secs(30),
-            // Three round trips at 1 s, with losses.
-            handshake: Duration::from_secs(10),
         }
-    }
-}
-
-/// Ends the handshake of an accepted connection and tells who the peer is.
-pub trait Handshake<S>: Clone + Send + Sync + 'static {
-    /// The stream that requests come from.
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    /// Put into the extensions of every request of the connection.
-    type Peer: Clone + Send + Sync + 'static;
-
-    /// Ends the handshake; the caller bounds it.
-    fn handshake(&self, stream: S) -> impl Future<Output = io::Result<(Self::Io, Self::Peer)>> + Send;
-}
-
-/// The handshake of a Unix socket: the kernel says who the peer is.
-#[derive(Debug, Clone, Copy)]
-pub struct PeerCredentials;
-
-impl Handshake<UnixStream> for PeerCredentials {
-    type Io = UnixStream;
-    type Peer = UCred;
-
-    async fn handshake(&self, stream: UnixStream) -> io::Result<(UnixStream, UCred)> {
-        let peer = stream.peer_cred()?;
-        Ok((stream, peer))
     }
 }

@@ -11,6 +11,7 @@ pub mod drain;
 pub mod eventually;
 pub mod exit;
 pub mod grpc;
+pub mod layout;
 pub mod logs;
 pub mod metrics;
 pub mod ready;

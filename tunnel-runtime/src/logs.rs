@@ -61,7 +61,8 @@ impl Level {
 
 impl Default for Level {
     fn default() -> Self {
-        Self("info".to_owned())
+        // It warns of every odd frame of a peer, who could fill the log with them.
+        Self("info,h2=error".to_owned())
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Shard {
     load: Arc<AtomicUsize>,
 }
 
-/// Counts towards a shard's load while it lives.
+/// Counts toward a shard's load while it lives.
 #[derive(Debug)]
 pub struct Load(Arc<AtomicUsize>);
 

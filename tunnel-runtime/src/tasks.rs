@@ -113,11 +113,7 @@ impl Tasks {
         let mut state = self.shared.state.lock();
         let id = state.next;
         state.next += 1;
-        let member = Member { id, shared: Arc::clone(&self.shared) };
-        let task = async move {
-            let _member = member;
-            future.await;
-        };
+        let task = Member { id, shared: Arc::clone(&self.shared) }.run(Box::pin(future));
         // The lock is held until the handle is stored, so a task that ends at once finds its entry.
         let task = handle.spawn(task.instrument(span));
         state.running.insert(id, task.abort_handle());
@@ -184,6 +180,13 @@ impl Shared {
 struct Member {
     id: u64,
     shared: Arc<Shared>,
+}
+
+impl Member {
+    /// Takes its task boxed: an async block keeps what it awaits twice, and an idle broker is made of tasks.
+    async fn run(self, future: impl Future<Output = ()> + Send + Unpin) {
+        future.await;
+    }
 }
 
 impl Drop for Member {

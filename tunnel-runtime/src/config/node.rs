@@ -20,6 +20,21 @@ pub(super) struct Node {
     pub(super) kind: Kind,
 }
 
+impl Node {
+    /// A single value as the section that it is short for.
+    pub(super) fn spelled_out(self, short: &str) -> Self {
+        let Self { line, column, kind } = self;
+        let kind = match kind {
+            Kind::Scalar(_) => {
+                let value = Self { line, column, kind };
+                Kind::Map(Rc::new(Map(vec![Entry { key: short.to_owned(), line, column, value }])))
+            }
+            kind => kind,
+        };
+        Self { line, column, kind }
+    }
+}
+
 /// What a node is.
 #[derive(Debug, Clone)]
 pub(super) enum Kind {

@@ -1,8 +1,11 @@
 //! What is shared by all sections while a configuration is read: the environment, the errors, what is shown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{self, PathBuf},
+};
 
-use super::{ConfigError, FILE_VARIABLE, PREFIX};
+use super::{ConfigError, FILE_VARIABLE, PREFIX, units::FilePath};
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -62,6 +65,11 @@ impl Reader {
         let value = self.environment.get(&name)?.clone();
         self.used.insert(name.clone());
         Some((value, name))
+    }
+
+    /// Where a path leads: files named in a configuration are found whatever folder the program was started in.
+    pub(super) fn locate(&self, FilePath(path): FilePath) -> PathBuf {
+        path::Path::new(&self.file).parent().map_or_else(|| path.clone(), |folder| folder.join(&path))
     }
 
     /// Whether a variable names something below `path`.

@@ -2,13 +2,15 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     rc::Rc,
 };
 
 use super::{
     FromSection, Value,
-    node::{Kind, Map, Node},
+    node::{Entry, Kind, Map, Node},
     reader::{Path, Reader},
+    units::FilePath,
 };
 
 /// A mapping of the configuration that is being read.
@@ -98,13 +100,46 @@ impl Section<'_> {
         self.section(key).map(Some)
     }
 
-    /// The list of sections under `key`; empty if it is not there. In the environment: `…_KEY_0_…`, `…_KEY_1_…`.
-    pub fn sections<T: FromSection>(&mut self, key: &'static str) -> Option<Vec<T>> {
-        let mut nodes = self.list(key).ok()?;
+    /// The path under `key`, which must be there; a relative one starts at the configuration file's folder.
+    pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.required(key).map(|path| self.reader.locate(path))
+    }
+
+    /// The path under `key`, or `default`.
+    pub fn path_or(&mut self, key: &'static str, default: &str) -> Option<PathBuf> {
+        self.or(key, FilePath(default.into())).map(|path| self.reader.locate(path))
+    }
+
+    /// The path under `key`, if it is there (the outer `None` is an error).
+    pub fn optional_path(&mut self, key: &'static str) -> Option<Option<PathBuf>> {
+        self.optional(key).map(|path| path.map(|path| self.reader.locate(path)))
+    }
+
+    /// The list of paths under `key`; empty if it is not there.
+    pub fn paths(&mut self, key: &'static str) -> Option<Vec<PathBuf>> {
+        let paths: Vec<_> = self.values(key)?;
+        Some(paths.into_iter().map(|path| self.reader.locate(path)).collect())
+    }
+
+    /// As [`Section::optional_section`]; a single value `x` is short for the section `{ short: x }`.
+    pub fn section_or_value<T: FromSection>(&mut self, key: &'static str, short: &str) -> Option<Option<T>> {
+        self.asked.insert(key);
+        let Some(node) = self.map.get(key).cloned() else { return Some(None) };
         let path = self.path.join(key);
-        let mentioned = |count: usize| self.reader.mentions(&path.join(&count.to_string()));
-        let more = (nodes.len()..).take_while(|index| mentioned(*index)).count();
-        nodes.extend((0..more).map(|_| Node { line: 0, column: 0, kind: Kind::Empty }));
+        let inner = self.mapping(Some(node.spelled_out(short)), &path).ok()?;
+        self.reader.show(self.path.depth(), key, None);
+        part(self.reader, path, inner).map(Some)
+    }
+
+    /// Whether the file has something under `key`, even an empty list.
+    pub fn has(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(|node| !matches!(node.kind, Kind::Empty))
+    }
+
+    /// The list of sections under `key`; empty if it is not there. It cannot come from the environment.
+    pub fn sections<T: FromSection>(&mut self, key: &'static str) -> Option<Vec<T>> {
+        let nodes = self.list(key).ok()?;
+        let path = self.path.join(key);
         self.reader.show(self.path.depth(), key, None);
         let items = nodes.into_iter().enumerate();
         let parts: Vec<_> = items.map(|(index, node)| self.element(&path, index, node)).collect();
@@ -118,6 +153,21 @@ impl Section<'_> {
         let (map, _) = self.mapping(self.map.get(key).cloned(), &path).ok()?;
         self.reader.show(self.path.depth(), key, None);
         let parts: Vec<_> = map.0.iter().map(|entry| self.child(&path, &entry.key, &entry.value)).collect();
+        parts.into_iter().collect()
+    }
+
+    /// As [`Section::named`]; a single value `x` is short for the section `{ short: x }`.
+    pub fn named_or_value<T: FromSection>(
+        &mut self,
+        key: &'static str,
+        short: &str,
+    ) -> Option<BTreeMap<String, T>> {
+        self.asked.insert(key);
+        let path = self.path.join(key);
+        let (map, _) = self.mapping(self.map.get(key).cloned(), &path).ok()?;
+        self.reader.show(self.path.depth(), key, None);
+        let child = |entry: &Entry| self.child(&path, &entry.key, &entry.value.clone().spelled_out(short));
+        let parts: Vec<_> = map.0.iter().map(child).collect();
         parts.into_iter().collect()
     }
 

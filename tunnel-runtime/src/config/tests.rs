@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use super::*;
 
@@ -9,8 +9,9 @@ struct Config {
     idle: Span,
     quic: Quic,
     targets: BTreeMap<String, Target>,
-    peers: Vec<Target>,
-    roots: Vec<FilePath>,
+    roots: Vec<PathBuf>,
+    state: PathBuf,
+    policy: Option<PathBuf>,
     password: Option<Secret>,
     fallback: Option<Target>,
 }
@@ -30,7 +31,8 @@ impl FromSection for Config {
         let (name, listen) = (section.required("name"), section.required("listen"));
         let idle = section.or("idle", Span::seconds(30));
         let (quic, targets) = (section.section("quic"), section.named("targets"));
-        let (peers, roots) = (section.sections("peers"), section.values("roots"));
+        let (roots, state) = (section.paths("roots"), section.path_or("state", "/var/lib/state"));
+        let policy = section.optional_path("policy");
         let (password, fallback) = (section.optional("password"), section.optional_section("fallback"));
         Some(Self {
             name: name?,
@@ -38,8 +40,9 @@ impl FromSection for Config {
             idle: idle?,
             quic: quic?,
             targets: targets?,
-            peers: peers?,
             roots: roots?,
+            state: state?,
+            policy: policy?,
             password: password?,
             fallback: fallback?,
         })
@@ -94,38 +97,45 @@ fn an_unknown_key_fails_with_its_line_and_column() {
 
 #[test]
 fn the_environment_overrides_every_key() {
-    let yaml = format!("{MINIMAL}idle: 5s\npeers: [{{address: a}}]\ntargets: {{main-1: {{address: b}}}}\n");
+    let yaml = format!("{MINIMAL}idle: 5s\ntargets: {{main-1: {{address: b}}}}\n");
     let config = read(
         &yaml,
         &[
             ("POSTERN_IDLE", "7s"),
             ("POSTERN_QUIC_MAX_STREAMS", "9"),
-            ("POSTERN_PEERS_0_ADDRESS", "x"),
-            ("POSTERN_PEERS_1_ADDRESS", "y"),
             ("POSTERN_TARGETS_MAIN_1_ADDRESS", "z"),
             ("POSTERN_ROOTS", "/a, /b"),
             ("POSTERN_FALLBACK_ADDRESS", "f"),
         ],
     );
     assert_eq!((config.idle, config.quic.max_streams), (Span::seconds(7), 9));
-    assert_eq!(config.peers, ["x", "y"].map(|address| Target { address: address.into() }));
     assert_eq!(config.targets["main-1"].address, "z");
-    assert_eq!(config.roots, ["/a", "/b"].map(|path| FilePath(path.into())));
+    assert_eq!(config.roots, ["/a", "/b"].map(PathBuf::from));
     assert_eq!(config.fallback, Some(Target { address: "f".into() }));
+}
+
+#[test]
+fn relative_paths_start_at_the_files_folder() {
+    let yaml = format!("{MINIMAL}roots: [a, /b]\npolicy: policy.yaml\n");
+    let mut sources = sources(&yaml, &[("POSTERN_STATE", "state")]);
+    sources.file = "/etc/postern/postern.yaml".to_owned();
+    let config = load::<Config>(&sources).unwrap().config;
+    assert_eq!(config.roots, ["/etc/postern/a", "/b"].map(PathBuf::from));
+    assert_eq!(config.state, PathBuf::from("/etc/postern/state"));
+    assert_eq!(config.policy, Some("/etc/postern/policy.yaml".into()));
 }
 
 #[test]
 fn every_error_is_told_at_once() {
     let yaml = "listen: nowhere\nidle: 30\nquic: {maxStreams: 0}\ntargets: []\nextra: 1\n";
-    let told = errors(yaml, &[("POSTERN_ROOTS", "/x"), ("POSTERN_PEERS_0_ADRESS", "a")]);
+    let told = errors(yaml, &[("POSTERN_ROOTS", "/x")]);
     let expected = [
         "postern.yaml: name: is missing",
         "postern.yaml:1:9: listen: invalid socket address syntax",
         "postern.yaml:2:7: idle: not a duration with a unit, like 500ms, 30s, 15m, 24h or 7d",
         "postern.yaml:3:20: quic.maxStreams: is at least 1",
         "postern.yaml:4:10: targets: takes a mapping",
-        "postern.yaml: peers.0.address: is missing",
-        "postern.yaml:5:1: extra: unknown key; known here: fallback, idle, listen, name, password, peers, quic, roots, targets",
+        "postern.yaml:5:1: extra: unknown key; known here: fallback, idle, listen, name, password, policy, quic, roots, state, targets",
     ];
     assert_eq!(told, expected);
 }
@@ -162,9 +172,7 @@ fn an_empty_file_lets_the_environment_say_all() {
 
 #[test]
 fn the_effective_configuration_reads_back_and_hides_secrets() {
-    let yaml = format!(
-        "{MINIMAL}password: hunter2\ntargets: {{a: {{address: 'x: y'}}}}\npeers: [{{address: p}}]\nroots: [/r]\n"
-    );
+    let yaml = format!("{MINIMAL}password: hunter2\ntargets: {{a: {{address: 'x: y'}}}}\nroots: [/r]\n");
     let loaded = load::<Config>(&sources(&yaml, &[])).unwrap();
     assert!(!loaded.effective.contains("hunter2"), "{}", loaded.effective);
     let again = read(&loaded.effective, &[("POSTERN_PASSWORD", "hunter2")]);
@@ -178,4 +186,43 @@ fn variables_that_name_no_key_are_told() {
         &[("POSTERN_IDEL", "1s"), ("POSTERN_IDLE", "1s"), (FILE_VARIABLE, "/x"), ("PATH", "/bin")],
     );
     assert_eq!(load::<Config>(&sources).unwrap().unused_environment, ["POSTERN_IDEL"]);
+}
+
+#[derive(Debug, PartialEq)]
+struct Modes {
+    restart: Option<Mode>,
+    tasks: BTreeMap<String, Mode>,
+    listed: bool,
+}
+
+#[derive(Debug, PartialEq)]
+struct Mode(String);
+
+impl FromSection for Modes {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let listed = section.has("tasks");
+        let (restart, tasks) =
+            (section.section_or_value("restart", "mode"), section.named_or_value("tasks", "mode"));
+        Some(Self { restart: restart?, tasks: tasks?, listed })
+    }
+}
+
+impl FromSection for Mode {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        section.required("mode").map(Self)
+    }
+}
+
+#[test]
+fn a_single_value_is_short_for_a_section() {
+    let read =
+        |yaml: &str| load::<Modes>(&Sources { file: "f".into(), yaml: yaml.into(), ..Sources::default() });
+    let mode = |text: &str| Mode(text.to_owned());
+    let modes = read("restart: auto\ntasks: { compact: auto, reindex: { mode: deny } }").unwrap().config;
+    assert_eq!(modes.restart, Some(mode("auto")));
+    assert_eq!(modes.tasks["reindex"], mode("deny"));
+    let absent = read("").unwrap().config;
+    assert_eq!(absent, Modes { restart: None, tasks: BTreeMap::new(), listed: false });
+    let error = read("restart: [auto]\ntasks: { compact: { other: 1 } }").unwrap_err().to_string();
+    assert!(error.contains("f:1:10") && error.contains("tasks.compact.other"), "{error}");
 }

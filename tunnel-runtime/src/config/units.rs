@@ -1,11 +1,6 @@
 //! Values with units: a bare number is never a duration or a size.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    str::FromStr,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 /// A duration with a unit, like `500ms`, `30s`, `15m`, `24h`, `7d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,9 +10,9 @@ pub struct Span(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
-/// A path of the file system.
+/// A path of the file system, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FilePath(pub PathBuf);
+pub(super) struct FilePath(pub(super) PathBuf);
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,13 +82,6 @@ impl fmt::Display for ByteSize {
         let fits = |(_, scale): &&(&str, u64)| self.0 > 0 && self.0.is_multiple_of(*scale);
         let (unit, scale) = SIZES.iter().find(fits).copied().unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / scale)
-    }
-}
-
-impl FilePath {
-    /// The path.
-    pub fn as_path(&self) -> &Path {
-        &self.0
     }
 }
 

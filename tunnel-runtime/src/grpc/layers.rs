@@ -4,7 +4,11 @@ mod deadline;
 mod limit;
 mod span;
 
-pub use self::{deadline::DeadlineLayer, limit::LimitLayer, span::SpanLayer};
+pub use self::{
+    deadline::DeadlineLayer,
+    limit::{LimitLayer, Share},
+    span::SpanLayer,
+};
 
 use std::{future::Future, pin::Pin};
 

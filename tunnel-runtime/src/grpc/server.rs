@@ -1,8 +1,10 @@
 //! HTTP/2 connections around the services: accepted, bounded, drained in two steps.
 
+mod peers;
+
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
-use http::Request;
+use http::{Extensions, Request};
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -10,15 +12,15 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream, UnixListener},
+    net::{UnixListener, UnixStream},
     sync::Semaphore,
-    time::timeout,
 };
 use tonic::{body::Body, service::Routes};
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tracing::{Span, debug, info_span, warn};
 
-use super::{DeadlineLayer, GrpcLimits, Handshake, LimitLayer, PeerCredentials, SpanLayer, accept::Listen};
+use self::peers::Peers;
+use super::{DeadlineLayer, GrpcLimits, LimitLayer, SpanLayer};
 use crate::{chain, drain::Watch, tasks::Tasks};
 
 /// After a failed accept (no file descriptors, say), instead of spinning.
@@ -39,6 +41,7 @@ type Service = BoxCloneSyncService<Request<Body>, http::Response<Body>, std::con
 pub struct GrpcServer {
     service: Service,
     connections: Arc<Semaphore>,
+    peers: Peers,
     limits: GrpcLimits,
 }
 
@@ -51,43 +54,18 @@ impl GrpcServer {
             .layer(DeadlineLayer::new(limits.deadline));
         let service = BoxCloneSyncService::new(layers.service(routes.prepare()));
         let connections = limits.connections.min(Semaphore::MAX_PERMITS);
-        Self { service, connections: Arc::new(Semaphore::new(connections)), limits }
+        let peers = Peers::new(&limits);
+        Self { service, connections: Arc::new(Semaphore::new(connections)), peers, limits }
     }
 
-    /// Accepts TCP connections until drained, then waits for those that are open until cut.
-    pub async fn serve_tcp<H: Handshake<TcpStream>>(self, listener: TcpListener, handshake: H, drain: Watch) {
-        self.serve(listener, handshake, drain).await;
-    }
-
-    /// Accepts Unix connections until drained; requests carry tokio's `UCred` of the peer.
+    /// Accepts Unix connections until drained, then waits for those that are open until cut; requests carry tokio's
+    /// `UCred` of the peer. One user has a quarter of the limits at most.
     pub async fn serve_unix(self, listener: UnixListener, drain: Watch) {
-        self.serve(listener, PeerCredentials, drain).await;
-    }
-
-    /// Serves one connection that is past its handshake, until it ends, or is drained, or cut. Every request
-    /// carries `peer` in its extensions.
-    pub async fn serve_connection<I, P>(&self, io: I, peer: P, drain: Watch)
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        P: Clone + Send + Sync + 'static,
-    {
-        let requests = Arc::new(Tasks::new());
-        let service = self.service.clone().map_request(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(peer.clone());
-            request.map(Body::new)
-        });
-        let executor = Owned(Arc::clone(&requests));
-        let service = TowerToHyperService::new(service);
-        let connection = builder(executor).serve_connection(TokioIo::new(io), service);
-        requests.supervise(drained(connection, drain)).await;
-    }
-
-    async fn serve<L: Listen, H: Handshake<L::Stream>>(self, listener: L, handshake: H, drain: Watch) {
         let tasks = Tasks::new();
         let serving = async {
             tokio::select! {
                 () = drain.draining() => {}
-                () = self.accept(&tasks, &listener, &handshake, &drain) => {}
+                () = self.accept(&tasks, &listener, &drain) => {}
             }
             // From here on, connecting fails at once instead of hanging.
             drop(listener);
@@ -99,16 +77,27 @@ impl GrpcServer {
         tasks.supervise(serving).await;
     }
 
-    async fn accept<L: Listen, H: Handshake<L::Stream>>(
-        &self,
-        tasks: &Tasks,
-        listener: &L,
-        handshake: &H,
-        drain: &Watch,
-    ) {
+    /// Serves one connection that is past its handshake, until it ends, or is drained, or cut. Every request gets
+    /// `extensions`: who the peer is, and its [`Share`](super::Share) if it has one.
+    pub async fn serve_connection<I>(&self, io: I, extensions: Extensions, drain: Watch)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let requests = Arc::new(Tasks::new());
+        let service = self.service.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().extend(extensions.clone());
+            request.map(Body::new)
+        });
+        let executor = Owned(Arc::clone(&requests));
+        let service = TowerToHyperService::new(service);
+        let connection = builder(executor).serve_connection(TokioIo::new(io), service);
+        requests.supervise(drained(connection, drain)).await;
+    }
+
+    async fn accept(&self, tasks: &Tasks, listener: &UnixListener, drain: &Watch) {
         loop {
-            match listener.next().await {
-                Ok(stream) => self.admit(tasks, stream, handshake.clone(), drain.clone()),
+            match listener.accept().await {
+                Ok((stream, _)) => self.admit(tasks, stream, drain.clone()),
                 Err(error) => {
                     warn!(error = %chain(&error), "Cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
@@ -117,24 +106,25 @@ impl GrpcServer {
         }
     }
 
-    fn admit<S, H>(&self, tasks: &Tasks, stream: S, handshake: H, drain: Watch)
-    where
-        S: Send + 'static,
-        H: Handshake<S>,
-    {
+    fn admit(&self, tasks: &Tasks, stream: UnixStream, drain: Watch) {
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
             // Dropping the stream closes it.
             debug!("Connection refused, too many are open");
             return;
         };
+        // A peer that the kernel does not name is nobody.
+        let Ok(peer) = stream.peer_cred() else { return };
+        let Some(place) = self.peers.enter(peer.uid()) else {
+            debug!(peer.uid = peer.uid(), "Connection refused, this user has too many open");
+            return;
+        };
         let server = self.clone();
         tasks.spawn(info_span!("connection"), async move {
             let _permit = permit;
-            match timeout(server.limits.handshake, handshake.handshake(stream)).await {
-                Ok(Ok((io, peer))) => server.serve_connection(io, peer, drain).await,
-                Ok(Err(error)) => debug!(error = %chain(&error), "Handshake failed"),
-                Err(_) => debug!("Handshake took too long"),
-            }
+            let mut extensions = Extensions::new();
+            extensions.insert(peer);
+            extensions.insert(place.share());
+            server.serve_connection(stream, extensions, drain).await;
         });
     }
 }

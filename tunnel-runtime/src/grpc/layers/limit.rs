@@ -21,6 +21,10 @@ pub struct LimitLayer {
     room: Arc<Semaphore>,
 }
 
+/// One caller's share of the requests at a time, in a request's extensions: one caller must not take the room of all.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<Semaphore>);
+
 /// See [`LimitLayer`].
 #[derive(Debug, Clone)]
 pub struct Limit<S> {
@@ -31,7 +35,14 @@ pub struct Limit<S> {
 impl LimitLayer {
     /// Allows `most` at a time over all services that this layer is put around.
     pub fn new(most: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))) }
+        Self { room: room(most) }
+    }
+}
+
+impl Share {
+    /// Allows `most` at a time over all clones.
+    pub fn new(most: usize) -> Self {
+        Self(room(most))
     }
 }
 
@@ -58,22 +69,34 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+        let Some(permits) = permits(&self.room, request.extensions().get()) else {
             let full = answer(Status::resource_exhausted("too many requests at a time, try again"));
             return Box::pin(std::future::ready(Ok(full)));
         };
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await?;
-            Ok(response.map(|body| Body::new(Counted { body, _permit: permit })))
+            Ok(response.map(|body| Body::new(Counted { body, _permits: permits })))
         })
     }
+}
+
+/// Of all, and of the caller's share where it has one.
+type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
+fn permits(room: &Arc<Semaphore>, share: Option<&Share>) -> Option<Permits> {
+    let share = share.map(|Share(share)| Arc::clone(share).try_acquire_owned()).transpose().ok()?;
+    Some((Arc::clone(room).try_acquire_owned().ok()?, share))
+}
+
+fn room(most: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
 }
 
 /// A body that counts until it is dropped.
 struct Counted {
     body: Body,
-    _permit: OwnedSemaphorePermit,
+    _permits: Permits,
 }
 
 impl HttpBody for Counted {

@@ -68,6 +68,22 @@ async fn a_response_counts_until_its_body_is_gone() {
 }
 
 #[tokio::test]
+async fn one_caller_takes_no_more_than_its_share() {
+    let mut service = LimitLayer::new(9).layer(service_fn(stream));
+    let mut call = |share: &Share| {
+        let mut asked = request(None);
+        asked.extensions_mut().insert(share.clone());
+        service.call(asked)
+    };
+    let (greedy, other) = (Share::new(1), Share::new(1));
+    let first = call(&greedy).await.unwrap();
+    assert_eq!(status(&call(&greedy).await.unwrap()), Some(Code::ResourceExhausted));
+    assert_eq!(status(&call(&other).await.unwrap()), None);
+    drop(first);
+    assert_eq!(status(&call(&greedy).await.unwrap()), None);
+}
+
+#[tokio::test]
 async fn spans_pass_the_answer_on() {
     let response = SpanLayer.layer(service_fn(stream)).oneshot(request(None)).await.unwrap();
     assert_eq!(status(&response), None);

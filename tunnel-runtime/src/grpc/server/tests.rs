@@ -1,6 +1,5 @@
-use std::{future::pending, io, net::SocketAddr};
-
-use tokio::net::UnixStream;
+use tempfile::TempDir;
+use tokio::time::timeout;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
@@ -10,40 +9,12 @@ use crate::{
     tasks::Task,
 };
 
-const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(10);
 
-const LIMITS: GrpcLimits = GrpcLimits { connections: 8, requests: 8, deadline: LONG, handshake: LONG };
-
-/// No handshake at all.
-#[derive(Clone)]
-struct Plain;
-
-impl Handshake<TcpStream> for Plain {
-    type Io = TcpStream;
-    type Peer = ();
-
-    async fn handshake(&self, stream: TcpStream) -> io::Result<(TcpStream, ())> {
-        Ok((stream, ()))
-    }
-}
-
-/// Never ends.
-#[derive(Clone)]
-struct Stuck;
-
-impl Handshake<TcpStream> for Stuck {
-    type Io = TcpStream;
-    type Peer = ();
-
-    async fn handshake(&self, stream: TcpStream) -> io::Result<(TcpStream, ())> {
-        let _stream = stream;
-        pending().await
-    }
-}
+const LIMITS: GrpcLimits = GrpcLimits { connections: 8, requests: 8, deadline: LONG };
 
 struct Running {
-    address: SocketAddr,
+    folder: TempDir,
     drain: Drain,
     task: Task<()>,
 }
@@ -53,19 +24,35 @@ fn routes() -> Routes {
     Routes::new(health)
 }
 
-async fn running<H: Handshake<TcpStream>>(limits: GrpcLimits, handshake: H) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+fn running(limits: GrpcLimits) -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("s")).unwrap();
     let (drain, watch) = drain::channel();
     let server = GrpcServer::new(routes(), limits);
-    let task = Task::spawn(Span::none(), server.serve_tcp(listener, handshake, watch));
-    Running { address, drain, task }
+    let task = Task::spawn(Span::none(), server.serve_unix(listener, watch));
+    Running { folder, drain, task }
 }
 
 impl Running {
+    async fn connect(&self) -> std::io::Result<UnixStream> {
+        UnixStream::connect(self.folder.path().join("s")).await
+    }
+
+    /// Whether the next connection is closed at once.
+    async fn is_refused(&self) -> bool {
+        let connection = self.connect().await.unwrap();
+        let readable = timeout(LONG, connection.readable()).await;
+        readable.is_ok() && connection.try_read(&mut [0; 64]).is_ok_and(|read| read == 0)
+    }
+
     async fn client(&self) -> HealthClient<Channel> {
-        let endpoint = Channel::from_shared(format!("http://{}", self.address)).unwrap();
-        HealthClient::new(endpoint.connect_timeout(LONG).connect().await.unwrap())
+        let path = self.folder.path().join("s");
+        let connector = tower::service_fn(move |_| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        });
+        let endpoint = Channel::from_static("http://unix").connect_timeout(LONG);
+        HealthClient::new(endpoint.connect_with_connector(connector).await.unwrap())
     }
 }
 
@@ -75,32 +62,27 @@ fn everything() -> HealthCheckRequest {
 
 #[tokio::test]
 async fn serves_requests() {
-    let running = running(LIMITS, Plain).await;
+    let running = running(LIMITS);
     assert!(running.client().await.check(everything()).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_stuck_handshake_is_cut_and_holds_up_no_other() {
-    let running = running(GrpcLimits { handshake: SHORT, ..LIMITS }, Stuck).await;
-    for _ in 0..2 {
-        let stream = TcpStream::connect(running.address).await.unwrap();
-        let closed = timeout(LONG, stream.readable()).await;
-        assert!(closed.is_ok());
-    }
+async fn one_connection_too_many_is_closed() {
+    let running = running(GrpcLimits { connections: 1, ..LIMITS });
+    let _first = running.client().await;
+    assert!(running.is_refused().await);
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed() {
-    let running = running(GrpcLimits { connections: 1, ..LIMITS }, Stuck).await;
-    let _first = TcpStream::connect(running.address).await.unwrap();
-    let second = TcpStream::connect(running.address).await.unwrap();
-    timeout(LONG, second.readable()).await.unwrap().unwrap();
-    assert_eq!(second.try_read(&mut [0; 1]).unwrap_or_default(), 0);
+async fn one_user_leaves_room_for_the_others() {
+    let running = running(GrpcLimits { connections: 4, ..LIMITS });
+    let _all_of_its_share = running.client().await;
+    assert!(running.is_refused().await);
 }
 
 #[tokio::test]
 async fn an_open_stream_counts_as_a_request() {
-    let running = running(GrpcLimits { requests: 1, ..LIMITS }, Plain).await;
+    let running = running(GrpcLimits { requests: 1, ..LIMITS });
     let mut client = running.client().await;
     let watching = client.watch(everything()).await.unwrap();
     assert_eq!(client.check(everything()).await.unwrap_err().code(), Code::ResourceExhausted);
@@ -109,39 +91,24 @@ async fn an_open_stream_counts_as_a_request() {
 
 #[tokio::test]
 async fn drain_ends_once_open_streams_have_ended() {
-    let running = running(LIMITS, Plain).await;
+    let running = running(LIMITS);
     let mut client = running.client().await;
     let mut watching = client.watch(everything()).await.unwrap().into_inner();
     assert!(watching.message().await.is_ok());
     running.drain.begin();
     drop((watching, client));
-    assert_eq!(timeout(LONG, running.task).await, Ok(Ok(())));
-    assert!(TcpStream::connect(running.address).await.is_err());
+    let Running { folder, task, .. } = running;
+    assert_eq!(timeout(LONG, task).await, Ok(Ok(())));
+    assert!(UnixStream::connect(folder.path().join("s")).await.is_err());
 }
 
 #[tokio::test]
 async fn cut_ends_open_streams() {
-    let running = running(LIMITS, Plain).await;
+    let running = running(LIMITS);
     let mut client = running.client().await;
     let mut watching = client.watch(everything()).await.unwrap().into_inner();
     assert!(watching.message().await.is_ok());
     running.drain.cut();
     assert_eq!(timeout(LONG, running.task).await, Ok(Ok(())));
     assert!(timeout(LONG, watching.message()).await.unwrap().is_err());
-}
-
-#[tokio::test]
-async fn serves_unix_sockets() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("s");
-    let (_drain, watch) = drain::channel();
-    let server = GrpcServer::new(routes(), LIMITS);
-    let _task = Task::spawn(Span::none(), server.serve_unix(UnixListener::bind(&path).unwrap(), watch));
-    let connector = tower::service_fn(move |_| {
-        let path = path.clone();
-        async move { UnixStream::connect(path).await.map(TokioIo::new) }
-    });
-    let channel = Channel::from_static("http://unix").connect_with_connector(connector).await.unwrap();
-    let mut client = HealthClient::new(channel);
-    assert!(client.check(everything()).await.is_ok());
 }
