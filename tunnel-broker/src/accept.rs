@@ -1,7 +1,7 @@
 //! The ways in: QUIC for replicas, TCP for operators, told apart by what a ClientHello says.
 
 pub(crate) mod alert;
-mod hello;
+pub(crate) mod hello;
 mod intake;
 pub(crate) mod quic;
 pub(crate) mod rewind;

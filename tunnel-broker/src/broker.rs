@@ -6,6 +6,7 @@ use tokio::{net::TcpListener, time::timeout};
 use tracing::{info, info_span, warn};
 use tunnel_runtime::{
     drain::{self, Drain},
+    exit::Exit,
     ready::{Latch, Readiness},
     shards::Shards,
     tasks::{Task, TaskError, Tasks},
@@ -18,7 +19,7 @@ use tunnel_transport::{
 pub use self::{state::StateError, trust::TrustError};
 use self::{
     trust::Trust,
-    wiring::{api, bind_quic, concierge, dock, open_mailbox, terms},
+    wiring::{api, bind_quic, concierge, dock, open_mailbox, shards, terms},
 };
 use crate::{
     accept::{quic::Dock, tcp},
@@ -68,6 +69,23 @@ pub enum BuildError {
     Address(#[source] io::Error),
 }
 
+impl BuildError {
+    /// How the process ends by it: files that the configuration names are part of it, the machine is not.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Trust(_) => Exit::Config,
+            Self::State(_)
+            | Self::Store(_)
+            | Self::Mailbox(_)
+            | Self::Threads(_)
+            | Self::Quic(_)
+            | Self::Thread(_)
+            | Self::Tcp(..)
+            | Self::Address(_) => Exit::Failed,
+        }
+    }
+}
+
 /// A broker that is bound and does not serve yet.
 pub struct Broker {
     addresses: Addresses,
@@ -115,7 +133,7 @@ impl Broker {
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let trust = Trust::load(&config, clock::now()).map_err(BuildError::Trust)?;
         let mailbox = open_mailbox(&config).await?;
-        let shards = Shards::start("tunnels", config.shards).map_err(BuildError::Threads)?;
+        let shards = Shards::start("tunnels", shards(&config)).map_err(BuildError::Threads)?;
         let lanes = Arc::new(Lanes::new(&shards));
         let listener = Arc::new(bind_quic(&config, &trust, &lanes).await?);
         let unbound = |error| BuildError::Tcp(config.listen.tcp, error);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use tunnel_runtime::{
-    config::{FilePath, FromSection, Section, Span},
+    config::{FromSection, Section, Span},
     logs::LogConfig,
 };
 
@@ -30,16 +30,12 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Folder of inventory entries (`*.pb`); none are served without it.
     pub entries: Option<PathBuf>,
-    /// Time between two probes of a tunnel at rest.
-    pub probe_interval: Duration,
-    /// Threads that carry tunnels.
-    pub shards: usize,
     /// Which clusters an operator sees, by name; `*` stands for every operator not named. Nobody else sees any.
     pub operators: BTreeMap<String, OperatorConfig>,
+    /// How long things may take.
+    pub timeouts: Timeouts,
     /// Bounds on what peers may use.
     pub limits: Limits,
-    /// How long sessions may finish after a drain began.
-    pub drain_grace: Duration,
     /// How to log.
     pub log: LogConfig,
 }
@@ -62,6 +58,15 @@ pub struct CredentialFiles {
     pub key: PathBuf,
 }
 
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Time between two probes of a tunnel at rest.
+    pub probe_interval: Duration,
+    /// For sessions to finish when the broker is told to stop.
+    pub drain: Duration,
+}
+
 /// Socket addresses; port 0 takes a free one.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenConfig {
@@ -76,25 +81,21 @@ pub struct ListenConfig {
 impl FromSection for Config {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
         let (trust, mesh, api) = (section.section("trust"), section.section("mesh"), section.section("api"));
-        let (listen, state_dir) = (section.section("listen"), path(section, "stateDir"));
-        let entries = section.optional::<FilePath>("entries");
-        let probe_interval = probe_interval(section);
-        let shards = section.or("shards", default_shards());
+        let (listen, state_dir) = (section.section("listen"), section.path("stateDir"));
+        let entries = section.optional_path("entries");
         let operators = operators::read(section);
-        let (limits, log) = (section.section("limits"), section.section("log"));
-        let drain_grace = section.or("drainGrace", DRAIN_GRACE);
+        let (timeouts, limits, log) =
+            (section.section("timeouts"), section.section("limits"), section.section("log"));
         Some(Self {
             trust: trust?,
             mesh: mesh?,
             api: api?,
             listen: listen?,
             state_dir: state_dir?,
-            entries: entries?.map(|path| path.0),
-            probe_interval: probe_interval?,
-            shards: shards?,
+            entries: entries?,
             operators: operators?,
+            timeouts: timeouts?,
             limits: limits?,
-            drain_grace: drain_grace?.get(),
             log: log?,
         })
     }
@@ -102,8 +103,8 @@ impl FromSection for Config {
 
 impl FromSection for TrustConfig {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (bundle, keys) = (path(section, "bundle"), section.values::<FilePath>("vendorKeys"));
-        let vendor_keys: Vec<_> = keys?.into_iter().map(|path| path.0).collect();
+        let (bundle, vendor_keys) = (section.path("bundle"), section.paths("vendorKeys"));
+        let vendor_keys = vendor_keys?;
         if vendor_keys.is_empty() {
             return section.reject("vendorKeys", "name at least one file with a vendor key");
         }
@@ -113,7 +114,7 @@ impl FromSection for TrustConfig {
 
 impl FromSection for CredentialFiles {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (certificate, key) = (path(section, "certificate"), path(section, "key"));
+        let (certificate, key) = (section.path("certificate"), section.path("key"));
         Some(Self { certificate: certificate?, key: key? })
     }
 }
@@ -127,8 +128,11 @@ impl FromSection for ListenConfig {
     }
 }
 
-fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    section.required::<FilePath>(key).map(|path| path.0)
+impl FromSection for Timeouts {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (probe_interval, drain) = (probe_interval(section), section.or("drain", DRAIN));
+        Some(Self { probe_interval: probe_interval?, drain: drain?.get() })
+    }
 }
 
 fn probe_interval(section: &mut Section<'_>) -> Option<Duration> {
@@ -139,18 +143,13 @@ fn probe_interval(section: &mut Section<'_>) -> Option<Duration> {
     section.reject("probeInterval", "outside 100ms to 5m")
 }
 
-/// One per core: tunnels share nothing but the socket.
-fn default_shards() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
 /// Two missed probes end a tunnel, so a dead one is noticed within 45 s; a probe costs ≈ 50 µs.
 const PROBE_INTERVAL: Span = Span::seconds(15);
 const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// NAT bindings of UDP rarely live longer.
 const MAX_PROBE_INTERVAL: Duration = Duration::from_secs(300);
 /// Shorter than the usual grace period of an orchestrator (30 s).
-const DRAIN_GRACE: Span = Span::seconds(25);
+const DRAIN: Span = Span::seconds(25);
 
 #[cfg(test)]
 mod tests;

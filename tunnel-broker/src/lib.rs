@@ -2,11 +2,13 @@
 //!
 //! It knows neither policy nor grants nor engines, and never sees the plaintext of a request.
 
+pub mod cli;
 pub mod config;
 pub mod metrics;
 
 mod accept;
 mod broker;
+mod bucket;
 mod clock;
 mod entries;
 mod lanes;
@@ -17,6 +19,7 @@ mod store;
 mod tunnels;
 
 pub use self::{
+    accept::hello::fuzz_client_hello,
     broker::{Addresses, Broker, BuildError, Running, StateError, TrustError},
     config::Config,
     store::{OpenError, StoreError},

@@ -4,21 +4,27 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 use tunnel_protos::{EnvelopeId, Label, OperatorName, UnixMillis, operators::Delivery, v1::ReceivedStatus};
 
 use self::{
+    allowance::Allowances,
     bell::Bell,
     deliveries::Deliveries,
     sealed::{Outcome, Request},
     watch::{Watch, WatchError},
 };
-use crate::store::{
-    Store, StoreError,
-    outcomes::Kept,
-    requests::{Inserted, NewRequest, Quota},
+use crate::{
+    metrics,
+    store::{
+        Store, StoreError,
+        outcomes::Kept,
+        requests::{Inserted, NewRequest, Quota},
+    },
 };
 
+mod allowance;
 mod bell;
 pub(crate) mod deliveries;
 pub(crate) mod sealed;
@@ -45,16 +51,23 @@ pub(crate) struct Mailbox {
     quota: Quota,
     /// Labels that may have requests waiting: spares the database a question per attach.
     waiting: Mutex<HashSet<Label>>,
+    allowances: Mutex<Allowances>,
     arrivals: Bell<Label>,
     news: Bell<EnvelopeId>,
 }
 
 impl Mailbox {
-    /// Opens the mailbox over `store`.
-    pub(crate) async fn open(store: Store, quota: Quota, now: UnixMillis) -> Result<Self, StoreError> {
+    /// Opens the mailbox over `store`; `per_second` bounds what one cluster may have written.
+    pub(crate) async fn open(
+        store: Store,
+        quota: Quota,
+        per_second: u32,
+        now: UnixMillis,
+    ) -> Result<Self, StoreError> {
         let waiting = store.waiting_labels(now).await?.into_iter().collect();
+        let allowances = Mutex::new(Allowances::new(per_second));
         let (arrivals, news) = (Bell::default(), Bell::default());
-        Ok(Self { store, quota, waiting: Mutex::new(waiting), arrivals, news })
+        Ok(Self { store, quota, waiting: Mutex::new(waiting), allowances, arrivals, news })
     }
 
     /// Holds a request durably, then wakes the cluster's tunnel; the same request again changes nothing.
@@ -86,6 +99,16 @@ impl Mailbox {
     /// What is to be delivered to `label`, from now on, by the tunnel that asks.
     pub(crate) fn deliveries(self: &Arc<Self>, label: Label) -> Deliveries {
         Deliveries::new(Arc::clone(self), label)
+    }
+
+    /// Waits until `label` may have something written, and counts it. Safe to cancel.
+    pub(crate) async fn allowed(&self, label: Label) {
+        loop {
+            let taken = self.allowances.lock().take(label, Instant::now());
+            let Err(wait) = taken else { return };
+            metrics::refused(metrics::Queue::Writes);
+            sleep(wait).await;
+        }
     }
 
     /// Notes what `label` said of a delivery; what it was never sent changes nothing.

@@ -1,10 +1,14 @@
 //! The broker's process: configuration, logs, metrics, build, run, drain, exit code.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use tunnel_broker::{Broker, Config, metrics};
+use tunnel_broker::{
+    Broker, BuildError, Config,
+    cli::{Cli, Task},
+    metrics,
+};
 use tunnel_runtime::{
     admin::Admin,
     build_info::BuildInfo,
@@ -14,43 +18,33 @@ use tunnel_runtime::{
     logs,
 };
 
-/// Connects a vendor's operators with the clusters that dialed in; moves ciphertext only.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    /// Configuration file (YAML); every key can be overridden by `POSTERN_…`.
-    #[arg(long, env = "POSTERN_CONFIG", default_value = "/etc/postern/broker.yaml")]
-    config: PathBuf,
-    /// Print the effective configuration and exit.
-    #[arg(long)]
-    print_config: bool,
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let loaded = match read(&arguments.config) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{error:#}");
-            return Exit::Config.into();
-        }
+    let done = match Cli::parse().into_task() {
+        Task::Run(file) => run(&file).await,
+        Task::PrintConfig(file) => read(&file).map(|loaded| print(&loaded.effective)),
+        Task::Print(text) => Ok(print(&text)),
     };
-    if arguments.print_config {
-        print!("{}", loaded.effective);
-        return Exit::Ok.into();
-    }
-    match run(loaded).await {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "Broker failed");
-            Exit::Failed.into()
-        }
-    }
+    done.unwrap_or_else(|(exit, error)| {
+        eprintln!("tunnel-broker: {error:#}");
+        exit
+    })
+    .into()
+}
+
+type Done<T> = Result<T, (Exit, anyhow::Error)>;
+
+fn print(text: &str) -> Exit {
+    println!("{}", text.trim_end());
+    Exit::Ok
+}
+
+fn read(file: &Path) -> Done<Loaded<Config>> {
+    load_file(file).map_err(|error| (Exit::Config, error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
-fn read(path: &std::path::Path) -> anyhow::Result<Loaded<Config>> {
+fn load_file(path: &Path) -> anyhow::Result<Loaded<Config>> {
     let file = path.display().to_string();
     let yaml = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read {file} (--config names another)"))?;
@@ -58,18 +52,27 @@ fn read(path: &std::path::Path) -> anyhow::Result<Loaded<Config>> {
     Ok(load(&Sources { file, yaml, environment })?)
 }
 
-async fn run(loaded: Loaded<Config>) -> anyhow::Result<Exit> {
-    let Loaded { config, unused_environment, .. } = loaded;
+async fn run(file: &Path) -> Done<Exit> {
+    let loaded = read(file)?;
+    serve(loaded).await.map_err(|error| (exit(&error), error))
+}
+
+/// Only a configuration that cannot work is said to be wrong; all else may be right at the next start.
+fn exit(error: &anyhow::Error) -> Exit {
+    error.downcast_ref::<BuildError>().map_or(Exit::Failed, BuildError::exit)
+}
+
+async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> anyhow::Result<Exit> {
     logs::init(&config.log)?;
-    if !unused_environment.is_empty() {
-        tracing::warn!(names = ?unused_environment, "Environment variables that name no key");
+    for variable in unused_environment {
+        tracing::warn!(variable, "Environment variable names no key");
     }
     let scrape = tunnel_runtime::metrics::install(metrics::BUCKETS)?;
     metrics::describe();
     BuildInfo { program: "tunnel-broker", version: env!("CARGO_PKG_VERSION") }.record();
     let admin = Admin::bind(config.listen.admin)
-        .with_context(|| format!("cannot bind the admin port {}", config.listen.admin))?;
-    let grace = config.drain_grace;
+        .with_context(|| format!("cannot bind {}; set another `listen.admin`", config.listen.admin))?;
+    let grace = config.timeouts.drain;
     let broker = Broker::build(config).await?;
     let bound = broker.addresses();
     tracing::info!(quic = %bound.quic, tcp = %bound.tcp, admin = %admin.local_addr()?, "Listening");

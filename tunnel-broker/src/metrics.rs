@@ -36,14 +36,20 @@ pub(crate) enum Queue {
     Doors,
     /// Sessions in all.
     Sessions,
+    /// Sessions of one source in their first phase.
+    Newcomers,
     /// Streams of one tunnel.
     Streams,
     /// Mail of one tunnel.
     Mail,
+    /// What one cluster may make the broker write.
+    Writes,
     /// Control messages of one tunnel.
     Control,
     /// Connections to the operators' API.
     Api,
+    /// The same, of one operator.
+    ApiPerOperator,
     /// Watches of one operator.
     Watches,
     /// Submissions of one operator.
@@ -56,11 +62,12 @@ pub(crate) enum Queue {
 pub fn describe() {
     describe_counter!(HANDSHAKES, "Handshakes by place and result");
     describe_gauge!(TUNNELS, "Tunnels attached");
+    describe_gauge!(ROUTABLE, "Tunnels that new sessions go to");
     describe_counter!(ATTACHES, "Attach attempts by result");
-    describe_counter!(TUNNEL_ENDS, "Tunnels that ended, by reason");
+    describe_counter!(TUNNELS_ENDED, "Tunnels that ended, by reason");
     describe_histogram!(PROBE_SECONDS, metrics::Unit::Seconds, "Round trips of probes");
     describe_gauge!(SESSIONS, "Sessions open");
-    describe_counter!(SESSION_ENDS, "Sessions that ended or were refused, by reason");
+    describe_counter!(SESSIONS_ENDED, "Sessions that ended or were refused, by reason");
     describe_counter!(BYTES, metrics::Unit::Bytes, "Session bytes by direction");
     describe_counter!(REFUSED, "What was refused because a queue was full");
     describe_counter!(REQUESTS, "Submitted requests by result");
@@ -85,6 +92,24 @@ pub(crate) fn tunnels() -> Gauge {
     gauge!(TUNNELS)
 }
 
+/// Counts a tunnel that new sessions go to, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Routable(());
+
+impl Routable {
+    /// One more.
+    pub(crate) fn new() -> Self {
+        gauge!(ROUTABLE).increment(1);
+        Self(())
+    }
+}
+
+impl Drop for Routable {
+    fn drop(&mut self) {
+        gauge!(ROUTABLE).decrement(1);
+    }
+}
+
 /// Counts an attach attempt.
 pub(crate) fn attach(result: &'static str) {
     counter!(ATTACHES, "result" => result).increment(1);
@@ -92,7 +117,7 @@ pub(crate) fn attach(result: &'static str) {
 
 /// Counts a tunnel that ended.
 pub(crate) fn tunnel_ended(reason: &'static str) {
-    counter!(TUNNEL_ENDS, "reason" => reason).increment(1);
+    counter!(TUNNELS_ENDED, "reason" => reason).increment(1);
 }
 
 /// Notes the round trip of a probe.
@@ -107,10 +132,10 @@ pub(crate) fn sessions() -> Gauge {
 
 /// Counts a session that ended or was refused.
 pub(crate) fn session_ended(reason: &'static str) {
-    counter!(SESSION_ENDS, "reason" => reason).increment(1);
+    counter!(SESSIONS_ENDED, "reason" => reason).increment(1);
 }
 
-/// Counters of session bytes towards the cluster and towards the operator.
+/// Counters of session bytes toward the cluster and toward the operator.
 pub(crate) fn session_bytes() -> [Counter; 2] {
     [counter!(BYTES, "direction" => "to_cluster"), counter!(BYTES, "direction" => "to_operator")]
 }
@@ -126,6 +151,9 @@ pub(crate) fn refused(queue: Queue) {
         Queue::Mail => "mail",
         Queue::Control => "control",
         Queue::Api => "api",
+        Queue::ApiPerOperator => "api_per_operator",
+        Queue::Newcomers => "newcomers",
+        Queue::Writes => "writes",
         Queue::Watches => "watches",
         Queue::Submits => "submits",
         Queue::Mailbox => "mailbox",
@@ -157,11 +185,12 @@ pub(crate) fn expiration(what: &'static str, at: UnixMillis) {
 
 const HANDSHAKES: &str = "postern_broker_handshakes_total";
 const TUNNELS: &str = "postern_broker_tunnels";
+const ROUTABLE: &str = "postern_broker_tunnels_routable";
 const ATTACHES: &str = "postern_broker_attaches_total";
-const TUNNEL_ENDS: &str = "postern_broker_tunnel_ends_total";
+const TUNNELS_ENDED: &str = "postern_broker_tunnels_ended_total";
 const PROBE_SECONDS: &str = "postern_broker_probe_seconds";
 const SESSIONS: &str = "postern_broker_sessions";
-const SESSION_ENDS: &str = "postern_broker_session_ends_total";
+const SESSIONS_ENDED: &str = "postern_broker_sessions_ended_total";
 const BYTES: &str = "postern_broker_session_bytes_total";
 const REFUSED: &str = "postern_broker_refused_total";
 const REQUESTS: &str = "postern_broker_requests_total";

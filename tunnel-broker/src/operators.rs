@@ -1,6 +1,7 @@
 //! The operators' API: who they are, what they see, their requests and outcomes. It gives no power over clusters.
 
 pub(crate) mod api;
+mod place;
 mod quota;
 pub(crate) mod server;
 mod status;

@@ -1,12 +1,13 @@
 //! Sessions: one operator's bytes to the gate behind a door and back, unread.
 //! Everything of a session runs on its tunnel's lane; what has no way or no room is refused in TLS.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 use tracing::{Instrument, debug, info_span};
 use tunnel_protos::DoorName;
@@ -18,7 +19,10 @@ use self::{
     splice::{End, splice},
 };
 use crate::{
-    accept::alert::{Alert, refuse},
+    accept::{
+        alert::{Alert, refuse},
+        waiting_room::{Seat, WaitingRoom},
+    },
     config::SessionLimits,
     metrics::{self, Queue},
     tunnels::{Live, Tunnels, registry::Way},
@@ -46,6 +50,7 @@ pub(crate) struct Arrival {
 pub(crate) struct Sessions {
     tunnels: Arc<Tunnels>,
     permits: Arc<Semaphore>,
+    newcomers: WaitingRoom,
     limits: SessionLimits,
 }
 
@@ -57,7 +62,8 @@ impl Sessions {
     /// No sessions yet.
     pub(crate) fn new(tunnels: Arc<Tunnels>, limits: SessionLimits) -> Self {
         let permits = Arc::new(Semaphore::new(limits.total));
-        Self { tunnels, permits, limits }
+        let newcomers = WaitingRoom::new(limits.total, limits.newcomers_per_source);
+        Self { tunnels, permits, newcomers, limits }
     }
 
     /// Hands a connection over to its tunnel's lane, or refuses it.
@@ -66,6 +72,10 @@ impl Sessions {
             Way::Tunnel(live) => live,
             Way::UnknownDoor => return turn_away(arrival, Alert::UnrecognizedName, "unknown_door").await,
             Way::Offline => return turn_away(arrival, Alert::UnrecognizedName, "offline").await,
+        };
+        let Some(seat) = self.newcomers.enter(arrival.peer.ip()) else {
+            metrics::refused(Queue::Newcomers);
+            return turn_away(arrival, Alert::InternalError, "crowded").await;
         };
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             metrics::refused(Queue::Sessions);
@@ -78,7 +88,8 @@ impl Sessions {
         let (lane, limits) = (live.lane.clone(), self.limits.clone());
         lane.spawn(span.clone(), async move {
             let Ok(stream) = TcpStream::from_std(socket) else { return };
-            serve(Arrival { stream, ..arrival }, &live, &limits).instrument(span).await;
+            let session = serve(Arrival { stream, ..arrival }, &live, &limits);
+            seated(seat, session).instrument(span).await;
             drop(counted);
         });
     }
@@ -88,6 +99,19 @@ impl Sessions {
         let all = u32::try_from(self.limits.total).unwrap_or(u32::MAX);
         // It fails only if closed, which nobody does.
         let _ = self.permits.acquire_many(all).await;
+    }
+}
+
+/// Keeps the seat for the session's first phase. What the broker cannot see, the gate tells by freeing: it ends who
+/// is not proven in time, the oldest first if there are too many, so whoever is still here afterward is proven.
+async fn seated<T>(seat: Seat, session: impl Future<Output = T>) -> T {
+    let mut session = pin!(session);
+    match timeout(FIRST_PHASE, session.as_mut()).await {
+        Ok(end) => end,
+        Err(_) => {
+            drop(seat);
+            session.await
+        }
     }
 }
 
@@ -146,3 +170,40 @@ impl Drop for Counted {
 
 /// The gate answers from memory; an operator who waits longer sees a dead cluster anyway.
 const OPEN: Duration = Duration::from_secs(5);
+/// The gate's deadline for TLS.
+const FIRST_PHASE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn room() -> (WaitingRoom, std::net::IpAddr) {
+        (WaitingRoom::new(9, 1), [192, 0, 2, 1].into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_counts_as_new_until_its_first_phase_is_over() {
+        let (room, source) = room();
+        let session = seated(room.enter(source).unwrap(), pending::<()>());
+        let short = timeout(FIRST_PHASE * 2, session);
+        tokio::pin!(short);
+        assert!(short.as_mut().now_or_never().is_none());
+        assert!(room.enter(source).is_none());
+        tokio::select! {
+            _ = short => panic!("ended"),
+            () = tokio::time::sleep(FIRST_PHASE + Duration::from_millis(1)) => {}
+        }
+        assert!(room.enter(source).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_ends_early_frees_its_seat_at_once() {
+        let (room, source) = room();
+        seated(room.enter(source).unwrap(), async {}).await;
+        assert!(room.enter(source).is_some());
+    }
+}

@@ -46,9 +46,10 @@ impl Dock {
         let lane = self.lanes.pick().clone();
         let (tunnels, timeout) = (Arc::clone(&self.tunnels), self.handshake_timeout);
         let span = info_span!("tunnel", peer.addr = %handshaking.remote_address());
-        lane.clone().spawn(span, async move {
-            // Boxed: making a tunnel is short and large, keeping it is long and small.
-            if let Some(attendant) = Box::pin(make(handshaking, timeout, lane, tunnels)).await {
+        // Boxed: making a tunnel is short and large, keeping it is long and small.
+        let making = Box::pin(make(handshaking, timeout, lane.clone(), tunnels));
+        lane.spawn(span, async move {
+            if let Some(attendant) = making.await {
                 attendant.run().await;
             }
             drop(berth);
@@ -61,9 +62,9 @@ async fn make(
     timeout: Duration,
     lane: Lane,
     tunnels: Arc<Tunnels>,
-) -> Option<Attendant> {
+) -> Option<Box<Attendant>> {
     let live = finish(handshaking, timeout, lane).await?;
-    tunnels.welcome(live).await
+    tunnels.welcome(live).await.map(Box::new)
 }
 
 async fn finish(handshaking: Handshaking, timeout: Duration, lane: Lane) -> Option<Live> {

@@ -1,4 +1,5 @@
-//! Caps on connections that have not said where they go, in all and per source, before anything is proven.
+//! Caps in all and per source on whoever has proven nothing yet: connections that have not said where they go, and
+//! sessions in their first phase.
 
 use std::{
     collections::HashMap,

@@ -33,7 +33,16 @@ pub(super) async fn open_mailbox(config: &Config) -> Result<Arc<Mailbox>, BuildE
     let path = config.state_dir.join("broker.sqlite");
     let store = Store::open(&path, limits.database_timeout).await.map_err(BuildError::Store)?;
     let quota = Quota { per_operator: limits.held_per_operator, total: limits.held };
-    Mailbox::open(store, quota, clock::now()).await.map(Arc::new).map_err(BuildError::Mailbox)
+    let per_second = config.limits.connections.mail_per_second;
+    Mailbox::open(store, quota, per_second, clock::now()).await.map(Arc::new).map_err(BuildError::Mailbox)
+}
+
+/// One per core unless told otherwise: tunnels share nothing but the socket.
+pub(super) fn shards(config: &Config) -> usize {
+    match config.limits.shards {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        told => told,
+    }
 }
 
 /// Binds UDP on the first lane: packets are received by the runtime that binds.
@@ -46,7 +55,7 @@ pub(super) async fn bind_quic(config: &Config, trust: &Trust, lanes: &Lanes) -> 
     };
     let limits = tunnel_transport::Limits {
         streams: streams(config),
-        idle: 3 * config.probe_interval + SILENCE,
+        idle: 3 * config.timeouts.probe_interval + SILENCE,
         ..Default::default()
     };
     let admission = Admission { refuse_above: config.limits.connections.handshakes, ..Default::default() };
@@ -64,11 +73,11 @@ fn streams(config: &Config) -> u32 {
 pub(super) fn terms(config: &Config, trust: &Trust) -> Terms {
     Terms {
         broker_id: trust.broker_id.clone(),
-        probe_interval: config.probe_interval,
+        probe_interval: config.timeouts.probe_interval,
         doors: config.limits.connections.doors_per_tunnel,
         streams: streams(config),
         not_after: trust.mesh_not_after,
-        drain_grace: config.drain_grace,
+        drain_grace: config.timeouts.drain,
     }
 }
 

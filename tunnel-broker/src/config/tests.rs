@@ -28,19 +28,18 @@ fn the_example_says_every_default() {
     assert_eq!(format!("{:?}", example.limits), format!("{:?}", shortest.limits));
     assert_eq!(format!("{:?}", example.listen), format!("{:?}", shortest.listen));
     assert_eq!(
-        (example.probe_interval, example.shards, example.drain_grace, example.log),
-        (shortest.probe_interval, shortest.shards, shortest.drain_grace, shortest.log)
+        (format!("{:?}", example.timeouts), example.log),
+        (format!("{:?}", shortest.timeouts), shortest.log)
     );
 }
 
 #[test]
 fn the_shortest_configuration_has_defaults() {
     let config = read(SHORTEST).unwrap();
-    assert_eq!(config.probe_interval, Duration::from_secs(15));
+    assert_eq!(config.timeouts.probe_interval, Duration::from_secs(15));
     assert_eq!(config.listen.quic.port(), 443);
     assert!(config.listen.admin.ip().is_loopback());
     assert!(config.operators.is_empty() && config.entries.is_none());
-    assert!(config.shards >= 1);
 }
 
 #[test]
@@ -49,21 +48,20 @@ fn every_key_can_be_set() {
         "{SHORTEST}
 listen: {{quic: '127.0.0.1:0', tcp: '127.0.0.1:0', admin: '127.0.0.1:0'}}
 entries: /etc/postern/entries
-probeInterval: 2s
-shards: 3
-drainGrace: 5s
+timeouts: {{probeInterval: 2s, drain: 5s}}
 log: {{format: json, level: debug}}
 operators:
   '*': {{clusters: [acme/*]}}
   robot: {{clusters: ['*']}}
 limits:
+  shards: 3
   connections: {{tunnels: 7, helloTimeout: 3s}}
   sessions: {{perTunnel: 9, idle: 10m}}
   operators: {{held: 11, databaseTimeout: 1s}}
 "
     ))
     .unwrap();
-    assert_eq!((config.shards, config.listen.tcp.port()), (3, 0));
+    assert_eq!((config.limits.shards, config.listen.tcp.port()), (3, 0));
     assert_eq!(config.limits.connections.tunnels, 7);
     assert_eq!(config.limits.sessions.idle, Duration::from_secs(600));
     assert_eq!(config.limits.operators.held, 11);
@@ -72,16 +70,17 @@ limits:
 
 #[test]
 fn all_errors_are_found_at_once() {
-    let found = problems("probeInterval: 15\nshards: many\nnonsense: 1\nlimits: {sessions: {idel: 1s}}\n");
-    for key in ["probeInterval", "shards", "nonsense", "limits.sessions.idel"] {
+    let found =
+        problems("timeouts: {drain: 15}\nnonsense: 1\nlimits: {shards: many, sessions: {idel: 1s}}\n");
+    for key in ["timeouts.drain", "limits.shards", "nonsense", "limits.sessions.idel"] {
         assert!(found.iter().any(|place| place == key), "{key} in {found:?}");
     }
 }
 
 #[test]
 fn values_that_cannot_work_are_refused() {
-    assert_eq!(problems("probeInterval: 10ms"), ["probeInterval"]);
-    assert_eq!(problems("probeInterval: 1h"), ["probeInterval"]);
+    assert_eq!(problems("timeouts: {probeInterval: 10ms}"), ["timeouts.probeInterval"]);
+    assert_eq!(problems("timeouts: {probeInterval: 1h}"), ["timeouts.probeInterval"]);
     assert_eq!(problems("operators: {Alice: {clusters: ['*']}}"), ["operators"]);
     assert!(read(&SHORTEST.replace("[/etc/postern/vendor.pub]", "[]")).is_err());
 }

@@ -2,7 +2,6 @@
 
 use futures_util::FutureExt;
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 use super::*;
 use crate::{
@@ -26,7 +25,7 @@ fn label() -> Label {
 
 async fn mailbox() -> (Arc<Mailbox>, TempDir) {
     let (store, folder) = temporary().await;
-    (Arc::new(Mailbox::open(store, QUOTA, NOW).await.unwrap()), folder)
+    (Arc::new(Mailbox::open(store, QUOTA, 1_000, NOW).await.unwrap()), folder)
 }
 
 async fn submit(mailbox: &Mailbox, n: u8) -> EnvelopeId {
@@ -82,13 +81,13 @@ async fn what_was_not_received_is_delivered_again_after_a_reconnect() {
 #[tokio::test]
 async fn requests_and_what_was_sent_survive_a_restart() {
     let (store, folder) = temporary().await;
-    let before = Arc::new(Mailbox::open(store, QUOTA, NOW).await.unwrap());
+    let before = Arc::new(Mailbox::open(store, QUOTA, 1_000, NOW).await.unwrap());
     let id = submit(&before, 1).await;
     before.deliveries(label()).sent(id).await.unwrap();
     before.close().await;
     let path = folder.path().join("broker.sqlite");
     let store = Store::open(&path, Duration::from_secs(5)).await.unwrap();
-    let after = Arc::new(Mailbox::open(store, QUOTA, NOW).await.unwrap());
+    let after = Arc::new(Mailbox::open(store, QUOTA, 1_000, NOW).await.unwrap());
     assert_eq!(taken(&mut after.deliveries(label())).await, [id]);
 }
 
@@ -178,7 +177,7 @@ async fn outcomes_of_another_cluster_are_not_kept() {
 async fn endless_requests_wait_behind_sixteen_in_flight() {
     let (store, _folder) = temporary().await;
     let quota = Quota { per_operator: 100, total: 100 };
-    let mailbox = Arc::new(Mailbox::open(store, quota, NOW).await.unwrap());
+    let mailbox = Arc::new(Mailbox::open(store, quota, 1_000, NOW).await.unwrap());
     for n in 0..20 {
         submit(&mailbox, n).await;
     }

@@ -17,10 +17,11 @@ use tunnel_runtime::drain;
 
 use super::{
     Visible,
-    quota::Quotas,
+    place::Place,
+    quota::{self, Quotas},
     server::Caller,
     status::CallError,
-    watching::{Place, events},
+    watching::events,
 };
 use crate::{
     clock,
@@ -59,9 +60,14 @@ pub(crate) struct Parts {
 impl Api {
     /// The service over `parts`.
     pub(crate) fn new(parts: Parts, limits: &OperatorLimits) -> Self {
-        let quotas = Arc::new(Mutex::new(Quotas::new(limits.submits_per_minute, limits.watches)));
+        let quotas = Arc::new(Mutex::new(Quotas::new(limits.clone())));
         let Parts { broker_id, suffix, visible, folder, tunnels, mailbox, drain } = parts;
         Self { broker_id, suffix, visible, folder, tunnels, mailbox, quotas, drain }
+    }
+
+    /// What each operator uses of the API, connections included.
+    pub(super) fn quotas(&self) -> Arc<Mutex<Quotas>> {
+        Arc::clone(&self.quotas)
     }
 
     fn cluster(&self, entry: &Entry) -> Cluster {
@@ -127,7 +133,10 @@ impl Api {
         id: &[u8],
     ) -> Result<impl Stream<Item = Result<WatchRequestEvent, Status>> + Send + use<>, CallError> {
         let id = EnvelopeId::try_from(id).map_err(|_| CallError::EnvelopeId)?;
-        let place = Place::take(&self.quotas, operator).inspect_err(|_| metrics::refused(Queue::Watches))?;
+        let Some(place) = Place::take(&self.quotas, operator, quota::Place::Watch) else {
+            metrics::refused(Queue::Watches);
+            return Err(CallError::TooManyWatches);
+        };
         let watch = self.mailbox.watch(operator, id).await.map_err(CallError::Watch)?;
         Ok(events(watch, place, self.drain.clone()))
     }

@@ -1,65 +1,101 @@
-//! How much one operator may use of the API: submissions a minute, watches at a time. Pure; the caller locks it.
+//! How much one operator may use of the API at a time and a minute. Pure; the caller locks it.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 use tunnel_protos::OperatorName;
+use tunnel_runtime::grpc::Share;
+
+use crate::{
+    bucket::{Bucket, Rate},
+    config::OperatorLimits,
+};
 
 /// Uses of all operators, as many as the operator CA certified.
 #[derive(Debug)]
 pub(super) struct Quotas {
-    submits_per_minute: f64,
-    watches: usize,
+    most: OperatorLimits,
     used: HashMap<OperatorName, Used>,
+}
+
+/// Something of which an operator has a number at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// A connection.
+    Connection,
+    /// A watch.
+    Watch,
 }
 
 #[derive(Debug)]
 struct Used {
-    /// Submissions left, as of `at`.
-    left: f64,
-    at: Instant,
+    submits: Bucket,
+    requests: Share,
+    connections: usize,
     watches: usize,
 }
 
 impl Quotas {
     /// Nothing is used yet.
-    pub(super) fn new(submits_per_minute: u32, watches: usize) -> Self {
-        Self { submits_per_minute: submits_per_minute.into(), watches, used: HashMap::new() }
+    pub(super) fn new(most: OperatorLimits) -> Self {
+        Self { most, used: HashMap::new() }
     }
 
     /// Counts a submission; false if the operator has none left for now.
     pub(super) fn submit(&mut self, operator: &OperatorName, now: Instant) -> bool {
-        let most = self.submits_per_minute;
-        let used = self.used(operator, now);
-        used.left = most.min(used.left + most * (now - used.at).as_secs_f64() / 60.0);
-        used.at = now;
-        let room = used.left >= 1.0;
-        if room {
-            used.left -= 1.0;
-        }
+        let rate = submits(&self.most);
+        self.used(operator, now).submits.take(rate, now).is_ok()
+    }
+
+    /// Takes a place; false if the operator has as many as may be.
+    pub(super) fn enter(&mut self, operator: &OperatorName, place: Place, now: Instant) -> bool {
+        let most = match place {
+            Place::Connection => self.most.connections_per_operator,
+            Place::Watch => self.most.watches,
+        };
+        let taken = self.used(operator, now).places(place);
+        let room = *taken < most;
+        *taken += usize::from(room);
         room
     }
 
-    /// Counts a watch that begins; false if the operator has as many as may be.
-    pub(super) fn watch(&mut self, operator: &OperatorName, now: Instant) -> bool {
-        let most = self.watches;
-        let used = self.used(operator, now);
-        let room = used.watches < most;
-        used.watches += usize::from(room);
-        room
-    }
-
-    /// Counts a watch that ended.
-    pub(super) fn unwatch(&mut self, operator: &OperatorName) {
+    /// Gives a place back.
+    pub(super) fn leave(&mut self, operator: &OperatorName, place: Place) {
         if let Some(used) = self.used.get_mut(operator) {
-            used.watches = used.watches.saturating_sub(1);
+            let taken = used.places(place);
+            *taken = taken.saturating_sub(1);
         }
+    }
+
+    /// The operator's share of requests at a time, over all its connections.
+    pub(super) fn share(&mut self, operator: &OperatorName, now: Instant) -> Share {
+        self.used(operator, now).requests.clone()
     }
 
     fn used(&mut self, operator: &OperatorName, now: Instant) -> &mut Used {
-        let fresh = Used { left: self.submits_per_minute, at: now, watches: 0 };
-        self.used.entry(operator.clone()).or_insert(fresh)
+        let most = &self.most;
+        self.used.entry(operator.clone()).or_insert_with(|| Used {
+            submits: Bucket::new(submits(most), now),
+            requests: Share::new(most.requests_per_operator),
+            connections: 0,
+            watches: 0,
+        })
     }
+}
+
+impl Used {
+    fn places(&mut self, place: Place) -> &mut usize {
+        match place {
+            Place::Connection => &mut self.connections,
+            Place::Watch => &mut self.watches,
+        }
+    }
+}
+
+/// A minute's worth at once.
+fn submits(most: &OperatorLimits) -> Rate {
+    let a_minute = f64::from(most.submits_per_minute);
+    Rate { per_second: a_minute / 60.0, burst: a_minute }
 }
 
 #[cfg(test)]
@@ -68,35 +104,39 @@ mod tests {
 
     use super::*;
 
+    fn quotas(change: impl FnOnce(&mut OperatorLimits)) -> (Quotas, Instant) {
+        let mut most = OperatorLimits::default();
+        change(&mut most);
+        (Quotas::new(most), Instant::now())
+    }
+
     fn alice() -> OperatorName {
         "alice".parse().unwrap()
     }
 
+    fn bob() -> OperatorName {
+        "bob".parse().unwrap()
+    }
+
     #[test]
     fn submissions_run_out_and_come_back() {
-        let (mut quotas, now) = (Quotas::new(6, 1), Instant::now());
+        let (mut quotas, now) = quotas(|most| most.submits_per_minute = 6);
         assert!((0..6).all(|_| quotas.submit(&alice(), now)));
         assert!(!quotas.submit(&alice(), now));
-        assert!(quotas.submit(&"bob".parse().unwrap(), now));
+        assert!(quotas.submit(&bob(), now));
         assert!(!quotas.submit(&alice(), now + Duration::from_secs(9)));
         assert!(quotas.submit(&alice(), now + Duration::from_secs(20)));
     }
 
     #[test]
-    fn rest_saves_up_no_more_than_a_minute() {
-        let (mut quotas, now) = (Quotas::new(2, 1), Instant::now());
-        quotas.submit(&alice(), now);
-        let later = now + Duration::from_secs(3600);
-        assert!(quotas.submit(&alice(), later) && quotas.submit(&alice(), later));
-        assert!(!quotas.submit(&alice(), later));
-    }
-
-    #[test]
-    fn watches_have_a_bound_and_are_given_back() {
-        let (mut quotas, now) = (Quotas::new(1, 2), Instant::now());
-        assert!(quotas.watch(&alice(), now) && quotas.watch(&alice(), now));
-        assert!(!quotas.watch(&alice(), now));
-        quotas.unwatch(&alice());
-        assert!(quotas.watch(&alice(), now));
+    fn places_have_a_bound_per_operator_and_are_given_back() {
+        for place in [Place::Connection, Place::Watch] {
+            let (mut quotas, now) = quotas(|most| (most.connections_per_operator, most.watches) = (2, 2));
+            assert!(quotas.enter(&alice(), place, now) && quotas.enter(&alice(), place, now));
+            assert!(!quotas.enter(&alice(), place, now));
+            assert!(quotas.enter(&bob(), place, now));
+            quotas.leave(&alice(), place);
+            assert!(quotas.enter(&alice(), place, now));
+        }
     }
 }

@@ -2,26 +2,34 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use http::Extensions;
+use parking_lot::Mutex;
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::{Request, service::Routes};
 use tracing::debug;
 use tunnel_certs::verify::{OperatorCertificate, OperatorVerifier};
-use tunnel_protos::{
-    OperatorName, UnixMillis,
-    operators::operators_server::{Operators, OperatorsServer},
-};
+use tunnel_protos::{OperatorName, UnixMillis, operators::operators_server::OperatorsServer};
 use tunnel_runtime::{
     drain,
     grpc::{GrpcLimits, GrpcServer},
 };
 
-use super::status::CallError;
+use super::{
+    api::Api,
+    place::Place,
+    quota::{self, Quotas},
+    status::CallError,
+};
 use crate::{
     accept::{rewind::Rewind, waiting_room::Seat},
     clock,
     config::Limits,
-    metrics::{self, Place, Queue},
+    metrics::{self, Queue},
 };
 
 /// Who calls, proven by the connection's certificate.
@@ -44,6 +52,7 @@ pub(crate) struct ApiTls {
 pub(crate) struct ApiServer {
     tls: ApiTls,
     grpc: GrpcServer,
+    quotas: Arc<Mutex<Quotas>>,
     connections: Semaphore,
     handshake_timeout: Duration,
     drain: drain::Watch,
@@ -51,18 +60,18 @@ pub(crate) struct ApiServer {
 
 impl ApiServer {
     /// Serves `api` behind the limits.
-    pub(crate) fn new(tls: ApiTls, api: impl Operators, limits: &Limits, drain: drain::Watch) -> Self {
+    pub(crate) fn new(tls: ApiTls, api: Api, limits: &Limits, drain: drain::Watch) -> Self {
+        let quotas = api.quotas();
         let service = OperatorsServer::new(api).max_decoding_message_size(MAX_MESSAGE);
         let handshake_timeout = limits.connections.hello_timeout;
         let bounds = GrpcLimits {
             connections: limits.operators.connections,
             requests: limits.operators.requests,
             deadline: DEADLINE,
-            handshake: handshake_timeout,
         };
         let grpc = GrpcServer::new(Routes::new(service), bounds);
         let connections = Semaphore::new(limits.operators.connections.min(Semaphore::MAX_PERMITS));
-        Self { tls, grpc, connections, handshake_timeout, drain }
+        Self { tls, grpc, quotas, connections, handshake_timeout, drain }
     }
 
     /// Serves one connection until it ends; its seat is free once it has proven itself.
@@ -73,9 +82,21 @@ impl ApiServer {
         let accepted = self.accept(stream).await;
         drop(seat);
         if let Some((stream, caller)) = accepted {
-            debug!(operator = %caller.operator, "Operator connected");
-            self.grpc.serve_connection(stream, caller, self.drain.clone()).await;
+            self.attend(stream, caller).await;
         }
+    }
+
+    async fn attend(&self, stream: TlsStream<Rewind<TcpStream>>, caller: Caller) {
+        let operator = caller.operator.clone();
+        let Some(_place) = Place::take(&self.quotas, &operator, quota::Place::Connection) else {
+            debug!(%operator, "Operator refused, too many connections");
+            return metrics::refused(Queue::ApiPerOperator);
+        };
+        debug!(%operator, "Operator connected");
+        let mut extensions = Extensions::new();
+        extensions.insert(self.quotas.lock().share(&operator, Instant::now()));
+        extensions.insert(caller);
+        self.grpc.serve_connection(stream, extensions, self.drain.clone()).await;
     }
 
     async fn accept(&self, stream: Rewind<TcpStream>) -> Option<(TlsStream<Rewind<TcpStream>>, Caller)> {
@@ -87,7 +108,7 @@ impl ApiServer {
             }
             Err(_) => ("deadline", None),
         };
-        metrics::handshake(Place::Api, result);
+        metrics::handshake(metrics::Place::Api, result);
         accepted
     }
 

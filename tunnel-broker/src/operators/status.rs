@@ -17,7 +17,7 @@ pub(super) enum CallError {
     #[error("not a cluster name: two names with a slash between, like acme/prod")]
     ClusterName,
     /// Not there, or not the caller's to see: the two look the same from outside.
-    #[error("no such cluster at this broker")]
+    #[error("no such cluster at this broker; `tunnelctl clusters` lists those that it shows to you")]
     NoCluster,
     /// Not 32 bytes.
     #[error("an envelope id has 32 bytes")]

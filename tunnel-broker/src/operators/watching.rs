@@ -1,42 +1,13 @@
 //! A watch as a stream of gRPC messages. It ends with the drain, or after its longest life: the caller watches again.
 
-use std::sync::Arc;
-
 use futures_util::{Stream, stream};
-use parking_lot::Mutex;
 use tokio::time::{Duration, Instant, sleep_until};
 use tonic::Status;
-use tunnel_protos::{
-    OperatorName,
-    operators::{WatchRequestEvent, watch_request_event::Event},
-};
+use tunnel_protos::operators::{WatchRequestEvent, watch_request_event::Event};
 use tunnel_runtime::drain;
 
-use super::{quota::Quotas, status::CallError};
+use super::{place::Place, status::CallError};
 use crate::mailbox::watch::{News, Watch};
-
-/// A place among an operator's watches; given back on drop.
-#[derive(Debug)]
-pub(super) struct Place {
-    operator: OperatorName,
-    quotas: Arc<Mutex<Quotas>>,
-}
-
-impl Place {
-    /// Takes a place.
-    pub(super) fn take(quotas: &Arc<Mutex<Quotas>>, operator: &OperatorName) -> Result<Self, CallError> {
-        if !quotas.lock().watch(operator, Instant::now()) {
-            return Err(CallError::TooManyWatches);
-        }
-        Ok(Self { operator: operator.clone(), quotas: Arc::clone(quotas) })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.quotas.lock().unwatch(&self.operator);
-    }
-}
 
 struct Watching {
     watch: Watch,

@@ -30,7 +30,33 @@ impl Store {
         sha256: [u8; 32],
         sealed: &SealedOutcome,
     ) -> Result<Kept, StoreError> {
-        self.bounded(self.keep(id, label, sha256, sealed.encode_to_vec())).await
+        // Looked at first without the write lock, so that repeats and strangers' outcomes cost no writer anything.
+        match self.bounded(self.known(id, label, sha256)).await? {
+            Some(known) => Ok(known),
+            None => self.bounded(self.keep(id, label, sha256, sealed.encode_to_vec())).await,
+        }
+    }
+
+    /// What became of an outcome that is not to be stored.
+    async fn known(
+        &self,
+        id: EnvelopeId,
+        label: Label,
+        sha256: [u8; 32],
+    ) -> Result<Option<Kept>, sqlx::Error> {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT COUNT(outcomes.sha256) FROM requests LEFT JOIN outcomes \
+             ON outcomes.envelope_id = requests.envelope_id AND outcomes.sha256 = $3 \
+             WHERE requests.envelope_id = $1 AND label = $2 GROUP BY requests.envelope_id",
+        )
+        .bind(id.as_bytes().as_slice())
+        .bind(label.to_string())
+        .bind(sha256.as_slice());
+        Ok(match select.fetch_optional(&self.pool).await? {
+            None => Some(Kept::Unasked),
+            Some(0) => None,
+            Some(_) => Some(Kept::Known),
+        })
     }
 
     async fn keep(

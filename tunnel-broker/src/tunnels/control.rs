@@ -25,7 +25,10 @@ use super::{
     probe::{Due, NONCE, Prober},
     registry::{DoorsError, Registry},
 };
-use crate::{clock, metrics};
+use crate::{
+    clock,
+    metrics::{self, Routable},
+};
 
 /// Attends to one tunnel.
 pub(crate) struct Attendant {
@@ -36,6 +39,7 @@ pub(crate) struct Attendant {
     mail: Option<Mail>,
     expires: Instant,
     told_of_drain: bool,
+    routable: Option<Routable>,
 }
 
 /// How a tunnel ended, seen from here.
@@ -55,11 +59,11 @@ impl Attendant {
         expires: Instant,
     ) -> Self {
         let prober = Prober::new(presence.tunnels.terms.probe_interval, Instant::now());
-        Self { presence, tunnel, control, prober, mail, expires, told_of_drain: false }
+        Self { presence, tunnel, control, prober, mail, expires, told_of_drain: false, routable: None }
     }
 
-    /// Runs until the tunnel ends.
-    pub(crate) async fn run(mut self) {
+    /// Runs until the tunnel ends. Boxed, since a future keeps its arguments twice.
+    pub(crate) async fn run(mut self: Box<Self>) {
         let ended = loop {
             if let Err(ended) = self.step().await {
                 break ended;
@@ -102,6 +106,7 @@ impl Attendant {
             Body::Draining(_) => {
                 let (label, id) = self.presence.entry();
                 self.registry().leaving(label, id);
+                self.routable = None;
             }
             Body::Hello(_) => return Err(Ended { code: Code::Malformed, reason: "second_hello" }),
             // Renewal, rotation and checkpoints are for later versions; the rest does not come here.
@@ -126,6 +131,7 @@ impl Attendant {
         targets.truncate(TARGETS);
         let (label, id) = self.presence.entry();
         if self.registry().answered(label, id, targets, clock::now()) {
+            self.routable = Some(Routable::new());
             debug!(%label, ?round_trip, "Tunnel routable");
         }
     }

@@ -1,5 +1,6 @@
-//! The mail of one tunnel: what it sent about requests is stored, what waits for it is fetched, one database call
-//! at a time. Without a task of its own; at rest it holds no buffer. A full queue drops, and the replica repeats.
+//! The mail of one tunnel: what it sent about requests is stored, as fast as its cluster may have things written;
+//! what waits for it is fetched; one database call at a time. Without a task of its own; at rest it holds no buffer.
+//! A full queue drops, and the replica repeats.
 
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 
@@ -80,10 +81,19 @@ impl Mail {
 
     /// Works on until something is to be done on the tunnel. Safe to cancel.
     pub(super) async fn next(&mut self) -> Effect {
-        if let (Work::Rests(deliveries), true) = (&self.work, self.queue.is_empty()) {
-            deliveries.due().await;
+        if let Work::Rests(deliveries) = &self.work {
+            let may_write = async {
+                match self.queue.is_empty() {
+                    true => std::future::pending().await,
+                    false => self.mailbox.allowed(self.label).await,
+                }
+            };
+            let job = tokio::select! {
+                () = may_write => self.queue.pop_front(),
+                () = deliveries.due() => None,
+            };
+            self.start(job);
         }
-        self.start();
         let Work::Runs(call) = &mut self.work else { return Effect::None };
         let (deliveries, effect) = call.as_mut().await;
         self.work = Work::Rests(deliveries);
@@ -97,11 +107,10 @@ impl Mail {
         }
     }
 
-    fn start(&mut self) {
+    fn start(&mut self, job: Option<Job>) {
         self.work = match std::mem::replace(&mut self.work, Work::Moves) {
             Work::Rests(deliveries) => {
-                let (mailbox, label, job) = (Arc::clone(&self.mailbox), self.label, self.queue.pop_front());
-                Work::Runs(Box::pin(call(mailbox, label, deliveries, job)))
+                Work::Runs(Box::pin(call(Arc::clone(&self.mailbox), self.label, deliveries, job)))
             }
             other => other,
         };

@@ -126,6 +126,8 @@ impl<T: Clone> Registry<T> {
         let id = TunnelId(self.last_id);
         let superseded = before.map(|place| tunnels.remove(place).tunnel);
         let (doors, targets) = (HashSet::new(), Vec::new());
+        // Most clusters have one tunnel; growing by itself, the list would take room for four.
+        tunnels.reserve_exact(1);
         tunnels.push(Entry { id, replica, epoch, state: State::Unproven, doors, targets, tunnel });
         Ok(Attached { id, superseded })
     }

@@ -14,7 +14,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_replica_is_welcomed_and_probed_at_once() {
-    let world = World::start_with(|config| config.probe_interval = Duration::from_secs(60)).await;
+    let world = World::start_with(|config| config.timeouts.probe_interval = Duration::from_secs(60)).await;
     let mut replica = Replica::open(&world, Script::default()).await.unwrap();
     let welcome = replica.welcome().await;
     assert_eq!(welcome.probe_interval_ms, 60_000);
@@ -33,7 +33,7 @@ async fn two_missed_probes_end_the_tunnel() {
 
 #[tokio::test]
 async fn a_replica_that_answers_probes_stays() {
-    let world = World::start_with(|config| config.probe_interval = Duration::from_millis(100)).await;
+    let world = World::start_with(|config| config.timeouts.probe_interval = Duration::from_millis(100)).await;
     let mut replica = Replica::attach(&world, Script::default()).await;
     for _ in 0..4 {
         crate::in_time("probes", replica.probed()).await;

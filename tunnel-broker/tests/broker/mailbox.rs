@@ -1,5 +1,8 @@
 //! Requests and outcomes between operators and clusters, which the broker cannot read.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::time::Instant;
 use tonic::{Code, Streaming};
 use tunnel_broker::Config;
 use tunnel_certs::seal::envelope_id;
@@ -189,6 +192,41 @@ async fn endless_and_foreign_outcomes_are_taken_off_the_wire_and_not_kept() {
     let mut events = watch(&world, "alice", &request).await.unwrap();
     next(&mut events).await;
     assert_eq!(next(&mut events).await, Event::Outcome(outcome(&request, 99)));
+}
+
+#[tokio::test]
+async fn a_flood_of_outcomes_is_stored_as_fast_as_allowed_and_slows_nobody_else() {
+    let slow = |config: &mut Config| config.limits.connections.mail_per_second = 2;
+    let world = World::serving(&[("acme/prod", 'a'), ("globex/prod", 'b')], slow).await;
+    served(&world, 2).await;
+    let mut hostile = Replica::attach(&world, Script::default()).await;
+    let mut honest = Replica::attach(&world, Script { label: 'b', ..Default::default() }).await;
+    let (hot, cool) = (sealed('a', 1), sealed('b', 2));
+    submit(&world, &hot).await;
+    hostile.delivered().await;
+    let began = Instant::now();
+    let stored = AtomicU32::new(0);
+    let flood = async {
+        for n in 0..200 {
+            hostile.answer(outcome(&hot, n)).await;
+            stored.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    let other = async {
+        while stored.load(Ordering::Relaxed) < 22 {
+            tokio::task::yield_now().await;
+        }
+        submit(&world, &cool).await;
+        honest.delivered().await;
+        honest.answer(outcome(&cool, 1)).await;
+    };
+    tokio::select! {
+        () = flood => panic!("200 outcomes were stored within {:?}", began.elapsed()),
+        () = other => {}
+    }
+    // Twenty at once, then two a second; one may have been under way.
+    let allowed = 20 + 2 * began.elapsed().as_secs() as u32 + 2;
+    assert!(stored.into_inner() <= allowed, "more than {allowed}");
 }
 
 #[tokio::test]

@@ -106,3 +106,32 @@ async fn malformed_calls_are_refused() {
     let name = api.get_cluster(GetClusterRequest { cluster: "acme".to_owned() }).await;
     assert_eq!(name.unwrap_err().code(), Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn one_operators_connections_leave_room_for_the_others() {
+    let world = World::start_with(|config| config.limits.operators.connections_per_operator = 2).await;
+    let alice = world.vendor.operator("alice");
+    let held = (handshake(&world, &alice).await.unwrap(), handshake(&world, &alice).await.unwrap());
+    assert!(handshake(&world, &alice).await.is_err());
+    handshake(&world, &world.vendor.operator("bob")).await.unwrap();
+    drop(held);
+    let again = || async { handshake(&world, &alice).await.is_ok() };
+    eventually("a free connection", PATIENCE, again).await;
+}
+
+#[tokio::test]
+async fn one_operators_requests_leave_room_for_the_others() {
+    let one = |config: &mut Config| config.limits.operators.requests_per_operator = 1;
+    let world = World::serving(&[("acme/prod", 'a')], one).await;
+    served(&world, 1).await;
+    let mut alice = api(&world, &world.vendor.operator("alice"));
+    let request = SubmitRequest { request: Some(sealed('a', 1)) };
+    let envelope_id = alice.submit(request).await.unwrap().into_inner().envelope_id;
+    let watch = alice.watch_request(WatchRequestRequest { envelope_id }).await.unwrap();
+    // Over another connection, too: the share is the operator's.
+    for mut more in [alice, api(&world, &world.vendor.operator("alice"))] {
+        assert_eq!(more.who_am_i(WhoAmIRequest {}).await.unwrap_err().code(), Code::ResourceExhausted);
+    }
+    api(&world, &world.vendor.operator("bob")).who_am_i(WhoAmIRequest {}).await.unwrap();
+    drop(watch);
+}

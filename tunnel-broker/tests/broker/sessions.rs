@@ -144,6 +144,31 @@ async fn sessions_of_one_tunnel_past_the_cap_are_refused() {
 }
 
 #[tokio::test]
+async fn sessions_of_one_source_in_their_first_phase_have_a_cap() {
+    let world = World::start_with(|config| config.limits.sessions.newcomers_per_source = 2).await;
+    let mut replica = Replica::attach(&world, Script::default()).await;
+    let (first, hello) = knock(&world, &host('a', door(1))).await;
+    let gate = session(&mut replica, &hello).await;
+    let (_second, hello) = knock(&world, &host('a', door(1))).await;
+    let _other_gate = session(&mut replica, &hello).await;
+    let (third, _) = knock(&world, &host('a', door(1))).await;
+    assert_eq!(all(third).await, INTERNAL_ERROR);
+    // The gate says who is a stranger by ending the session.
+    gate.abort(Code::Deadline);
+    assert!(all(first).await.is_empty());
+    let again = async {
+        loop {
+            let (stream, hello) = knock(&world, &host('a', door(1))).await;
+            tokio::select! {
+                offer = replica.offers.recv() => return (offer.unwrap(), hello),
+                said = all(stream) => assert_eq!(said, INTERNAL_ERROR),
+            }
+        }
+    };
+    in_time("a free seat", again).await;
+}
+
+#[tokio::test]
 async fn a_silent_session_ends() {
     let world = World::start_with(|config| config.limits.sessions.idle = Duration::from_millis(200)).await;
     let mut replica = Replica::attach(&world, Script::default()).await;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use prost::Message;
-use tunnel_broker::config::{Config, CredentialFiles, Limits, ListenConfig, OperatorConfig, TrustConfig};
+use tunnel_broker::config::{
+    Config, CredentialFiles, Limits, ListenConfig, OperatorConfig, Timeouts, TrustConfig,
+};
 use tunnel_certs::{
     credential::{Credential, certificate_to_pem},
     file,
@@ -86,11 +88,9 @@ impl Vendor {
             listen: ListenConfig { quic: anywhere, tcp: anywhere, admin: anywhere },
             state_dir: self.folder.join("state"),
             entries: Some(self.folder.join("entries")),
-            probe_interval: Duration::from_millis(200),
-            shards: 2,
             operators: BTreeMap::from([("*".to_owned(), everything)]),
-            limits: Limits::default(),
-            drain_grace: Duration::from_secs(5),
+            timeouts: Timeouts { probe_interval: Duration::from_millis(200), drain: Duration::from_secs(5) },
+            limits: Limits { shards: 2, ..Limits::default() },
             log: LogConfig::default(),
         }
     }

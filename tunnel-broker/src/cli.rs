@@ -1,0 +1,78 @@
+//! The broker's command line.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Connects a vendor's operators with the clusters that dialed in; moves ciphertext only.
+#[derive(Debug, Parser)]
+#[command(name = "tunnel-broker", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Configuration file (YAML); every key can also come from the environment, as `POSTERN_…`.
+    #[arg(long, value_name = "FILE", env = "POSTERN_CONFIG", default_value = "/etc/postern/broker.yaml")]
+    config: PathBuf,
+    /// Print the configuration in effect, secrets masked, and exit.
+    #[arg(long)]
+    print_config: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// What is left to do for `main`, which alone reads the environment and owns the process.
+#[derive(Debug)]
+pub enum Task {
+    /// Run with this configuration file.
+    Run(PathBuf),
+    /// Only print the configuration in effect.
+    PrintConfig(PathBuf),
+    /// A completion script, ready to print.
+    Print(String),
+}
+
+impl Cli {
+    /// What this command line asks for.
+    pub fn into_task(self) -> Task {
+        match self.command {
+            Some(Command::Completions { shell }) => Task::Print(completions(shell)),
+            None if self.print_config => Task::PrintConfig(self.config),
+            None => Task::Run(self.config),
+        }
+    }
+}
+
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tunnel-broker", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tunnel-broker --config broker.yaml
+  tunnel-broker --config broker.yaml --print-config
+  tunnel-broker completions bash";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn completions_know_the_flags() {
+        assert!(completions(Shell::Bash).contains("--print-config"));
+    }
+}
