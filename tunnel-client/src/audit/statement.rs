@@ -1,0 +1,220 @@
+//! What was done under one grant, gathered from the log: for a signed receipt, and for the page beside it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::Value;
+use tunnel_certs::statement::{
+    envelope,
+    receipt::{Call, MAX_CALLS, Receipt},
+};
+use tunnel_protos::{ClusterName, Digest, GrantId, Label, UnixMillis, v1};
+
+use super::{
+    line::Line,
+    select::{self, Filter, SelectError},
+};
+
+/// What the log says of a grant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// What is signed.
+    pub receipt: Receipt,
+    /// The request's words.
+    pub words: String,
+    /// What was asked for: method patterns.
+    pub methods: Vec<String>,
+    /// Targets that were asked for.
+    pub targets: Vec<String>,
+    /// Who or what said yes or no, or cut it, and when.
+    pub decisions: Vec<(UnixMillis, String)>,
+    /// Certificates that were made.
+    pub certificates: u64,
+    /// Calls that mutate whose end was not read yet, by their intent.
+    open: BTreeMap<u64, Call>,
+}
+
+/// Why nothing can be said of a grant.
+#[derive(Debug, thiserror::Error)]
+pub enum StatementError {
+    /// The log.
+    #[error("the audit log")]
+    Select(#[source] SelectError),
+    /// No record of it.
+    #[error("the audit log holds no access request {0}")]
+    Unknown(GrantId),
+    /// Its first record lacks what was asked, or is not ours.
+    #[error("record {0} of the audit log lacks its {1}")]
+    Field(u64, &'static str),
+    /// More than a receipt holds.
+    #[error("more than {MAX_CALLS} calls were made under it; use: tunnel-client audit show --grant {0}")]
+    TooMany(GrantId),
+}
+
+/// Gathers what the log in `folder` says of `grant`.
+pub fn gather(
+    folder: &Path,
+    grant: GrantId,
+    cluster: &ClusterName,
+    label: Label,
+    now: UnixMillis,
+) -> Result<Statement, StatementError> {
+    let filter = Filter { id: Some(grant.to_string()), ..Filter::default() };
+    let mut gathered: Option<Statement> = None;
+    for line in select::select(folder, filter).map_err(StatementError::Select)? {
+        let (line, _) = line.map_err(StatementError::Select)?;
+        if gathered.is_none() && line.text("subject") == "access" {
+            gathered = Some(begin(&line, grant, cluster, label, now)?);
+        }
+        if let Some(statement) = &mut gathered {
+            statement.add(&line)?;
+        }
+    }
+    gathered.ok_or(StatementError::Unknown(grant))?.with_open()
+}
+
+fn begin(
+    line: &Line,
+    grant: GrantId,
+    cluster: &ClusterName,
+    label: Label,
+    now: UnixMillis,
+) -> Result<Statement, StatementError> {
+    let missing = |what| StatementError::Field(line.seq, what);
+    let asked = line.fields.get("asked").ok_or_else(|| missing("what was asked"))?;
+    let request = data_encoding::HEXLOWER.decode(line.text("digest").as_bytes()).unwrap_or_default();
+    Ok(Statement {
+        receipt: Receipt {
+            cluster: cluster.clone(),
+            label,
+            grant,
+            request: Digest::try_from(&request[..]).map_err(|_| missing("digest"))?,
+            operator: line.text("operator").parse().map_err(|_| missing("operator"))?,
+            reason: reason(asked),
+            state: v1::RequestState::Unspecified,
+            approvals: Vec::new(),
+            calls: Vec::new(),
+            records: (line.seq, line.seq),
+            made: now,
+        },
+        words: line.text("words").to_owned(),
+        methods: texts(asked, "methods"),
+        targets: texts(asked, "targets"),
+        decisions: Vec::new(),
+        certificates: 0,
+        open: BTreeMap::new(),
+    })
+}
+
+impl Statement {
+    fn add(&mut self, line: &Line) -> Result<(), StatementError> {
+        self.receipt.records.1 = line.seq;
+        match line.kind.as_str() {
+            "move" if line.text("subject") == "access" => self.moved(line),
+            "answer" => self.answered(line),
+            "certificate" => self.certificates += 1,
+            "call" => drop(self.open.insert(line.seq, call(line)?)),
+            "abandoned" => self.close(line),
+            "callEnded" | "read" | "indeterminate" => self.called(line)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn moved(&mut self, line: &Line) {
+        let state = line.text("state");
+        let name = format!("REQUEST_STATE_{}", state.to_uppercase());
+        self.receipt.state = v1::RequestState::from_str_name(&name).unwrap_or_default();
+        let by = match (line.text("by"), line.text("rule")) {
+            ("", "") => String::new(),
+            ("", rule) => format!(" ({rule})"),
+            (by, _) => format!(" by {by}"),
+        };
+        self.decisions.push((line.time, format!("{state}{by}{}", note(line))));
+        self.keep_approval(line);
+    }
+
+    fn answered(&mut self, line: &Line) {
+        let yes = line.fields.get("yes").and_then(Value::as_bool).unwrap_or_default();
+        let said = if yes { "yes" } else { "no" };
+        self.decisions.push((line.time, format!("{said} by {}{}", line.text("by"), note(line))));
+        self.keep_approval(line);
+    }
+
+    fn keep_approval(&mut self, line: &Line) {
+        use prost::Message;
+        let bytes = data_encoding::BASE64.decode(line.text("approval").as_bytes()).unwrap_or_default();
+        if let Ok(approval) = v1::Envelope::decode(&bytes[..])
+            && !bytes.is_empty()
+        {
+            let digest = envelope::digest(&approval);
+            if !self.receipt.approvals.contains(&digest) {
+                self.receipt.approvals.push(digest);
+            }
+        }
+    }
+
+    /// An indeterminate move of a request has no method, and is no call.
+    fn called(&mut self, line: &Line) -> Result<(), StatementError> {
+        if line.text("method").is_empty() {
+            return Ok(());
+        }
+        self.close(line);
+        self.keep_call(call(line)?)
+    }
+
+    fn close(&mut self, line: &Line) {
+        line.number("of").map(|of| self.open.remove(&of));
+    }
+
+    fn keep_call(&mut self, call: Call) -> Result<(), StatementError> {
+        if self.receipt.calls.len() >= MAX_CALLS {
+            return Err(StatementError::TooMany(self.receipt.grant));
+        }
+        self.receipt.calls.push(call);
+        Ok(())
+    }
+
+    /// What was forwarded and has no end yet was called all the same.
+    fn with_open(mut self) -> Result<Self, StatementError> {
+        for call in std::mem::take(&mut self.open).into_values() {
+            self.keep_call(call)?;
+        }
+        Ok(self)
+    }
+}
+
+fn call(line: &Line) -> Result<Call, StatementError> {
+    let time = |name| line.fields.get(name).and_then(Value::as_i64).map(UnixMillis);
+    let number = |name| line.number(name).unwrap_or_default();
+    Ok(Call {
+        started: time("started").unwrap_or(line.time),
+        ended: line.time,
+        target: line.text("target").parse().map_err(|_| StatementError::Field(line.seq, "target"))?,
+        method: line.text("method").parse().map_err(|_| StatementError::Field(line.seq, "method"))?,
+        status: line.number("status").and_then(|status| u32::try_from(status).ok()).unwrap_or(UNKNOWN),
+        bytes_in: number("bytesIn"),
+        bytes_out: number("bytesOut"),
+    })
+}
+
+fn note(line: &Line) -> String {
+    match line.text("note") {
+        "" => String::new(),
+        note => format!(": {note}"),
+    }
+}
+
+fn reason(asked: &Value) -> v1::Reason {
+    let text = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let occasion = format!("REASON_TYPE_{}", text("occasion").to_uppercase());
+    let occasion = v1::ReasonType::from_str_name(&occasion).unwrap_or(v1::ReasonType::Other);
+    v1::Reason { r#type: occasion.into(), text: text("reason"), ticket: text("ticket") }
+}
+
+fn texts(asked: &Value, name: &str) -> Vec<String> {
+    let items = asked.get(name).and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(Value::as_str).map(ToOwned::to_owned).collect()
+}
+
+/// gRPC's, for a call whose end nobody saw.
+const UNKNOWN: u32 = 2;
