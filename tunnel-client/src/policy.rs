@@ -2,22 +2,33 @@
 //!
 //! Everything that decides here is pure; only `reload` touches a file. Whatever no rule allows is denied.
 
+mod access;
+mod approvers;
 mod authorize;
 mod decide;
+mod effective;
 mod file;
+mod lint;
 mod methods;
+mod operations;
+mod preset;
 mod reload;
-mod units;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use tunnel_protos::{MethodName, MethodPattern, TargetName};
 
+use self::access::AccessList;
 pub use self::{
+    approvers::{Approver, Approvers},
     authorize::Authorize,
     decide::{Ask, Decision, Facts, Reason, STALE_AFTER, decide},
+    effective::Effective,
     file::PolicyError,
+    lint::Warning,
     methods::Methods,
+    operations::{CollectDebug, Configure, Operations, Scale},
+    preset::Preset,
     reload::{PolicyFile, PolicyState},
 };
 
@@ -25,27 +36,68 @@ pub use self::{
 #[derive(Debug)]
 pub struct Policy {
     clocks: Clocks,
-    access: Vec<Rule>,
+    preset: Preset,
+    approvers: Approvers,
+    operations: Operations,
+    access: AccessList,
     methods: Arc<Methods>,
     digest: String,
 }
 
 impl Policy {
-    /// Reads a policy file's text; unknown keys and values out of bounds refuse it with line and column.
+    /// Reads a policy file's text; whatever is wrong with it refuses the whole, with line and column.
     pub fn load(text: &str, methods: Arc<Methods>) -> Result<Self, PolicyError> {
-        let (clocks, access) = file::parse(text)?;
-        Ok(Self { clocks, access, digest: digest(text, &methods), methods })
+        Self::load_named("policy", text, methods)
+    }
+
+    /// As [`Policy::load`]; errors name the place in `file`.
+    pub fn load_named(file: &str, text: &str, methods: Arc<Methods>) -> Result<Self, PolicyError> {
+        let digest = digest(text, &methods);
+        file::parse(file, text).map(|written| Self::resolve(written, methods, digest))
     }
 
     /// The policy where there is no file: everything is denied.
     pub fn locked(methods: Arc<Methods>) -> Self {
         let digest = digest("", &methods);
-        Self { clocks: Clocks::default(), access: Vec::new(), methods, digest }
+        Self::resolve(file::File::default(), methods, digest)
+    }
+
+    fn resolve(written: file::File, methods: Arc<Methods>, digest: String) -> Self {
+        let file::File { clocks, preset, approvers, approvals, access } = written;
+        Self {
+            access: AccessList::new(access.unwrap_or_else(|| preset.access(&methods))),
+            operations: approvals.over(preset.operations()),
+            clocks,
+            preset,
+            approvers,
+            methods,
+            digest,
+        }
     }
 
     /// How long things may take.
     pub fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// The starting point; what the file says counts over it.
+    pub fn preset(&self) -> Preset {
+        self.preset
+    }
+
+    /// Who may say yes.
+    pub fn approvers(&self) -> &Approvers {
+        &self.approvers
+    }
+
+    /// How operations are approved.
+    pub fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
+    /// The access list, the preset's if the file has none.
+    pub fn access(&self) -> &[Rule] {
+        self.access.rules()
     }
 
     /// SHA-256 over policy, profile and descriptors, in hex.
@@ -60,7 +112,7 @@ impl Policy {
 
     /// The first rule that matches `method`; `raw` says whether methods of operations were asked for by name.
     pub fn rule(&self, method: &MethodName, raw: bool) -> Option<&Rule> {
-        self.access.iter().find(|rule| rule.matches(method, raw, &self.methods))
+        self.access.first(method, raw, &self.methods)
     }
 }
 
@@ -69,6 +121,8 @@ impl Policy {
 pub struct Rule {
     /// Its place in the list, from 1.
     pub number: usize,
+    /// The preset whose list it is in; none for the file's own.
+    pub preset: Option<Preset>,
     /// The methods it covers.
     pub methods: Vec<MethodPattern>,
     /// What it answers.
@@ -82,31 +136,15 @@ pub struct Rule {
 impl Rule {
     /// How refusals and records name this rule.
     pub fn name(&self) -> String {
-        format!("access rule {}", self.number)
-    }
-
-    fn matches(&self, method: &MethodName, raw: bool, methods: &Methods) -> bool {
-        // A no covers all that it names; only a yes needs care.
-        if self.approval == Approval::Deny {
-            return self.methods.iter().any(|pattern| pattern.matches(method));
+        match self.preset {
+            None => format!("access rule {}", self.number),
+            Some(preset) => format!("access rule {} of preset {preset}", self.number),
         }
-        let by_name_only = methods.is_operation(method);
-        if by_name_only && !(self.raw && raw) {
-            return false;
-        }
-        self.methods.iter().any(|pattern| match pattern {
-            MethodPattern::Exact(_) => pattern.matches(method),
-            // A pattern stands for what the descriptors list: a method they do not know was never looked at by anyone.
-            MethodPattern::Service(_) => {
-                !by_name_only && pattern.matches(method) && methods.may_exist(method)
-            }
-        })
     }
 }
 
 /// What a rule answers; a later one is stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Approval {
     /// At once.
     Auto,
@@ -114,6 +152,34 @@ pub enum Approval {
     Manual,
     /// Never.
     Deny,
+}
+
+impl FromStr for Approval {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Auto, Self::Manual, Self::Deny];
+        all.into_iter()
+            .find(|approval| approval.name() == text)
+            .ok_or("not an approval: auto, manual or deny")
+    }
+}
+
+impl Approval {
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Manual => "manual",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Approval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Bounds of what is called under a rule; absent ones do not bind.

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tunnel_protos::MethodName;
 
+use crate::engine::Profile;
+
 /// The methods of the customer's descriptor set, and those that the profile maps to operations.
 #[derive(Debug, Default, Clone)]
 pub struct Methods {
     services: Option<BTreeMap<Box<str>, BTreeSet<MethodName>>>,
     operations: BTreeSet<MethodName>,
+    read_only: BTreeSet<MethodName>,
     digest: [u8; 32],
 }
 
@@ -23,12 +26,44 @@ impl Methods {
         for method in all {
             services.entry(method.service().into()).or_default().insert(method);
         }
-        Self { services: Some(services), operations, digest }
+        Self { services: Some(services), operations, read_only: BTreeSet::new(), digest }
+    }
+
+    /// What a profile says; it maps no operations yet.
+    pub fn of(profile: &Profile) -> Self {
+        let (operations, digest) = (BTreeSet::new(), *profile.digest());
+        let methods = match profile.descriptors() {
+            Some(all) => Self::new(all.methods().map(|method| method.name().clone()), operations, digest),
+            None => Self::without_descriptors(operations, digest),
+        };
+        methods.with_read_only(profile.read_only().clone())
     }
 
     /// Without descriptors only literal names can be asked for.
     pub fn without_descriptors(operations: BTreeSet<MethodName>, digest: [u8; 32]) -> Self {
-        Self { services: None, operations, digest }
+        Self { services: None, operations, read_only: BTreeSet::new(), digest }
+    }
+
+    /// With the methods that the profile marks as changing nothing; all others mutate, whatever their names.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: BTreeSet<MethodName>) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// The methods that the profile marks as changing nothing.
+    pub fn read_only(&self) -> &BTreeSet<MethodName> {
+        &self.read_only
+    }
+
+    /// The services of the descriptors; none without descriptors.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().flat_map(BTreeMap::keys).map(|service| &**service)
+    }
+
+    /// Whether calls of `method` change nothing.
+    pub fn is_read_only(&self, method: &MethodName) -> bool {
+        self.read_only.contains(method)
     }
 
     /// SHA-256 of profile and descriptors.

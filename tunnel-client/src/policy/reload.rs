@@ -75,9 +75,9 @@ impl PolicyFile {
 
     fn apply(&self, now: &Seen) {
         match now {
-            Seen::Text(text) => match Policy::load(text, self.methods.clone()) {
+            Seen::Text(text) => match Policy::load_named(&self.name(), text, self.methods.clone()) {
                 Ok(policy) => self.publish(policy),
-                Err(error) => self.keep(error.to_string()),
+                Err(error) => self.keep(error.to_string().replace('\n', "; ")),
             },
             Seen::Absent => {
                 self.publish(Policy::locked(self.methods.clone()));
@@ -86,6 +86,10 @@ impl PolicyFile {
             }
             Seen::Unreadable(kind) => self.keep(format!("policy file cannot be read: {kind}")),
         }
+    }
+
+    fn name(&self) -> String {
+        self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
     }
 
     fn publish(&self, policy: Policy) {
