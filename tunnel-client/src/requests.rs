@@ -6,32 +6,45 @@
 mod answer;
 mod book;
 mod clerk;
-mod clock;
 mod codec;
+mod customer;
 mod handle;
 mod judge;
+mod orders;
 mod outbox;
+mod pause;
 mod record;
 mod room;
 mod state;
 mod unproven;
 mod view;
+mod word;
 
 pub use self::{
     book::{AdmitError, MAX_PENDING, MAX_REMEMBERED},
     clerk::{Clerk, OpenError, Settings},
-    clock::{Clock, SystemWall, Wall},
     codec::DecodeError,
     handle::Requests,
-    record::{Access, Deadlines, Record, Revocation, SKEW, Subject, TOMBSTONE, TransitionError},
+    pause::{Pause, PauseState},
+    record::{
+        Access, Deadlines, Notice, Proof, Record, Revocation, SKEW, Subject, TOMBSTONE, TransitionError,
+        Verdict,
+    },
     room::{Admission, Room},
     state::{Event, State},
 };
 
+use std::sync::Arc;
+
 use parking_lot::RwLock;
+use tokio::sync::watch;
 use tunnel_protos::RequestId;
 
-use crate::gate::grants::{GrantsView, GrantsWriter};
+use crate::{
+    clock::Clock,
+    gate::grants::{GrantsView, GrantsWriter},
+    policy::Policy,
+};
 
 /// What the clerk writes and its handles read.
 #[derive(Debug)]
@@ -41,6 +54,9 @@ struct Shared {
     grants: GrantsWriter,
     view: GrantsView,
     clock: Clock,
+    standing: orders::Standing,
+    policy: watch::Receiver<Arc<Policy>>,
+    changes: watch::Sender<u64>,
 }
 
 impl Shared {

@@ -32,6 +32,8 @@ pub struct Start {
     pub history: History,
     /// Requests issued before this are refused: they may have been answered before a restore.
     pub refuse_before: UnixMillis,
+    /// The audit record that was the last durable one at the last commit.
+    pub audited: u64,
 }
 
 /// Whether the store remembers all that was written.
@@ -109,11 +111,21 @@ pub trait Store: Send + Sync + 'static {
         now: UnixMillis,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Sets the highest time stored to `to`, even back, and distrusts what was issued before `refuse_before`.
+    fn reset_time(
+        &self,
+        to: UnixMillis,
+        refuse_before: UnixMillis,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// The object of this name.
     fn get(&self, id: &str) -> impl Future<Output = Result<Option<Object>, StoreError>> + Send;
 
     /// All objects.
     fn list(&self) -> impl Future<Output = Result<Vec<Object>, StoreError>> + Send;
+
+    /// The audit log is behind this store, and that has been dealt with: from the next commit on it counts as it is.
+    fn accept_log(&self);
 
     /// Ends the use of the store in good order; what was stored needs no such end.
     fn close(&self) -> impl Future<Output = ()> + Send;

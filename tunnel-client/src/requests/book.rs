@@ -1,11 +1,15 @@
 //! All requests that are remembered, and the checks that need this memory. Pure; the store holds the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tunnel_certs::words::Words;
-use tunnel_protos::{Digest, EnvelopeId, OperatorName, RequestId, UnixMillis};
+use tunnel_protos::{Digest, EnvelopeId, OperatorName, RequestId, UnixMillis, approvers::OperatorView};
 
-use super::{record::Record, state::State};
+use super::{
+    record::{Access, Record},
+    state::State,
+};
+use crate::policy::Policy;
 
 /// The requests that are remembered, by id.
 #[derive(Debug, Default)]
@@ -105,6 +109,52 @@ impl Book {
         if own > MAX_DOORS_PER_OPERATOR || all > MAX_DOORS { Err(AdmitError::TooManyDoors) } else { Ok(()) }
     }
 
+    /// How much is pending of `operator`, and its live grants.
+    pub(super) fn open_of(&self, operator: &OperatorName) -> (usize, Vec<RequestId>) {
+        let own = |record: &Record| record.operator == *operator;
+        let pending = self.all().filter(|record| own(record) && record.state == State::Pending).count();
+        (pending, self.ids(|record| own(record) && record.state.is_live_grant()))
+    }
+
+    /// Live grants with their operators.
+    pub(super) fn live(&self) -> Vec<(RequestId, OperatorName)> {
+        let live = self.all().filter(|record| record.state.is_live_grant());
+        live.map(|record| (record.id, record.operator.clone())).collect()
+    }
+
+    /// What each operator has here, by name.
+    pub(super) fn operators(&self) -> BTreeMap<OperatorName, OperatorView> {
+        let mut views = BTreeMap::<_, OperatorView>::new();
+        for record in self.all() {
+            let view = views.entry(record.operator.clone()).or_default();
+            view.requests_pending += u32::from(record.state == State::Pending);
+            view.grants_live += u32::from(record.state.is_live_grant());
+            view.last_asked_ms = view.last_asked_ms.max(record.received.0);
+        }
+        views
+    }
+
+    /// Whether the signed approval of this digest answered a request.
+    pub(super) fn has_proof(&self, digest: &Digest) -> bool {
+        let mut proofs =
+            self.all().flat_map(|record| &record.verdicts).filter_map(|said| said.proof.as_ref());
+        proofs.any(|proof| proof.digest == *digest)
+    }
+
+    /// The newest ask of the same operator that a person denied, and that `access` repeats under `policy`.
+    pub(super) fn denied_before(
+        &self,
+        operator: &OperatorName,
+        access: &Access,
+        policy: &Policy,
+    ) -> Option<RequestId> {
+        let denied =
+            self.all().filter(|record| record.operator == *operator && record.is_refused_by_person());
+        let same =
+            denied.filter(|record| record.access().is_some_and(|before| access.repeats(before, policy)));
+        same.max_by_key(|record| (record.received, record.id)).map(|record| record.id)
+    }
+
     /// Those whose time is over at `now`.
     pub(super) fn due(&self, now: UnixMillis) -> Vec<RequestId> {
         self.ids(|record| record.due().is_some_and(|due| due <= now))
@@ -141,7 +191,7 @@ mod tests {
     use tunnel_protos::{Door, UnixMillis};
 
     use super::*;
-    use crate::requests::record::{Access, Subject};
+    use crate::requests::record::Subject;
 
     /// A pending request with this digest.
     fn record(digest: [u8; 32]) -> Record {

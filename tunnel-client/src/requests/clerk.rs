@@ -6,30 +6,70 @@
 mod issue;
 mod keep;
 mod open;
+mod orders;
+mod people;
 mod receive;
+mod written;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel_protos::{
-    GrantId, RequestId, UnixMillis,
+    Digest, GrantId, OperatorName, PauseId, RequestId, UnixMillis,
     v1::{ReceivedStatus, SealedOutcome, SealedRequest},
 };
 use tunnel_runtime::drain::Watch;
 
 pub use self::open::{OpenError, Settings};
-use super::{Room, Shared, record::Revocation, state::State, unproven::Unproven};
-use crate::{approvers::RevokeError, audit::Audit, metrics, policy::Policy, store::Store};
+use super::{
+    Room, Shared,
+    record::Notice,
+    state::State,
+    unproven::Unproven,
+    word::{Consent, Word},
+};
+use crate::{
+    approvers::{AnswerError, ClockError, OperatorError, ResumeError, RevokeError},
+    audit::Audit,
+    metrics,
+    policy::Policy,
+    store::Store,
+};
 
 /// What the clerk is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
     /// A sealed request arrived.
     Deliver(Box<SealedRequest>, oneshot::Sender<ReceivedStatus>),
-    /// The customer cuts a grant, whose sessions have been cut already.
-    Revoke(GrantId, Revocation, oneshot::Sender<Result<(), RevokeError>>),
+    /// The customer's people order something.
+    Order(Box<Order>),
     /// A broker holds this outcome.
     Acknowledged(Box<SealedOutcome>),
+    /// Somebody was told of a request.
+    Notified(RequestId, Notice),
+}
+
+type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+
+/// What people order; what tightens is in force in memory already.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// A yes to what was shown.
+    Approve(RequestId, Digest, Consent, Reply<(), AnswerError>),
+    /// A no.
+    Deny(RequestId, Option<Digest>, Word, Reply<(), AnswerError>),
+    /// The end of a grant, whose sessions have been cut already.
+    Revoke(GrantId, Word, Reply<(), RevokeError>),
+    /// A pause in force, to be stored; answers whether it is.
+    KeepPause(PauseId, Word, oneshot::Sender<bool>),
+    /// The end of a pause.
+    Resume(PauseId, Consent, Reply<(), ResumeError>),
+    /// An operator on the deny list loses what it has.
+    DenyOperator(OperatorName, Word, Reply<(), OperatorError>),
+    /// An operator leaves the deny list.
+    AllowOperator(OperatorName, Consent, Reply<(), OperatorError>),
+    /// The highest time seen is set back.
+    ResetClock(UnixMillis, Consent, Reply<UnixMillis, ClockError>),
 }
 
 /// Owns every change of a request; [`Clerk::run`] it in one task.
@@ -44,6 +84,7 @@ pub struct Clerk<S> {
     refuse_before: UnixMillis,
     unproven: Unproven,
     unsaved: BTreeSet<RequestId>,
+    orders_version: u64,
 }
 
 impl<S: Store> Clerk<S> {
@@ -69,16 +110,31 @@ impl<S: Store> Clerk<S> {
         // Whoever asked may have gone; what was done stays done.
         match command {
             Command::Deliver(sealed, reply) => drop(reply.send(self.deliver(&sealed).await)),
-            Command::Revoke(grant, by, reply) => drop(reply.send(self.revoke(grant, by).await)),
+            Command::Order(order) => self.carry_out(*order).await,
             Command::Acknowledged(outcome) => self.acknowledged(&outcome).await,
+            Command::Notified(id, notice) => self.notified(&id, notice).await,
         }
     }
 
-    async fn revoke(&mut self, grant: GrantId, by: Revocation) -> Result<(), RevokeError> {
-        let now = self.shared.clock.now();
-        let mut record = self.shared.record(&grant.into()).ok_or(RevokeError::Unknown)?;
-        record.revoke(by, now).map_err(|_| RevokeError::NotLive(record.state.to_message()))?;
-        self.close(record, now).await.map_err(|error| RevokeError::NotStored(Box::new(error)))
+    async fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Approve(id, shown, by, reply) => drop(reply.send(self.approve(&id, &shown, by).await)),
+            Order::Deny(id, shown, by, reply) => drop(reply.send(self.refuse(&id, shown.as_ref(), by).await)),
+            Order::Revoke(grant, by, reply) => drop(reply.send(self.revoke(grant, by).await)),
+            Order::KeepPause(id, by, reply) => drop(reply.send(self.keep_pause(id, &by).await)),
+            Order::Resume(id, by, reply) => drop(reply.send(self.resume(id, &by).await)),
+            Order::DenyOperator(name, by, reply) => drop(reply.send(self.deny_operator(&name, &by).await)),
+            Order::AllowOperator(name, by, reply) => drop(reply.send(self.allow_operator(&name, &by).await)),
+            Order::ResetClock(to, by, reply) => drop(reply.send(self.reset_clock(to, &by).await)),
+        }
+    }
+
+    async fn notified(&mut self, id: &RequestId, notice: Notice) {
+        let Some(mut record) = self.shared.record(id).filter(|record| record.state.is_open()) else { return };
+        if record.notify(notice) {
+            // In memory it is true at once; the disk follows.
+            let _ = self.close(record, self.shared.clock.now()).await;
+        }
     }
 
     /// Ends what has run out, retries what could not be stored, forgets what may be forgotten.
@@ -86,14 +142,14 @@ impl<S: Store> Clerk<S> {
         let now = self.shared.clock.now();
         let due = self.shared.book.read().due(now);
         for id in due {
-            if let Some(mut record) =
-                self.shared.record(&id).filter(|record| !self.unsaved.contains(&record.id))
-            {
+            if let Some(mut record) = self.shared.record(&id) {
                 record.elapse(now);
                 // Kept in `unsaved` on failure, and tried again.
                 let _ = self.close(record, now).await;
             }
         }
+        self.keep_orders().await;
+        self.cut_denied(now).await;
         self.retry(now).await;
         self.forget(now).await;
     }

@@ -1,12 +1,16 @@
 //! Requests as the store keeps them. Fields are only ever added: what was written yesterday must be read tomorrow.
 
+pub(super) mod orders;
+mod people;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use prost::Message;
 use tunnel_protos::{GrantId, RequestId, UnixMillis, v1};
 
+use self::people::{StoredNotice, StoredRevocation, StoredVerdict};
 use super::{
-    record::{Access, Answer, Deadlines, Record, Revocation, Subject},
+    record::{Access, Answer, Deadlines, Record, Subject},
     state::State,
 };
 use crate::{
@@ -80,14 +84,12 @@ struct Stored {
     certificate_of: String,
     #[prost(string, tag = "21")]
     withdraws: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct StoredRevocation {
-    #[prost(uint32, tag = "1")]
-    uid: u32,
-    #[prost(string, tag = "2")]
-    note: String,
+    #[prost(message, repeated, tag = "22")]
+    verdicts: Vec<StoredVerdict>,
+    #[prost(message, repeated, tag = "23")]
+    notices: Vec<StoredNotice>,
+    #[prost(string, tag = "24")]
+    denied_before: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -132,6 +134,9 @@ impl From<&Record> for Stored {
             access: record.access().map(StoredAccess::from),
             certificate_of: subject_id(&record.subject, false),
             withdraws: subject_id(&record.subject, true),
+            verdicts: record.verdicts.iter().map(StoredVerdict::from).collect(),
+            notices: record.notices.iter().map(StoredNotice::from).collect(),
+            denied_before: record.denied_before.map(|id| id.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -160,7 +165,10 @@ impl Stored {
             since: UnixMillis(self.since_ms),
             deadlines: Deadlines::from_message(&self.deadlines.unwrap_or_default()),
             answer: Answer { sequence: self.sequence, sealed: self.sealed, delivered: self.delivered },
-            revocation: self.revocation.map(|r| Revocation { uid: r.uid, note: r.note }),
+            verdicts: self.verdicts.into_iter().map(StoredVerdict::verdict).collect::<Result<_, _>>()?,
+            notices: self.notices.into_iter().map(StoredNotice::notice).collect(),
+            denied_before: optional(&self.denied_before, "request denied before")?,
+            revocation: self.revocation.map(StoredRevocation::revocation),
             reason: self.reason.unwrap_or_default(),
             why: self.why,
             rule: self.rule,
@@ -177,12 +185,6 @@ impl Stored {
             ("", request) => parse::<RequestId>(request, "withdrawn request").map(Subject::Withdraw),
             (grant, _) => parse::<GrantId>(grant, "grant").map(Subject::Certificate),
         }
-    }
-}
-
-impl From<&Revocation> for StoredRevocation {
-    fn from(revocation: &Revocation) -> Self {
-        Self { uid: revocation.uid, note: revocation.note.clone() }
     }
 }
 
@@ -275,6 +277,10 @@ fn level(message: v1::GrantLevel) -> Result<Level, DecodeError> {
 
 fn serial(bytes: &[u8]) -> Result<Serial, DecodeError> {
     bytes.try_into().map(Serial::new).map_err(|_| DecodeError::Field("serial"))
+}
+
+fn optional<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<Option<T>, DecodeError> {
+    if text.is_empty() { Ok(None) } else { parse(text, field).map(Some) }
 }
 
 fn parse<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<T, DecodeError> {

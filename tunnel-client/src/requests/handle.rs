@@ -4,17 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel_protos::{
-    GrantId, PersonText,
+    GrantId, RequestId, UnixMillis,
     approvers::RequestView,
     v1::{ReceivedStatus, SealedOutcome, SealedRequest},
 };
 
-use super::{Clock, Room, Shared, clerk::Command, record::Revocation};
-use crate::{
-    approvers::{Peer, RevokeError, Revoked},
-    gate::grants::{Life, Over},
-    tunnels::Inbox,
+use super::{
+    Room, Shared,
+    clerk::Command,
+    record::{Notice, Record},
 };
+use crate::{clock::Clock, tunnels::Inbox};
 
 /// Requests of this cluster; cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,7 +46,27 @@ impl Requests {
         let book = self.shared.book.read();
         let mut records: Vec<_> = book.all().filter(|record| all || record.state.is_open()).collect();
         records.sort_by_key(|record| std::cmp::Reverse((record.received, record.id)));
-        records.into_iter().map(|record| record.view(self.sessions(&record.id.into()))).collect()
+        records.into_iter().map(|record| self.view_of(record)).collect()
+    }
+
+    /// One request as the customer sees it.
+    pub fn view(&self, id: &RequestId) -> Option<RequestView> {
+        self.shared.book.read().get(id).map(|record| self.view_of(record))
+    }
+
+    fn view_of(&self, record: &Record) -> RequestView {
+        record.view(&self.shared.policy.borrow(), self.sessions(&record.id.into()))
+    }
+
+    /// Wakes whenever a request comes or changes; the value is a mere counter.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Somebody was told of a request: kept with it, and told to its operator.
+    pub async fn notified(&self, id: RequestId, who: String, time: UnixMillis) {
+        // Only told to people: what cannot be kept is no harm.
+        let _ = self.commands.send(Command::Notified(id, Notice { who, time })).await;
     }
 
     /// Requests that wait for a person, and live grants.
@@ -54,30 +74,7 @@ impl Requests {
         self.shared.counts()
     }
 
-    /// Cuts a live grant: its sessions at once, then for ever.
-    pub async fn revoke(&self, grant: GrantId, note: PersonText, by: Peer) -> Result<Revoked, RevokeError> {
-        let record = self.shared.record(&grant.into()).ok_or(RevokeError::Unknown)?;
-        if !record.state.is_live_grant() {
-            return Err(RevokeError::NotLive(record.state.to_message()));
-        }
-        let sessions_cut = self.sessions(&grant);
-        // In memory first: this works with a full disk and behind a long queue.
-        self.shared.grants.set_life(&grant, Life::Over(Over::Revoked));
-        self.store_revocation(grant, Revocation { uid: by.uid, note: note.as_str().to_owned() }).await?;
-        Ok(Revoked { sessions_cut })
-    }
-
-    async fn store_revocation(&self, grant: GrantId, by: Revocation) -> Result<(), RevokeError> {
-        let (reply, answer) = oneshot::channel();
-        let asked = async {
-            self.commands.send(Command::Revoke(grant, by, reply)).await.ok()?;
-            answer.await.ok()
-        };
-        let answered = tokio::time::timeout(PATIENCE, asked).await.ok().flatten();
-        answered.unwrap_or_else(|| Err(RevokeError::NotStored(Box::new(NoAnswer))))
-    }
-
-    fn sessions(&self, grant: &GrantId) -> u32 {
+    pub(super) fn sessions(&self, grant: &GrantId) -> u32 {
         let open = self.shared.view.grant(grant).map_or(0, |grant| grant.sessions());
         u32::try_from(open).unwrap_or(u32::MAX)
     }
@@ -112,7 +109,7 @@ impl Inbox for Requests {
 
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} s", PATIENCE.as_secs())]
-struct NoAnswer;
+pub(super) struct NoAnswer;
 
 /// More than one deadline of the store, since something may be queued before.
-const PATIENCE: Duration = Duration::from_secs(12);
+pub(super) const PATIENCE: Duration = Duration::from_secs(12);

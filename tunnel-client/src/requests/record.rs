@@ -1,6 +1,7 @@
 //! One request with everything that became of it. Pure: transitions take now and the clocks, and touch nothing else.
 
 mod begin;
+mod people;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +14,7 @@ use tunnel_protos::{
     UnixMillis, v1,
 };
 
+pub use self::people::{Notice, Proof, Revocation, Verdict};
 use super::state::{Event, State};
 use crate::{
     gate::grants::{Grant, Level, Life, Over, Serial},
@@ -54,6 +56,12 @@ pub struct Record {
     pub deadlines: Deadlines,
     /// The answer that was given last.
     pub answer: Answer,
+    /// What people said to it, oldest first.
+    pub verdicts: Vec<Verdict>,
+    /// Who was told of it.
+    pub notices: Vec<Notice>,
+    /// The request by which the same was asked before, and denied by a person.
+    pub denied_before: Option<RequestId>,
     /// Who cut it, if somebody did.
     pub revocation: Option<Revocation>,
     /// Its version in the store; 0 before it is stored.
@@ -114,15 +122,6 @@ pub struct Answer {
     pub sealed: Vec<u8>,
     /// The sequence that a broker acknowledged last.
     pub delivered: u64,
-}
-
-/// Who cut a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revocation {
-    /// The user id of the process at the other end of the socket.
-    pub uid: u32,
-    /// What was said about it.
-    pub note: String,
 }
 
 /// Something that cannot happen to a request in its state.

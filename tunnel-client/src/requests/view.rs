@@ -1,14 +1,24 @@
-//! Requests as the customer sees them.
+//! Requests as the customer sees them: all that must be known before a yes.
 
 use tunnel_certs::words::Words;
-use tunnel_protos::{approvers::RequestView, v1};
+use tunnel_protos::{
+    MethodName,
+    approvers::{AnswerView, AskedMethod, RequestView},
+    v1,
+};
 
-use super::record::{Access, Record, Subject};
+use super::{
+    codec::level_message,
+    record::{Access, Notice, Record, Subject, Verdict},
+};
+use crate::{
+    gate::grants::Level,
+    policy::{Authorize, Policy},
+};
 
 impl Record {
-    /// As the customer's API shows it; `sessions` are open under it now.
-    pub fn view(&self, sessions: u32) -> RequestView {
-        let access = self.access();
+    /// As the customer's API shows it under today's `policy`; `sessions` are open under it now.
+    pub fn view(&self, policy: &Policy, sessions: u32) -> RequestView {
         RequestView {
             id: self.id.to_string(),
             kind: self.subject.kind().to_owned(),
@@ -16,24 +26,93 @@ impl Record {
             digest: self.digest.as_bytes().to_vec(),
             operator: self.operator.to_string(),
             reason: Some(self.reason.clone()),
-            methods: access.map(|access| texts(&access.asked)).unwrap_or_default(),
-            granted: access.and_then(Access::to_granted),
-            targets: access.map(|access| texts(&access.targets)).unwrap_or_default(),
             state: self.state.to_message().into(),
-            state_reason: self.state_reason(),
+            state_reason: self.state_reason(policy),
             issued_ms: self.issued.0,
             received_ms: self.received.0,
             deadlines: Some(self.deadlines.to_message()),
             sessions,
+            rule: self.rule.clone(),
+            approvals_had: self.approvals_had(),
+            approvals_needed: self.approvals_needed(),
+            notified: self.notices.iter().map(Notice::to_message).collect(),
+            answers: self.verdicts.iter().map(Verdict::view).collect(),
+            denied_before: self.denied_before.map(|id| id.to_string()).unwrap_or_default(),
+            ..self.access().map(|access| access.view(policy)).unwrap_or_default()
         }
     }
 
-    fn state_reason(&self) -> String {
-        match &self.revocation {
-            Some(by) if by.note.is_empty() => format!("{} (uid {})", self.why, by.uid),
-            Some(by) => format!("{} (uid {}): {}", self.why, by.uid, by.note),
-            None => self.why.clone(),
+    fn state_reason(&self, policy: &Policy) -> String {
+        let stricter = self.access().filter(|_| self.state.is_live_grant());
+        match (&self.revocation, stricter.and_then(|access| access.stricter(policy))) {
+            (Some(by), _) if by.note.is_empty() => format!("{} ({})", self.why, by.who),
+            (Some(by), _) => format!("{} ({}): {}", self.why, by.who, by.note),
+            (None, Some((method, rule))) => {
+                format!("{}; today's policy refuses {method} ({rule})", self.why)
+            }
+            (None, None) => self.why.clone(),
         }
+    }
+}
+
+impl Access {
+    fn view(&self, policy: &Policy) -> RequestView {
+        let clocks = policy.clocks();
+        RequestView {
+            methods: texts(&self.asked),
+            granted: self.to_granted(),
+            targets: texts(&self.targets),
+            raw: self.raw,
+            wanted_ms: millis(self.wanted),
+            asked: self.methods.iter().map(|(method, level)| self.asked(method, *level, policy)).collect(),
+            certificate_ttl_ms: millis(clocks.certificate_ttl),
+            work_window_ms: millis(clocks.work_window),
+            claim_window_ms: millis(clocks.claim_window),
+            ..RequestView::default()
+        }
+    }
+
+    fn asked(&self, method: &MethodName, level: Level, policy: &Policy) -> AskedMethod {
+        let limits = policy.rule(method, self.raw).map(|rule| rule.limits).unwrap_or_default();
+        AskedMethod {
+            method: method.to_string(),
+            level: level_message(level).into(),
+            mutates: !policy.methods().is_read_only(method),
+            limit_bytes: limits.bytes,
+            limit_calls_per_minute: limits.calls_per_minute,
+            limit_streams: limits.streams,
+        }
+    }
+
+    /// The first method that today's policy no longer lets pass, with the rule that refuses it.
+    pub(super) fn stricter(&self, policy: &Policy) -> Option<(&MethodName, String)> {
+        self.methods.iter().find_map(|(method, level)| match policy.authorize(method, *level, self.raw) {
+            Authorize::Allow => None,
+            Authorize::Deny { rule } => Some((method, rule)),
+        })
+    }
+
+    fn to_granted(&self) -> Option<v1::Granted> {
+        let granted = || v1::Granted { methods: self.granted_methods(), targets: texts(self.doors.keys()) };
+        (!self.doors.is_empty()).then(granted)
+    }
+}
+
+impl Verdict {
+    fn view(&self) -> AnswerView {
+        AnswerView {
+            who: self.who.clone(),
+            answer: self.answer.into(),
+            time_ms: self.time.0,
+            note: self.note.clone(),
+            signed: self.proof.is_some(),
+        }
+    }
+}
+
+impl Notice {
+    fn to_message(&self) -> v1::Notified {
+        v1::Notified { who: self.who.clone(), time_ms: self.time.0 }
     }
 }
 
@@ -49,11 +128,8 @@ impl Subject {
     }
 }
 
-impl Access {
-    fn to_granted(&self) -> Option<v1::Granted> {
-        let granted = || v1::Granted { methods: self.granted_methods(), targets: texts(self.doors.keys()) };
-        (!self.doors.is_empty()).then(granted)
-    }
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {

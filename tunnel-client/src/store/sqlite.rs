@@ -9,6 +9,7 @@ use std::{
     future::Future,
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use sqlx::{
@@ -17,6 +18,8 @@ use sqlx::{
 };
 use tunnel_protos::UnixMillis;
 
+use crate::audit::Audit;
+
 use super::{DEADLINE, History, Object, Start, Store, StoreError, mark::Mark};
 
 /// The store of one replica; the folder is locked while it lives.
@@ -24,6 +27,9 @@ use super::{DEADLINE, History, Object, Start, Store, StoreError, mark::Mark};
 pub struct SqliteStore {
     pool: SqlitePool,
     mark: Mark,
+    audit: Audit,
+    /// How far the log was when the store was opened; less is not written until it is accepted.
+    audited: AtomicU64,
     // Held, never read: closing it gives the folder free.
     _lock: File,
 }
@@ -37,9 +43,15 @@ impl SqliteStore {
         let mark = folder.join("requests.mark");
         let mark = Mark::open(&mark).map_err(|source| StoreError::File { path: mark, source })?;
         let pool = within("open", connect(&database)).await?;
-        let store = Self { pool, mark, _lock: lock };
+        let store = Self { pool, mark, audit: Audit::default(), audited: AtomicU64::new(0), _lock: lock };
         within("make its tables", sql::create_tables(&store.pool)).await?;
         Ok(store)
+    }
+
+    /// Keeps with each commit how far this log was: one that is behind was put back to an earlier state, or lost.
+    #[must_use]
+    pub fn beside(self, audit: Audit) -> Self {
+        Self { audit, ..self }
     }
 
     async fn commit(
@@ -47,7 +59,8 @@ impl SqliteStore {
         mut transaction: Transaction<'static, Sqlite>,
         now: UnixMillis,
     ) -> Result<(), sqlx::Error> {
-        let mark = sql::advance(&mut transaction, now).await?;
+        let audited = self.audit.status().last_record.max(self.audited.load(Ordering::Relaxed));
+        let mark = sql::advance(&mut transaction, now, audited).await?;
         transaction.commit().await?;
         // A mark that stays behind only makes a restore go unnoticed; failing a stored change would be worse.
         let _ = self.mark.write(mark);
@@ -66,6 +79,7 @@ impl Store for SqliteStore {
                 History::Whole
             };
             let start = sql::start(&mut transaction, history).await?;
+            self.audited.store(start.audited, Ordering::Relaxed);
             self.commit(transaction, now).await?;
             Ok(start)
         };
@@ -117,12 +131,25 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn reset_time(&self, to: UnixMillis, refuse_before: UnixMillis) -> Result<(), StoreError> {
+        let reset = async {
+            let mut transaction = self.pool.begin().await?;
+            sql::reset_time(&mut transaction, to, refuse_before).await?;
+            self.commit(transaction, to).await
+        };
+        within("reset its time", reset).await
+    }
+
     async fn get(&self, id: &str) -> Result<Option<Object>, StoreError> {
         within("read", sql::get(&self.pool, id)).await
     }
 
     async fn list(&self) -> Result<Vec<Object>, StoreError> {
         within("list", sql::list(&self.pool)).await
+    }
+
+    fn accept_log(&self) {
+        self.audited.store(0, Ordering::Relaxed);
     }
 
     async fn close(&self) {

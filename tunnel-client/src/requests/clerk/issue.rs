@@ -7,7 +7,7 @@ use tunnel_certs::{
 use tunnel_protos::{RequestId, UnixMillis, v1::ReceivedStatus};
 use tunnel_runtime::chain;
 
-use super::Clerk;
+use super::{Clerk, written};
 use crate::{
     requests::{
         Record, answer,
@@ -33,6 +33,10 @@ impl<S: Store> Clerk<S> {
             Ok(certified) => certified,
             Err(refusal) => return self.deny(record, &refusal, now).await,
         };
+        let event = written::certificate(&record, &grant, &issued);
+        if self.audit.record(event).await.is_err() {
+            return ReceivedStatus::Full;
+        }
         let Ok(grant) = self.open_up(grant, now).await else { return ReceivedStatus::Full };
         record.conclude(State::Done, "", "Issued", now);
         record.deadlines = grant.deadlines;
@@ -41,6 +45,10 @@ impl<S: Store> Clerk<S> {
     }
 
     fn certifiable(&self, record: &Record, asked: &Certificate, now: UnixMillis) -> Result<Record, Refusal> {
+        if let Some(pause) = &*self.shared.standing.paused().borrow() {
+            let why = format!("Paused by the customer ({}); ask again when work goes on", pause.who);
+            return Err(Refusal::new("pause", why));
+        }
         let policy = self.policy.borrow().clone();
         let book = self.shared.book.read();
         judge::certificate(&book, &policy, &asked.grant, &record.operator, record.issued, now).cloned()
@@ -91,8 +99,10 @@ impl<S: Store> Clerk<S> {
         };
         // The judge has seen that it can be.
         let _ = withdrawn.withdraw(now);
-        // In effect at once; a failure to store is retried by itself.
-        let _ = self.close(withdrawn, now).await;
+        // In effect at once; but a kill would take back what is not stored, so that it must not be told.
+        if self.close(withdrawn, now).await.is_err() {
+            return ReceivedStatus::Full;
+        }
         record.conclude(State::Done, "", "Withdrawn", now);
         self.finish(record, None, now).await
     }

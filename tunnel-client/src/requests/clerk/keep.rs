@@ -5,10 +5,9 @@ use tracing::{error, warn};
 use tunnel_protos::{EnvelopeId, RequestId, UnixMillis, v1::SealedOutcome};
 use tunnel_runtime::chain;
 
-use super::Clerk;
+use super::{Clerk, written};
 use crate::{
-    audit::{self, Intent},
-    metrics,
+    audit, metrics,
     requests::{Record, Shared, answer, codec},
     store::{Store, StoreError},
 };
@@ -26,11 +25,26 @@ pub(in crate::requests) enum KeepError {
 
 impl<S: Store> Clerk<S> {
     /// Stores a record that opens something (or is new), and only then lets it take effect.
-    pub(super) async fn open_up(&mut self, mut record: Record, now: UnixMillis) -> Result<Record, KeepError> {
-        let entry = self.audit.intent(intent(&record)).await.map_err(KeepError::Audit)?;
+    pub(super) async fn open_up(&mut self, record: Record, now: UnixMillis) -> Result<Record, KeepError> {
+        let entry = self.audit.intent(written::moved(&record)).await.map_err(KeepError::Audit)?;
+        self.keep(record, Some(entry), now).await
+    }
+
+    async fn keep(
+        &mut self,
+        mut record: Record,
+        entry: Option<audit::Entry>,
+        now: UnixMillis,
+    ) -> Result<Record, KeepError> {
         let stored = self.write(&record, now).await;
+        if stored.is_err() && self.shared.knows(&record.id) {
+            // The disk may hold it all the same; what is in force, and was told, is to be there again.
+            self.unsaved.insert(record.id);
+        }
         let outcome = if stored.is_ok() { audit::Outcome::Moved } else { audit::Outcome::Failed };
-        self.audit.outcome(entry, outcome);
+        if let Some(entry) = entry {
+            self.audit.outcome(entry, outcome);
+        }
         record.version = stored.map_err(KeepError::Store)?;
         self.shared.publish(&record);
         Ok(record)
@@ -44,7 +58,9 @@ impl<S: Store> Clerk<S> {
         }
         let id = record.id;
         self.shared.take_effect(&record);
-        let stored = self.open_up(record, now).await;
+        // Not even a full audit log keeps open what was closed.
+        let entry = self.audit.closing(written::moved(&record)).await;
+        let stored = self.keep(record, entry, now).await;
         if let Err(error) = &stored {
             error!(error = %chain(error), request.id = %id.short(), "In effect, but not stored; trying again");
             self.unsaved.insert(id);
@@ -55,7 +71,8 @@ impl<S: Store> Clerk<S> {
     pub(super) async fn retry(&mut self, now: UnixMillis) {
         for id in self.unsaved.clone() {
             let Some(record) = self.shared.record(&id) else { continue };
-            if self.open_up(record, now).await.is_ok() {
+            // Its move was recorded at the first try.
+            if self.keep(record, None, now).await.is_ok() {
                 self.unsaved.remove(&id);
             }
         }
@@ -90,19 +107,32 @@ impl<S: Store> Clerk<S> {
         }
     }
 
-    /// Creates or updates; memory is the truth of a single replica, so a version that ran ahead is caught up with.
     async fn write(&mut self, record: &Record, now: UnixMillis) -> Result<u64, StoreError> {
-        let (id, body) = (record.id.to_string(), codec::encode(record));
-        let written = match record.version {
-            0 => self.store.create(&id, &body, now).await,
-            version => match self.store.update(&id, &body, version, now).await {
-                Err(StoreError::Conflict) => self.catch_up(&id, &body, now).await,
+        let written =
+            self.put_object(&record.id.to_string(), &codec::encode(record), record.version, now).await;
+        if let Err(error) = &written {
+            self.failed(error);
+        }
+        written
+    }
+
+    /// Creates or updates; memory is the truth of a single replica, so a version that ran ahead is caught up with.
+    pub(super) async fn put_object(
+        &mut self,
+        id: &str,
+        body: &[u8],
+        version: u64,
+        now: UnixMillis,
+    ) -> Result<u64, StoreError> {
+        let written = match version {
+            0 => self.store.create(id, body, now).await,
+            version => match self.store.update(id, body, version, now).await {
+                Err(StoreError::Conflict) => self.catch_up(id, body, now).await,
                 written => written,
             },
         };
-        match &written {
-            Ok(_) => self.shared.clock.stored(now),
-            Err(error) => self.failed(error),
+        if written.is_ok() {
+            self.shared.clock.stored(now);
         }
         written
     }
@@ -112,7 +142,7 @@ impl<S: Store> Clerk<S> {
         self.store.update(id, body, ahead.version, now).await
     }
 
-    fn failed(&self, error: &StoreError) {
+    pub(super) fn failed(&self, error: &StoreError) {
         metrics::store_failed();
         warn!(error = %chain(error), "Store failed");
     }
@@ -135,6 +165,15 @@ impl Shared {
             }
         }
         self.book.write().put(record.clone());
+        self.changed();
+    }
+
+    fn knows(&self, id: &RequestId) -> bool {
+        self.book.read().get(id).is_some()
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Puts the last answer into the outbox, unless a broker holds it.
@@ -149,9 +188,6 @@ impl Shared {
     fn forget(&self, id: &RequestId) {
         self.grants.remove(&(*id).into());
         self.book.write().remove(id);
+        self.changed();
     }
-}
-
-fn intent(record: &Record) -> Intent<'_> {
-    Intent::Move { request: &record.id, state: record.state.to_message(), rule: &record.rule }
 }

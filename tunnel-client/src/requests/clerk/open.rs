@@ -3,16 +3,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::sync::{mpsc, watch};
-use tracing::{error, warn};
+use tracing::warn;
 use tunnel_protos::{RequestId, UnixMillis, v1::ReceivedStatus};
 use tunnel_runtime::chain;
 
-use super::Clerk;
+use super::{Clerk, orders::ORDERS};
 use crate::{
-    audit::Audit,
+    audit::{self, Audit},
+    clock::{Clock, Wall},
     gate::grants::{GrantsView, GrantsWriter},
     policy::Policy,
-    requests::{Clock, Record, Requests, Room, Shared, Wall, codec, outbox::Outbox, unproven::Unproven},
+    requests::{Record, Requests, Room, Shared, codec, orders::Standing, outbox::Outbox, unproven::Unproven},
     store::{History, Store, StoreError},
 };
 
@@ -61,6 +62,9 @@ impl Requests {
             grants: settings.grants,
             view: settings.view,
             clock: Clock::new(settings.wall, start.time_seen),
+            standing: Standing::default(),
+            policy: settings.policy.clone(),
+            changes: watch::Sender::default(),
         });
         let (sender, commands) = mpsc::channel(QUEUE);
         let mut clerk = Clerk {
@@ -73,17 +77,25 @@ impl Requests {
             refuse_before: start.refuse_before,
             unproven: Unproven::default(),
             unsaved: BTreeSet::new(),
+            orders_version: 0,
         };
-        clerk.load(start.history).await?;
+        clerk.load(start.history, log_fault(&clerk.audit.start(), start.audited)).await?;
         Ok((Self { shared, commands: sender, epoch: start.epoch, room: clerk.room.clone() }, clerk))
     }
 }
 
 impl<S: Store> Clerk<S> {
-    async fn load(&mut self, history: History) -> Result<(), OpenError> {
+    async fn load(&mut self, history: History, log_fault: Option<String>) -> Result<(), OpenError> {
         let now = self.shared.clock.now();
+        let history = if log_fault.is_some() { History::Restored } else { history };
         let objects = self.store.list().await.map_err(OpenError::Store)?;
         for object in objects {
+            if object.id == ORDERS {
+                let orders = codec::orders::decode(&object.body);
+                let orders = orders.map_err(|source| OpenError::Decode { id: object.id, source })?;
+                self.load_orders(orders, object.version);
+                continue;
+            }
             let decoded = codec::decode(&object);
             let record = decoded.map_err(|source| OpenError::Decode { id: object.id, source })?;
             match history {
@@ -92,10 +104,17 @@ impl<S: Store> Clerk<S> {
             }
         }
         if history == History::Restored {
-            error!(
-                "The store was put back to an earlier state: all grants are void, and earlier requests refused"
-            );
+            let store = "the store was put back to an earlier state";
+            let why = log_fault
+                .as_ref()
+                .map_or(store.to_owned(), |fault| format!("the audit log is damaged: {fault}"));
+            self.pause_by_client(&format!("{why}: all grants are void"));
         }
+        if log_fault.is_some() {
+            self.refuse_before = now;
+            self.store.accept_log();
+        }
+        self.cut_denied(now).await;
         Ok(())
     }
 
@@ -123,6 +142,13 @@ impl<S: Store> Clerk<S> {
             }
         }
     }
+}
+
+/// Why the log is not the one that this store was written beside; none if it is.
+fn log_fault(found: &audit::Start, audited: u64) -> Option<String> {
+    let last = found.last_record;
+    let behind = || format!("it ends at record {last}, but record {audited} was written");
+    found.damage.clone().or_else(|| (last < audited).then(behind))
 }
 
 /// Deliveries of a few tunnels and a few commands of people; beyond that, senders wait and brokers repeat.

@@ -20,7 +20,7 @@ use crate::{
         AdmitError, Record,
         answer::{self, AnswerError},
         clerk::keep::KeepError,
-        judge::Refusal,
+        judge::{self, Refusal},
         record::Access,
         state::State,
     },
@@ -93,6 +93,9 @@ impl<S: Store> Clerk<S> {
             let why = "Issued before this client's store was restored; ask again";
             return Err(Refusal::new("restored", why));
         }
+        if self.shared.standing.read(|orders| orders.denied.contains_key(&record.operator)) {
+            return Err(Refusal::new("operator", "The customer refuses this operator's requests"));
+        }
         let book = self.shared.book.read();
         let doors = record.access().map_or(0, |access| access.targets.len());
         let admitted = book.admit(&record.id, &record.digest, &record.operator);
@@ -142,6 +145,10 @@ impl<S: Store> Clerk<S> {
         let Some(access) = record.access() else { return };
         let facts = Facts { policy: &policy, targets: &self.room.targets };
         let decision = policy::decide(&facts, &ask(access, record.issued), now);
+        let asked = Access { methods: decision.extent(), ..access.clone() };
+        record.denied_before = self.shared.book.read().denied_before(&record.operator, &asked, &policy);
+        let paused = self.shared.standing.read(|orders| orders.pause.is_some());
+        let decision = judge::temper(decision, paused, record.denied_before);
         record.apply(&decision, policy.clocks(), now);
     }
 

@@ -26,6 +26,9 @@ impl Record {
             rule: String::new(),
             deadlines: Deadlines::default(),
             answer: Answer::default(),
+            verdicts: Vec::new(),
+            notices: Vec::new(),
+            denied_before: None,
             revocation: None,
             version: 0,
         }
@@ -57,6 +60,9 @@ impl Record {
             rule: String::new(),
             deadlines: Deadlines::default(),
             answer: Answer::default(),
+            verdicts: Vec::new(),
+            notices: Vec::new(),
+            denied_before: None,
             revocation: None,
             version: 0,
         }

@@ -7,7 +7,7 @@ use tunnel_certs::{
 use tunnel_protos::v1::RequestState;
 
 use super::house::{HOUR, House, MINUTE, NOW, Sent};
-use crate::{gate::grants::Life, requests::Wall};
+use crate::{clock::Wall, gate::grants::Life};
 
 #[tokio::test]
 async fn the_first_certificate_starts_the_work_window() {

@@ -10,12 +10,12 @@ use super::{
     house::{HOUR, House, MINUTE, NOW, access},
 };
 use crate::{
-    approvers::{Peer, RevokeError},
+    approvers::{Peer, RevokeError, Who},
     gate::grants::{Life, Over},
     requests::TOMBSTONE,
 };
 
-const PEER: Peer = Peer { uid: 1001 };
+const PEER: Who = Who::Peer(Peer { uid: 1001 });
 
 #[tokio::test]
 async fn each_grant_and_target_has_a_door_of_its_own() {

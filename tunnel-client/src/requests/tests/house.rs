@@ -30,9 +30,10 @@ use tunnel_runtime::{drain, tasks::Task};
 
 use crate::{
     audit::Audit,
+    clock::Wall,
     gate::grants::{GrantRef, GrantsView, channel},
     policy::{Methods, Policy},
-    requests::{Admission, Requests, Room, Settings, Wall},
+    requests::{Admission, Requests, Room, Settings},
     store::{Object, Start, Store, StoreError, sqlite::SqliteStore},
     tunnels::Inbox,
 };
@@ -42,7 +43,7 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Ten days from now the trust bundle ends.
-const OPEN: Admission = Admission::Open { until: UnixMillis(NOW.0 + 10 * 24 * 3_600_000) };
+pub(super) const OPEN: Admission = Admission::Open { until: UnixMillis(NOW.0 + 10 * 24 * 3_600_000) };
 
 pub(super) const POLICY: &str = r#"
 version: 1
@@ -83,11 +84,27 @@ impl House {
         Self::build(folder, Arc::new(HouseKeys::new("k3v7aaaaaa")), TestWall::default(), admission).await
     }
 
+    /// As [`House::new`], with an audit log.
+    pub(super) async fn audited(audit: Audit) -> Self {
+        let (folder, keys) = (tempfile::tempdir().unwrap(), Arc::new(HouseKeys::new("k3v7aaaaaa")));
+        Self::build_on(folder, keys, TestWall::default(), OPEN, audit).await
+    }
+
     async fn build(folder: TempDir, keys: Arc<HouseKeys>, wall: TestWall, admission: Admission) -> Self {
+        Self::build_on(folder, keys, wall, admission, Audit::default()).await
+    }
+
+    async fn build_on(
+        folder: TempDir,
+        keys: Arc<HouseKeys>,
+        wall: TestWall,
+        admission: Admission,
+        audit: Audit,
+    ) -> Self {
         let (policy, in_force) = watch::channel(Arc::new(load(POLICY)));
         let (writer, view) = channel();
         let disk = Disk::default();
-        let store = SqliteStore::open(folder.path()).await.unwrap();
+        let store = SqliteStore::open(folder.path()).await.unwrap().beside(audit.clone());
         let (requests, clerk) = Requests::open(Settings {
             room: keys.room(admission),
             store: SickStore { store, disk: disk.clone() },
@@ -95,7 +112,7 @@ impl House {
             policy: in_force,
             grants: writer,
             view: view.clone(),
-            audit: Audit::default(),
+            audit,
         })
         .await
         .unwrap();
@@ -116,6 +133,15 @@ impl House {
         let _ = clerk.await;
         meanwhile(folder.path());
         Self::build(folder, keys, wall, OPEN).await
+    }
+
+    /// As [`House::restart`], with another audit log, or the same one opened again.
+    pub(super) async fn restart_audited(self, audit: Audit) -> Self {
+        let Self { requests, clerk, folder, keys, wall, .. } = self;
+        drop(requests);
+        clerk.abort();
+        let _ = clerk.await;
+        Self::build_on(folder, keys, wall, OPEN, audit).await
     }
 
     /// The clerk is stuck, or gone.
@@ -147,8 +173,7 @@ impl House {
     pub(super) fn outcome(&self, sent: &Sent) -> Option<Outcome> {
         let outcomes = self.requests.outcomes();
         let sealed = outcomes.into_iter().find(|sealed| sealed.envelope_id == sent.id.as_bytes())?;
-        let bytes = seal::open_outcome(&sealed, &sent.id, &sent.outcome_key).unwrap();
-        Some(outcome::open(&bytes, self.keys.cluster.public(), &sent.digest, 0).unwrap())
+        Some(self.keys.read(&sealed, sent))
     }
 
     pub(super) fn state(&self, sent: &Sent) -> v1::RequestState {
@@ -183,7 +208,7 @@ impl House {
     }
 }
 
-fn load(text: &str) -> Policy {
+pub(super) fn load(text: &str) -> Policy {
     let all = ["e.Admin/Get", "e.Admin/List", "e.Admin/Compact"].map(|method| method.parse().unwrap());
     Policy::load(text, Arc::new(Methods::new(all, [].into(), [0; 32]))).unwrap()
 }
@@ -199,7 +224,13 @@ impl HouseKeys {
         }
     }
 
-    fn room(&self, admission: Admission) -> Room {
+    /// An outcome of `sent`, as its operator reads it.
+    pub(super) fn read(&self, outcome: &v1::SealedOutcome, sent: &Sent) -> Outcome {
+        let bytes = seal::open_outcome(outcome, &sent.id, &sent.outcome_key).unwrap();
+        outcome::open(&bytes, self.cluster.public(), &sent.digest, 0).unwrap()
+    }
+
+    pub(super) fn room(&self, admission: Admission) -> Room {
         let roots = tunnel_certs::roots::Roots::new(vec![self.operator_ca.certificate().clone()]).unwrap();
         Room {
             cluster: "acme/prod".parse().unwrap(),
@@ -386,12 +417,21 @@ impl Store for SickStore {
         self.store.remove(id, expected, now).await
     }
 
+    async fn reset_time(&self, to: UnixMillis, refuse_before: UnixMillis) -> Result<(), StoreError> {
+        check(&self.disk.full)?;
+        self.store.reset_time(to, refuse_before).await
+    }
+
     async fn get(&self, id: &str) -> Result<Option<Object>, StoreError> {
         self.store.get(id).await
     }
 
     async fn list(&self) -> Result<Vec<Object>, StoreError> {
         self.store.list().await
+    }
+
+    fn accept_log(&self) {
+        self.store.accept_log();
     }
 
     async fn close(&self) {

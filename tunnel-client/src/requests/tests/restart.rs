@@ -3,6 +3,7 @@
 use tunnel_protos::v1::{ReceivedStatus, RequestState};
 
 use super::{
+    approving::{alice, note},
     certificates::{granted, verify},
     house::{HOUR, House, MINUTE, NOW},
 };
@@ -96,8 +97,12 @@ async fn a_restored_store_voids_all_grants_and_refuses_earlier_requests() {
     assert_eq!(house.state(&pending), RequestState::Denied);
     assert_eq!(house.ask(&lost).await, RequestState::Denied);
     assert_eq!(house.ask(&held).await, RequestState::Denied);
-    let fresh = house.operator("ann").access(&["e.Admin/Get"], NOW.plus(MINUTE));
-    assert_eq!(house.ask(&fresh).await, RequestState::Approved);
+    let fresh = || house.operator("ann").access(&["e.Admin/Get"], NOW.plus(MINUTE));
+    assert_eq!(house.ask(&fresh()).await, RequestState::Pending);
+    let pause = house.requests.pause_view().unwrap();
+    assert_eq!(pause.who, "client");
+    house.requests.resume(pause.id.parse().unwrap(), note(), alice()).await.unwrap();
+    assert_eq!(house.ask(&fresh()).await, RequestState::Approved);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use crate::store::{History, Object, Start};
 /// Counts the commits.
 pub(super) const MARK: &str = "mark";
 const EPOCH: &str = "epoch";
+const AUDITED: &str = "audited";
 const TIME: &str = "time";
 const REFUSE_BEFORE: &str = "refuse-before";
 
@@ -84,6 +85,7 @@ pub(super) async fn start(
         epoch,
         time_seen: UnixMillis(signed(number(transaction, TIME).await?)),
         history,
+        audited: number(transaction, AUDITED).await?,
         refuse_before: UnixMillis(signed(number(transaction, REFUSE_BEFORE).await?)),
     })
 }
@@ -92,10 +94,12 @@ pub(super) async fn start(
 pub(super) async fn advance(
     transaction: &mut Transaction<'static, Sqlite>,
     now: UnixMillis,
+    audited: u64,
 ) -> Result<u64, sqlx::Error> {
     let mark = number(transaction, MARK).await? + 1;
     raise(transaction, MARK, mark).await?;
     raise(transaction, TIME, now.0.unsigned_abs()).await?;
+    set(transaction, AUDITED, audited).await?;
     Ok(mark)
 }
 
@@ -107,6 +111,17 @@ pub(super) async fn skip_to(
 ) -> Result<(), sqlx::Error> {
     raise(transaction, MARK, mark).await?;
     raise(transaction, REFUSE_BEFORE, now.0.unsigned_abs()).await
+}
+
+/// Sets the highest time back, and distrusts whatever was issued before `refuse_before`.
+pub(super) async fn reset_time(
+    transaction: &mut Transaction<'static, Sqlite>,
+    to: UnixMillis,
+    refuse_before: UnixMillis,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query("UPDATE replica SET value = $1 WHERE name = $2").bind(to.0).bind(TIME);
+    query.execute(&mut **transaction).await?;
+    raise(transaction, REFUSE_BEFORE, refuse_before.0.unsigned_abs()).await
 }
 
 pub(super) async fn number(
@@ -125,6 +140,19 @@ async fn raise(
     let query = sqlx::query(
         "INSERT INTO replica (name, value) VALUES ($1, $2)
          ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+    );
+    query.bind(name).bind(signed(value)).execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// Not raised: a log that was lost begins anew, once its loss is noticed.
+async fn set(
+    transaction: &mut Transaction<'static, Sqlite>,
+    name: &'static str,
+    value: u64,
+) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(
+        "INSERT INTO replica (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     );
     query.bind(name).bind(signed(value)).execute(&mut **transaction).await?;
     Ok(())

@@ -1,0 +1,104 @@
+//! What the audit log is told of a request.
+
+use tunnel_certs::{issue::IssuedGrant, words::Words};
+use tunnel_protos::v1::{self, ReasonType};
+
+use crate::{
+    audit::{Asked, By, DoorDigest, Event, GrantedMethod, Millis, Move},
+    gate::grants::Level,
+    requests::{
+        Record,
+        record::{Access, Revocation, Subject, Verdict},
+        state::State,
+    },
+};
+
+/// The move of `record` to the state it is in.
+pub(super) fn moved(record: &Record) -> Event {
+    Event::Move(Box::new(Move {
+        request: record.id,
+        subject: record.subject.kind(),
+        operator: record.operator.clone(),
+        state: record.state.name(),
+        rule: record.rule.clone(),
+        why: record.why.clone(),
+        digest: record.digest,
+        words: Words::of(&record.digest).to_string(),
+        // Version 0: nothing of it was ever stored, or recorded.
+        asked: (record.version == 0).then(|| asked(record)),
+        granted: record.access().filter(|_| record.state == State::Approved).map(granted).unwrap_or_default(),
+        by: person(record),
+        late: false,
+    }))
+}
+
+/// Who moved it, if a person did.
+fn person(record: &Record) -> Option<By> {
+    let verdict = match record.state {
+        State::Denied => record.verdicts.iter().rev().find(|verdict| verdict.answer == v1::Answer::No),
+        State::Approved => record.verdicts.iter().rev().find(|verdict| verdict.answer == v1::Answer::Yes),
+        _ => None,
+    };
+    record.revocation.as_ref().map(By::from).or_else(|| verdict.map(By::from))
+}
+
+/// A certificate under `grant`, made for the request `record`.
+pub(super) fn certificate(record: &Record, grant: &Record, issued: &IssuedGrant) -> Event {
+    let doors = grant.access().into_iter().flat_map(|access| &access.doors);
+    Event::Certificate {
+        request: record.id,
+        grant: grant.id.into(),
+        operator: record.operator.clone(),
+        serial: issued.serial.to_string(),
+        until: Millis(issued.not_after),
+        doors: doors.map(|(target, door)| DoorDigest::new(target, door)).collect(),
+    }
+}
+
+fn asked(record: &Record) -> Asked {
+    let access = record.access();
+    Asked {
+        occasion: occasion(record.reason.r#type()),
+        reason: record.reason.text.clone(),
+        ticket: record.reason.ticket.clone(),
+        methods: access.iter().flat_map(|access| &access.asked).map(ToString::to_string).collect(),
+        targets: access.iter().flat_map(|access| &access.targets).map(ToString::to_string).collect(),
+        about: match &record.subject {
+            Subject::Certificate(grant) => Some(grant.to_string()),
+            Subject::Withdraw(request) => Some(request.to_string()),
+            Subject::Access(_) | Subject::Unreadable => None,
+        },
+        issued: Millis(record.issued),
+    }
+}
+
+fn granted(access: &Access) -> Vec<GrantedMethod> {
+    let level = |level: &Level| match level {
+        Level::Auto => "auto",
+        Level::Manual => "manual",
+    };
+    let methods = access.methods.iter();
+    methods.map(|(method, at)| GrantedMethod { method: method.to_string(), level: level(at) }).collect()
+}
+
+fn occasion(reason: ReasonType) -> &'static str {
+    match reason {
+        ReasonType::Incident => "incident",
+        ReasonType::Change => "change",
+        ReasonType::Support => "support",
+        ReasonType::Other | ReasonType::Unspecified => "other",
+    }
+}
+
+impl From<&Revocation> for By {
+    fn from(by: &Revocation) -> Self {
+        Self { by: by.who.clone(), note: by.note.clone(), approval: Vec::new() }
+    }
+}
+
+impl From<&Verdict> for By {
+    fn from(by: &Verdict) -> Self {
+        let approval = by.proof.as_ref().map(|proof| proof.envelope.clone()).unwrap_or_default();
+        Self { by: by.who.clone(), note: by.note.clone(), approval }
+    }
+}

@@ -1,0 +1,110 @@
+//! Nothing is told that is not in the audit log, and nothing stays open beside a log that is not the one written.
+
+use std::fs;
+
+use tempfile::TempDir;
+use tunnel_protos::v1::{ReceivedStatus, RequestState};
+
+use super::{
+    certificates::granted,
+    house::{House, NOW},
+};
+use crate::{
+    approvers::{Peer, Who},
+    audit::{Audit, Log, line::Line, read::Lines, segment},
+    config::{AuditConfig, Cluster},
+    gate::grants::{Life, Over},
+};
+
+struct Books(TempDir);
+
+impl Books {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn open(&self) -> (Audit, Log) {
+        let cluster = Cluster { name: "acme/prod".parse().unwrap(), label: "k3v7aaaaaa".parse().unwrap() };
+        Audit::open(AuditConfig::default().settings(self.0.path(), &cluster)).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let lines = Lines::open(&self.0.path().join("audit")).unwrap();
+        lines.filter_map(|line| Line::parse(&line.unwrap().bytes)).collect()
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let what = |line: &Line| [line.kind.as_str(), line.text("subject"), line.text("state")].join(" ");
+        self.lines().iter().map(|line| what(line).trim_end().to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_request_and_its_certificate_are_recorded_before_they_are_told() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let house = House::audited(audit).await;
+    let (grant, _) = granted(&house).await;
+    log.close().await;
+    let expected = [
+        "origin",
+        "move access approved",
+        "moved",
+        "certificate",
+        "move access active",
+        "moved",
+        "move certificate done",
+        "moved",
+        "stopped",
+    ];
+    assert_eq!(books.kinds(), expected);
+    let lines = books.lines();
+    assert_eq!(lines[1].text("request"), grant.request.id.to_string());
+    assert_eq!(lines[1].fields["asked"]["methods"][0], "e.Admin/Get");
+    let doors = house.grant(&grant).unwrap().grant().doors.clone();
+    let bytes = fs::read_to_string(&segment::list(&books.0.path().join("audit")).unwrap()[0].path).unwrap();
+    assert!(doors.values().all(|door| !bytes.contains(door.as_str())), "doors are digests");
+}
+
+#[tokio::test]
+async fn without_an_audit_log_nothing_is_decided_and_what_was_open_can_still_be_closed() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let house = House::audited(audit).await;
+    let (grant, _) = granted(&house).await;
+    log.close().await;
+    let refused = house.operator("ann").access(&["e.Admin/Get"], NOW);
+    assert_eq!(house.deliver(&refused).await, ReceivedStatus::Full);
+    assert!(house.outcome(&refused).is_none());
+    let id = grant.request.id.into();
+    house.requests.revoke(id, "enough".parse().unwrap(), Who::Peer(Peer { uid: 1000 })).await.unwrap();
+    let house = house.restart().await;
+    assert_eq!(house.state(&grant), RequestState::Revoked);
+}
+
+#[tokio::test]
+async fn a_lost_log_voids_all_grants_and_pauses() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let house = House::audited(audit).await;
+    let (grant, _) = granted(&house).await;
+    log.close().await;
+    fs::remove_dir_all(books.0.path().join("audit")).unwrap();
+    let (audit, log) = books.open();
+    let house = house.restart_audited(audit).await;
+    assert_eq!(house.grant(&grant).unwrap().life(), Life::Over(Over::Revoked));
+    assert!(house.requests.paused().borrow().is_some(), "until an approver resumes");
+    log.close().await;
+}
+
+#[tokio::test]
+async fn a_whole_log_voids_nothing() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let house = House::audited(audit).await;
+    let (grant, _) = granted(&house).await;
+    log.close().await;
+    let (audit, _log) = books.open();
+    let house = house.restart_audited(audit).await;
+    assert!(matches!(house.grant(&grant).unwrap().life(), Life::Active { .. }));
+}

@@ -1,0 +1,63 @@
+//! Random turns of operators, people, time and a failing disk, against a small reference.
+//!
+//! After each turn: what the client says is what the reference says; what it told, opened or acknowledged is on disk.
+
+pub(super) mod disk;
+mod reference;
+pub(super) mod stage;
+
+use proptest::prelude::*;
+
+use self::{
+    disk::Fault,
+    reference::Method,
+    stage::{Stage, Turn},
+};
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let method = prop_oneof![3 => Just(Method::Auto), 3 => Just(Method::Manual), 1 => Just(Method::Unknown)];
+    let fault = prop_oneof![Just(Fault::Fail), Just(Fault::FailDone), Just(Fault::Die), Just(Fault::DieDone)];
+    let signed = || prop::option::of(0..4_u8);
+    prop_oneof![
+        8 => (0..2_usize, method, prop::bool::weighted(0.2))
+            .prop_map(|(operator, method, held)| Turn::Ask { operator, method, held }),
+        2 => WHICH.prop_map(Turn::Again),
+        1 => WHICH.prop_map(Turn::Twin),
+        1 => WHICH.prop_map(Turn::Reseal),
+        6 => (WHICH, signed()).prop_map(|(which, signed)| Turn::Approve(which, signed)),
+        3 => WHICH.prop_map(Turn::Deny),
+        2 => (WHICH, 0..4_usize).prop_map(|(which, by)| Turn::Withdraw(which, by)),
+        6 => (WHICH, 0..4_usize).prop_map(|(which, by)| Turn::Certify(which, by)),
+        2 => WHICH.prop_map(Turn::Revoke),
+        2 => Just(Turn::Pause),
+        3 => signed().prop_map(Turn::Resume),
+        1 => (0..2_usize).prop_map(Turn::DenyOperator),
+        2 => (0..2_usize).prop_map(Turn::AllowOperator),
+        3 => prop_oneof![Just(1), Just(6), Just(31), Just(121)].prop_map(Turn::Pass),
+        1 => Just(Turn::SetBack),
+        2 => any::<bool>().prop_map(Turn::Policy),
+        6 => (0..5_usize, fault).prop_map(|(steps, fault)| Turn::Break(steps, fault)),
+        1 => any::<bool>().prop_map(Turn::Full),
+        2 => Just(Turn::Kill),
+    ]
+}
+
+const WHICH: std::ops::Range<usize> = 0..32;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_client_is_where_the_reference_is(turns in prop::collection::vec(turn(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let mut stage = Stage::new().await;
+            for turn in turns {
+                stage.play(turn).await;
+            }
+        });
+    }
+}
+
+/// A few seconds of a debug build on a busy machine; raised by hand when the rules of this room change.
+const CASES: u32 = 48;
