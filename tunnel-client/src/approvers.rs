@@ -1,16 +1,25 @@
-//! The customer's own API on a Unix socket: look at requests, and tighten.
+//! The customer's own API on a Unix socket: look, tighten, and as an approver loosen.
 //!
-//! Whoever can open the socket may look and revoke; nothing here loosens anything. Every text that came from
-//! elsewhere is escaped before it leaves, so that no terminal is fooled by it.
+//! Whoever can open the socket may look and tighten; what loosens takes an [`Approver`], proven by a user id of the
+//! policy or by a signed approval. Every text that came from elsewhere is escaped before it leaves, so that no
+//! terminal is fooled by it.
 
+mod challenges;
+mod counter;
 mod desk;
+mod errors;
 mod hygiene;
+mod proof;
 mod service;
 mod socket;
+mod status;
+mod who;
 
 pub use self::{
-    desk::{Desk, Peer, RevokeError, Revoked},
+    desk::{Desk, OperatorDenied, Revoked},
+    errors::{AnswerError, ClockError, OperatorError, ResumeError, RevokeError, StoreFault},
     socket::{SocketError, bind},
+    who::{Approver, Peer, Proof, Signed, Who},
 };
 
 use std::time::Duration;
@@ -25,17 +34,15 @@ use tunnel_runtime::{
 
 /// Serves the customer's API on `listener` (see [`bind`]) until drained.
 pub async fn serve<D: Desk>(listener: UnixListener, desk: D, drain: Watch) {
-    let routes = Routes::new(ApproversServer::new(service::Service::new(desk)));
+    let service = service::Service::new(desk, drain.clone());
+    let routes = Routes::new(ApproversServer::new(service));
     GrpcServer::new(routes, LIMITS).serve_unix(listener, drain).await;
 }
 
 /// A handful of people and scripts use this socket; more is a mistake or an attack from the same host.
-const LIMITS: GrpcLimits = GrpcLimits {
-    connections: 64,
-    requests: 64,
-    deadline: Duration::from_secs(10),
-    handshake: Duration::from_secs(5),
-};
+const LIMITS: GrpcLimits = GrpcLimits { connections: 64, requests: 64, deadline: Duration::from_secs(10) };
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,23 @@
 //! The command line: the daemon's commands, and the customer's, which speak to the daemon's socket.
 
+mod audit;
+mod console;
 mod customer;
+mod desk;
 mod output;
+mod policy;
+mod profile;
 
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use tunnel_runtime::exit::Exit;
 
-pub use self::{customer::Failed, output::Format};
+pub use self::{
+    audit::Audit, console::Console, customer::Failed, desk::Ask, output::Format, policy::PolicyTask,
+    profile::Profile,
+};
 
 /// The customer's side of Postern: dials out to the vendor's brokers, decides what their operators may do, and
 /// guards the engine.
@@ -23,6 +32,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the client until it is told to stop.
+    ///
+    /// Ends with 0 when told to stop, also if sessions had to be cut at the end of `timeouts.drain`; the log says so.
     Run {
         #[command(flatten)]
         config: ConfigFile,
@@ -33,36 +44,17 @@ enum Command {
     /// Make and export this cluster's keys.
     #[command(subcommand)]
     Keys(Keys),
-    /// List requests that are pending or live.
-    Requests {
-        /// Ended ones too.
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        daemon: Daemon,
-    },
-    /// Show one request: who asks for what, why, and until when.
-    Show {
-        /// The request's id, or its first characters.
-        id: String,
-        #[command(flatten)]
-        daemon: Daemon,
-    },
-    /// End a grant for ever; its sessions are cut within a second.
-    Revoke {
-        /// The grant's id, or its first characters.
-        id: String,
-        /// Why, for the record.
-        #[arg(long, default_value = "")]
-        note: String,
-        #[command(flatten)]
-        daemon: Daemon,
-    },
-    /// Show tunnels, engine, policy, certificates and what is open.
-    Status {
-        #[command(flatten)]
-        daemon: Daemon,
-    },
+    /// Look an engine profile over, by itself or against the live engine.
+    #[command(subcommand)]
+    Profile(profile::Command),
+    /// Look a policy over: check it, explain it, print it.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    #[command(flatten)]
+    Desk(desk::Command),
+    /// Check, show and export the audit log; needs no daemon.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -89,19 +81,9 @@ struct ConfigFile {
         long,
         value_name = "FILE",
         env = "POSTERN_CONFIG",
-        default_value = "/etc/postern/tunnel-client.yaml"
+        default_value = DEFAULT_CONFIG
     )]
     config: PathBuf,
-}
-
-#[derive(Debug, clap::Args)]
-struct Daemon {
-    /// The running client's socket.
-    #[arg(long, value_name = "PATH", env = "POSTERN_SOCKET", default_value = "/run/postern/approvers.sock")]
-    socket: PathBuf,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    output: Format,
 }
 
 /// What is left to do for `main`, which alone reads the environment and owns the process.
@@ -121,19 +103,20 @@ pub enum Task {
         /// Where to write the registration.
         out: PathBuf,
     },
+    /// A look at an engine profile; see [`Profile::run`].
+    Profile(Profile),
+    /// A look at a policy; see [`PolicyTask::run`].
+    Policy(PolicyTask),
+    /// A look at the audit log; see [`Audit::run`].
+    Audit(Audit),
     /// A customer's command to the running daemon; see [`Ask::run`].
     Ask(Ask),
     /// A completion script, ready to print.
     Print(String),
 }
 
-/// A customer's command and where to send it.
-#[derive(Debug)]
-pub struct Ask {
-    socket: PathBuf,
-    format: Format,
-    question: customer::Question,
-}
+/// What a command found, or how the program ends and why.
+pub type Ended<T> = Result<T, (Exit, anyhow::Error)>;
 
 impl Cli {
     /// What this command line asks for.
@@ -141,31 +124,12 @@ impl Cli {
         match self.command {
             Command::Run { config, print_config } => Task::Run { config: config.config, print_config },
             Command::Keys(Keys::Export { config, out }) => Task::ExportKeys { config: config.config, out },
-            Command::Requests { all, daemon } => daemon.ask(customer::Question::Requests { all }),
-            Command::Show { id, daemon } => daemon.ask(customer::Question::Show { id }),
-            Command::Revoke { id, note, daemon } => daemon.ask(customer::Question::Revoke { id, note }),
-            Command::Status { daemon } => daemon.ask(customer::Question::Status),
+            Command::Profile(command) => Task::Profile(command.into_task()),
+            Command::Audit(command) => Task::Audit(command.into_task()),
+            Command::Policy(command) => Task::Policy(command.into_task()),
+            Command::Desk(command) => Task::Ask(Ask(command)),
             Command::Completions { shell } => Task::Print(completions(shell)),
         }
-    }
-}
-
-impl Ask {
-    /// Asks the running client and returns what to print.
-    pub async fn run(self) -> Result<String, Failed> {
-        let mut customer = customer::Customer::connect(&self.socket).await?;
-        let answer = customer.ask(self.question).await?;
-        Ok(output::print(
-            &answer,
-            self.format,
-            tunnel_protos::UnixMillis::from_system(std::time::SystemTime::now()),
-        ))
-    }
-}
-
-impl Daemon {
-    fn ask(self, question: customer::Question) -> Task {
-        Task::Ask(Ask { socket: self.socket, format: self.output, question })
     }
 }
 
@@ -175,14 +139,24 @@ fn completions(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
+const DEFAULT_CONFIG: &str = "/etc/postern/tunnel-client.yaml";
+
 const EXAMPLES: &str = "\
 Examples:
   tunnel-client keys export --config client.yaml --out registration.pb
   tunnel-client run --config client.yaml
+  tunnel-client profile check --config client.yaml --live
   tunnel-client requests
   tunnel-client show 3fa8
+  tunnel-client approve 3fa8
   tunnel-client revoke 3fa8 --note 'work is done'
-  tunnel-client status --output json";
+  tunnel-client pause --note 'something is odd'
+  tunnel-client sessions watch
+  tunnel-client audit verify
+  tunnel-client status --output json
+  tunnel-client completions bash > /etc/bash_completion.d/tunnel-client
+
+Exit codes: 0 ok · 1 failed · 2 not understood · 3 denied · 4 still waiting · 5 expired · 78 configuration";
 
 #[cfg(test)]
 mod tests {

@@ -1,35 +1,103 @@
-//! What the API needs of the rest of the client: the seam to `requests/` and the status.
+//! What the API needs of the rest of the client: the seam to `requests/`, the gate's sessions and the status.
 
 use std::future::Future;
 
 use tunnel_protos::{
-    GrantId, PersonText,
-    approvers::{RequestView, Status},
-    v1::RequestState,
+    Digest, GrantId, Label, OperatorName, PauseId, PersonText, RequestId, UnixMillis,
+    approvers::{OperatorView, PauseView, RequestView, SessionsView, Status},
 };
 
-/// Where the customer's commands land; `requests/` implements it.
+use super::{
+    errors::{AnswerError, ClockError, OperatorError, ResumeError, RevokeError},
+    who::{Approver, Who},
+};
+use crate::policy::Approvers;
+
+/// Where the customer's commands land; `requests/` does them.
+///
+/// What tightens takes [`Who`] and takes effect in memory before it is stored; what loosens takes an [`Approver`].
 pub trait Desk: Clone + Send + Sync + 'static {
+    /// The cluster's label: approvals for another one are refused.
+    fn label(&self) -> Label;
+
+    /// The time by which requests live.
+    fn now(&self) -> UnixMillis;
+
+    /// Who may say yes, by today's policy.
+    fn approvers(&self) -> Approvers;
+
     /// Requests, newest first; ended ones too if `all`.
     fn list(&self, all: bool) -> Vec<RequestView>;
+
+    /// The client at a glance.
+    fn status(&self) -> Status;
+
+    /// Sessions that are open now.
+    fn sessions(&self) -> SessionsView;
+
+    /// Operators that asked here, and those that are denied.
+    fn operators(&self) -> Vec<OperatorView>;
+
+    /// Says yes to a pending request whose envelope has this digest.
+    fn approve(
+        &self,
+        request: RequestId,
+        digest: Digest,
+        note: PersonText,
+        by: Approver,
+    ) -> impl Future<Output = Result<(), AnswerError>> + Send;
+
+    /// Says no to a pending request, for ever; a digest that is given must be the envelope's.
+    fn deny(
+        &self,
+        request: RequestId,
+        digest: Option<Digest>,
+        note: PersonText,
+        by: Who,
+    ) -> impl Future<Output = Result<(), AnswerError>> + Send;
 
     /// Ends a live grant for ever and cuts its sessions.
     fn revoke(
         &self,
         grant: GrantId,
         note: PersonText,
-        by: Peer,
+        by: Who,
     ) -> impl Future<Output = Result<Revoked, RevokeError>> + Send;
 
-    /// The client at a glance.
-    fn status(&self) -> Status;
-}
+    /// Stops everything, in memory first; an earlier pause stays as it is.
+    fn pause(&self, note: PersonText, by: Who) -> impl Future<Output = PauseView> + Send;
 
-/// Who is at the other end of the socket, as the kernel says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer {
-    /// User id.
-    pub uid: u32,
+    /// Ends the pause of this id.
+    fn resume(
+        &self,
+        pause: PauseId,
+        note: PersonText,
+        by: Approver,
+    ) -> impl Future<Output = Result<(), ResumeError>> + Send;
+
+    /// Refuses an operator from now on and ends all that it has.
+    fn deny_operator(
+        &self,
+        operator: OperatorName,
+        note: PersonText,
+        by: Who,
+    ) -> impl Future<Output = Result<OperatorDenied, OperatorError>> + Send;
+
+    /// Takes an operator off the deny list.
+    fn allow_operator(
+        &self,
+        operator: OperatorName,
+        note: PersonText,
+        by: Approver,
+    ) -> impl Future<Output = Result<(), OperatorError>> + Send;
+
+    /// Sets the highest time ever seen to `to`; says what it was before.
+    fn reset_clock(
+        &self,
+        to: UnixMillis,
+        note: PersonText,
+        by: Approver,
+    ) -> impl Future<Output = Result<UnixMillis, ClockError>> + Send;
 }
 
 /// A grant was revoked.
@@ -39,16 +107,13 @@ pub struct Revoked {
     pub sessions_cut: u32,
 }
 
-/// Why nothing was revoked.
-#[derive(Debug, thiserror::Error)]
-pub enum RevokeError {
-    /// No request of this id.
-    #[error("no such request")]
-    Unknown,
-    /// Only live grants and pending requests can be revoked.
-    #[error("the request is {0:?} already; there is nothing to revoke")]
-    NotLive(RequestState),
-    /// It is revoked in memory, and sessions are cut, but a restart would forget it.
-    #[error("revoked, but not stored: it would come back with a restart; free the disk and revoke again")]
-    NotStored(#[source] Box<dyn std::error::Error + Send + Sync>),
+/// An operator was denied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OperatorDenied {
+    /// Requests that were pending.
+    pub requests_denied: u32,
+    /// Grants that were live.
+    pub grants_revoked: u32,
+    /// Sessions that were open under them.
+    pub sessions_cut: u32,
 }

@@ -1,32 +1,86 @@
-//! Escapes every text of a view that an operator or a broker wrote.
+//! Escapes every text of a view that an operator, a broker or a person at another terminal wrote.
 //!
 //! Signed requests were checked for such characters already; this is the second fence, for whatever comes to be
 //! shown here that was not.
 
 use tunnel_protos::{
-    approvers::{RequestView, Status, TunnelStatus},
+    approvers::{
+        AnswerView, AskedMethod, CallView, OperatorView, PauseView, RequestView, SessionView, SessionsView,
+        Status, TunnelStatus,
+    },
     text::escape,
 };
 
 pub(super) fn request(mut view: RequestView) -> RequestView {
     clean(&mut view.operator);
     clean(&mut view.state_reason);
+    clean(&mut view.rule);
+    clean(&mut view.denied_before);
     if let Some(reason) = &mut view.reason {
         clean(&mut reason.text);
         clean(&mut reason.ticket);
     }
     view.methods.iter_mut().for_each(clean);
     view.targets.iter_mut().for_each(clean);
+    view.asked.iter_mut().for_each(asked);
+    view.answers.iter_mut().for_each(answer);
+    view.notified.iter_mut().for_each(|notified| clean(&mut notified.who));
     view
 }
 
 pub(super) fn status(mut status: Status) -> Status {
     clean(&mut status.refusing);
     status.tunnels.iter_mut().for_each(tunnel);
+    status.denied_operators.iter_mut().for_each(clean);
     if let Some(policy) = &mut status.policy {
         clean(&mut policy.error);
     }
+    if let Some(audit) = &mut status.audit {
+        clean(&mut audit.error);
+    }
+    if let Some(webhook) = &mut status.webhook {
+        clean(&mut webhook.url);
+        clean(&mut webhook.last_error);
+    }
+    status.pause = status.pause.map(pause);
     status
+}
+
+pub(super) fn pause(mut view: PauseView) -> PauseView {
+    clean(&mut view.who);
+    clean(&mut view.note);
+    view
+}
+
+pub(super) fn operator(mut view: OperatorView) -> OperatorView {
+    clean(&mut view.operator);
+    clean(&mut view.denied_by);
+    clean(&mut view.denied_note);
+    view
+}
+
+/// Bounded, too: the newest sessions, so that one answer stays small however many are open.
+pub(super) fn sessions(mut view: SessionsView) -> SessionsView {
+    let surplus = view.sessions.len().saturating_sub(MOST_SESSIONS);
+    view.sessions.drain(..surplus);
+    view.sessions.iter_mut().for_each(session);
+    view
+}
+
+fn session(view: &mut SessionView) {
+    clean(&mut view.operator);
+    clean(&mut view.target);
+    view.calls.truncate(MOST_CALLS);
+    view.calls.iter_mut().for_each(|call: &mut CallView| clean(&mut call.method));
+}
+
+fn asked(method: &mut AskedMethod) {
+    clean(&mut method.method);
+}
+
+fn answer(answer: &mut AnswerView) {
+    clean(&mut answer.who);
+    clean(&mut answer.note);
 }
 
 fn tunnel(tunnel: &mut TunnelStatus) {
@@ -41,3 +95,7 @@ fn clean(text: &mut String) {
 
 /// Twice the longest text a person may write; longer ones are errors, whose beginning tells enough.
 const SHOWN_CHARACTERS: usize = 1024;
+/// More rows than a screen has.
+const MOST_SESSIONS: usize = 256;
+/// As the view promises.
+const MOST_CALLS: usize = 64;

@@ -1,37 +1,25 @@
-//! The gRPC service over a [`Desk`]: finds what a short id means, checks texts, maps errors to statuses.
+//! The gRPC service over a [`Desk`]: one method each, in terms of [`Counter`], which proves and checks.
 
+use std::{pin::Pin, time::Duration};
+
+use futures_util::{Stream, StreamExt};
 use tokio::net::unix::UCred;
+use tokio_stream::wrappers::IntervalStream;
 use tonic::{Request, Response, Status};
-use tunnel_protos::{
-    GrantId, PersonText,
-    approvers::{self as api, approvers_server::Approvers},
+use tunnel_protos::approvers::{self as api, approvers_server::Approvers};
+use tunnel_runtime::drain::Watch;
+
+use super::{
+    Desk, Peer,
+    counter::{Counter, is_pending},
+    hygiene,
 };
-use tunnel_runtime::chain;
 
-use super::{Desk, Peer, RevokeError, hygiene};
-
-pub(super) struct Service<D> {
-    desk: D,
-}
+pub(super) struct Service<D>(Counter<D>);
 
 impl<D: Desk> Service<D> {
-    pub(super) fn new(desk: D) -> Self {
-        Self { desk }
-    }
-
-    /// The one request whose id begins with `prefix`.
-    fn find(&self, prefix: &str) -> Result<api::RequestView, Status> {
-        if prefix.len() < SHORTEST_PREFIX {
-            return Err(Status::invalid_argument("give at least 4 characters of the id"));
-        }
-        let mut matching = self.desk.list(true).into_iter().filter(|view| view.id.starts_with(prefix));
-        match (matching.next(), matching.next()) {
-            (Some(view), None) => Ok(view),
-            (None, _) => {
-                Err(Status::not_found("no request with this id; `tunnel-client requests --all` lists them"))
-            }
-            (Some(_), Some(_)) => Err(Status::invalid_argument("several ids begin so; give more characters")),
-        }
+    pub(super) fn new(desk: D, drain: Watch) -> Self {
+        Self(Counter::new(desk, drain))
     }
 }
 
@@ -41,8 +29,8 @@ impl<D: Desk> Approvers for Service<D> {
         &self,
         request: Request<api::ListRequestsRequest>,
     ) -> Result<Response<api::ListRequestsReply>, Status> {
-        let views = self.desk.list(request.into_inner().all);
-        let requests = views.into_iter().map(hygiene::request).collect();
+        let views = self.0.desk.list(request.into_inner().all);
+        let requests = views.into_iter().take(MOST_REQUESTS).map(hygiene::request).collect();
         Ok(Response::new(api::ListRequestsReply { requests }))
     }
 
@@ -50,7 +38,26 @@ impl<D: Desk> Approvers for Service<D> {
         &self,
         request: Request<api::GetRequestRequest>,
     ) -> Result<Response<api::RequestView>, Status> {
-        let view = self.find(&request.into_inner().id)?;
+        let view = self.0.find(&request.into_inner().id, is_pending)?;
+        Ok(Response::new(hygiene::request(view)))
+    }
+
+    async fn get_status(&self, _: Request<api::GetStatusRequest>) -> Result<Response<api::Status>, Status> {
+        Ok(Response::new(hygiene::status(self.0.desk.status())))
+    }
+
+    async fn approve(
+        &self,
+        request: Request<api::AnswerRequest>,
+    ) -> Result<Response<api::RequestView>, Status> {
+        let (peer, asked) = taken(request)?;
+        let view = self.0.approve(peer, asked).await?;
+        Ok(Response::new(hygiene::request(view)))
+    }
+
+    async fn deny(&self, request: Request<api::AnswerRequest>) -> Result<Response<api::RequestView>, Status> {
+        let (peer, asked) = taken(request)?;
+        let view = self.0.deny(peer, asked).await?;
         Ok(Response::new(hygiene::request(view)))
     }
 
@@ -58,37 +65,90 @@ impl<D: Desk> Approvers for Service<D> {
         &self,
         request: Request<api::RevokeRequest>,
     ) -> Result<Response<api::RevokeReply>, Status> {
-        let by = peer(&request)?;
-        let api::RevokeRequest { id, note } = request.into_inner();
-        let note = note
-            .parse::<PersonText>()
-            .map_err(|error| Status::invalid_argument(format!("the note is {error}")))?;
-        let id = self.find(&id)?.id;
-        let grant = id.parse::<GrantId>().map_err(|_| Status::not_found("this request can hold no grant"))?;
-        let revoked = self.desk.revoke(grant, note, by).await.map_err(|error| revoke_status(&error))?;
-        Ok(Response::new(api::RevokeReply { id, sessions_cut: revoked.sessions_cut }))
+        let (peer, asked) = taken(request)?;
+        self.0.revoke(peer, asked).await.map(Response::new)
     }
 
-    async fn get_status(&self, _: Request<api::GetStatusRequest>) -> Result<Response<api::Status>, Status> {
-        Ok(Response::new(hygiene::status(self.desk.status())))
+    async fn pause(&self, request: Request<api::PauseRequest>) -> Result<Response<api::PauseView>, Status> {
+        let (peer, asked) = taken(request)?;
+        self.0.pause(peer, &asked).await.map(|view| Response::new(hygiene::pause(view)))
+    }
+
+    async fn resume(
+        &self,
+        request: Request<api::ResumeRequest>,
+    ) -> Result<Response<api::ResumeReply>, Status> {
+        let (peer, asked) = taken(request)?;
+        self.0.resume(peer, asked).await.map(Response::new)
+    }
+
+    async fn list_operators(
+        &self,
+        _: Request<api::ListOperatorsRequest>,
+    ) -> Result<Response<api::ListOperatorsReply>, Status> {
+        let views = self.0.desk.operators();
+        let operators = views.into_iter().take(MOST_REQUESTS).map(hygiene::operator).collect();
+        Ok(Response::new(api::ListOperatorsReply { operators }))
+    }
+
+    async fn deny_operator(
+        &self,
+        request: Request<api::DenyOperatorRequest>,
+    ) -> Result<Response<api::DenyOperatorReply>, Status> {
+        let (peer, asked) = taken(request)?;
+        self.0.deny_operator(peer, &asked).await.map(Response::new)
+    }
+
+    async fn allow_operator(
+        &self,
+        request: Request<api::AllowOperatorRequest>,
+    ) -> Result<Response<api::AllowOperatorReply>, Status> {
+        let (peer, asked) = taken(request)?;
+        self.0.allow_operator(peer, asked).await.map(Response::new)
+    }
+
+    type WatchSessionsStream = Pin<Box<dyn Stream<Item = Result<api::SessionsView, Status>> + Send>>;
+
+    async fn watch_sessions(
+        &self,
+        _: Request<api::WatchSessionsRequest>,
+    ) -> Result<Response<Self::WatchSessionsStream>, Status> {
+        let desk = self.0.desk.clone();
+        let mut ticks = tokio::time::interval(SNAPSHOTS);
+        // A watcher that does not read gets the newest state later, not all that it missed.
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let place = self.0.watcher()?;
+        let views = IntervalStream::new(ticks).map(move |_| {
+            let _held = &place;
+            Ok(hygiene::sessions(desk.sessions()))
+        });
+        Ok(Response::new(Box::pin(views.take_until(self.0.drained()))))
+    }
+
+    async fn get_challenge(
+        &self,
+        _: Request<api::GetChallengeRequest>,
+    ) -> Result<Response<api::Challenge>, Status> {
+        Ok(Response::new(self.0.challenge()))
+    }
+
+    async fn reset_clock(
+        &self,
+        request: Request<api::ResetClockRequest>,
+    ) -> Result<Response<api::ResetClockReply>, Status> {
+        let (peer, asked) = taken(request)?;
+        self.0.reset_clock(peer, asked).await.map(Response::new)
     }
 }
 
-/// Without the kernel's word on who asks, nothing is changed.
-fn peer<T>(request: &Request<T>) -> Result<Peer, Status> {
+/// Who asks, and what. Without the kernel's word on who it is, nothing is changed.
+fn taken<T>(request: Request<T>) -> Result<(Peer, T), Status> {
     let credentials = request.extensions().get::<UCred>();
     let uid = credentials.map(UCred::uid).ok_or_else(|| Status::internal("the socket names no peer"))?;
-    Ok(Peer { uid })
+    Ok((Peer { uid }, request.into_inner()))
 }
 
-fn revoke_status(error: &RevokeError) -> Status {
-    let message = chain(error).to_string();
-    match error {
-        RevokeError::Unknown => Status::not_found(message),
-        RevokeError::NotLive(_) => Status::failed_precondition(message),
-        RevokeError::NotStored(_) => Status::data_loss(message),
-    }
-}
-
-/// Short enough to type, long enough that one matches by chance only among thousands.
-const SHORTEST_PREFIX: usize = 4;
+/// People watch at this pace.
+const SNAPSHOTS: Duration = Duration::from_secs(1);
+/// More than anyone reads; bounds what one answer holds in memory.
+const MOST_REQUESTS: usize = 2000;

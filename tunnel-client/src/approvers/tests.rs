@@ -1,49 +1,27 @@
 //! The API over a real socket, with a desk that remembers what it was asked.
 
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc};
+use std::{os::unix::fs::PermissionsExt, path::PathBuf};
 
 use hyper_util::rt::TokioIo;
-use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tonic::{
     Code,
     transport::{Channel, Endpoint},
 };
 use tunnel_protos::{
-    GrantId, PersonText, RequestId,
+    RequestId,
     approvers::{
-        GetRequestRequest, GetStatusRequest, ListRequestsRequest, RequestView, RevokeRequest, Status,
-        approvers_client::ApproversClient,
+        CallView, GetRequestRequest, GetStatusRequest, ListRequestsRequest, PauseRequest, RequestView,
+        RevokeRequest, SessionView, WatchSessionsRequest, approvers_client::ApproversClient,
     },
-    v1::{Reason, RequestState},
+    v1::Reason,
 };
 use tunnel_runtime::drain;
 
-use super::*;
-
-#[derive(Clone, Default)]
-struct Remembering {
-    views: Arc<Mutex<Vec<RequestView>>>,
-    revoked: Arc<Mutex<Vec<(GrantId, PersonText, Peer)>>>,
-}
-
-impl Desk for Remembering {
-    fn list(&self, _all: bool) -> Vec<RequestView> {
-        self.views.lock().clone()
-    }
-
-    async fn revoke(&self, grant: GrantId, note: PersonText, by: Peer) -> Result<Revoked, RevokeError> {
-        if self.revoked.lock().iter().any(|(known, ..)| *known == grant) {
-            return Err(RevokeError::NotLive(RequestState::Revoked));
-        }
-        self.revoked.lock().push((grant, note, by));
-        Ok(Revoked { sessions_cut: 3 })
-    }
-
-    fn status(&self) -> Status {
-        Status { cluster: "acme/prod".into(), refusing: "a\u{202e}b".into(), ..Status::default() }
-    }
-}
+use super::{
+    testing::{Asked, Remembering},
+    *,
+};
 
 struct World {
     desk: Remembering,
@@ -84,9 +62,10 @@ fn revoke(id: &str, note: &str) -> RevokeRequest {
 #[tokio::test]
 async fn escapes_text_from_elsewhere() {
     let mut world = world().await;
-    world.desk.views.lock().push(view(RequestId::random()));
+    world.desk.0.lock().views.push(view(RequestId::random()));
     let listed = world.client.list_requests(ListRequestsRequest { all: false }).await.unwrap().into_inner();
     assert_eq!(listed.requests[0].reason.as_ref().unwrap().text, "disk \\u{1b}[31mfull");
+    world.desk.0.lock().status.refusing = "a\u{202e}b".into();
     let status = world.client.get_status(GetStatusRequest {}).await.unwrap().into_inner();
     assert_eq!(status.refusing, "a\\u{202e}b");
 }
@@ -95,11 +74,11 @@ async fn escapes_text_from_elsewhere() {
 async fn revokes_by_a_short_id_and_records_who() {
     let mut world = world().await;
     let id = RequestId::random();
-    world.desk.views.lock().push(view(id));
+    world.desk.0.lock().views.push(view(id));
     let reply = world.client.revoke(revoke(&id.short(), "on call")).await.unwrap().into_inner();
     assert_eq!((reply.id, reply.sessions_cut), (id.to_string(), 3));
-    let (grant, note, by) = world.desk.revoked.lock()[0].clone();
-    assert_eq!((grant, note.as_str(), by.uid), (id.into(), "on call", rustix::process::getuid().as_raw()));
+    let by = Who::Peer(Peer { uid: rustix::process::getuid().as_raw() });
+    assert_eq!(world.desk.asked(), [Asked::Revoke(id.into(), "on call".into(), by)]);
     assert_eq!(
         world.client.revoke(revoke(&id.short(), "")).await.unwrap_err().code(),
         Code::FailedPrecondition
@@ -109,8 +88,8 @@ async fn revokes_by_a_short_id_and_records_who() {
 #[tokio::test]
 async fn refuses_ambiguous_short_and_unknown_ids() {
     let mut world = world().await;
-    world.desk.views.lock().extend([view("aaaaaaaa-0000-4000-8000-000000000001".parse().unwrap())]);
-    world.desk.views.lock().extend([view("aaaaaaaa-0000-4000-8000-000000000002".parse().unwrap())]);
+    world.desk.0.lock().views.extend([view("aaaaaaaa-0000-4000-8000-000000000001".parse().unwrap())]);
+    world.desk.0.lock().views.extend([view("aaaaaaaa-0000-4000-8000-000000000002".parse().unwrap())]);
     for (id, code) in
         [("aaa", Code::InvalidArgument), ("aaaaaaaa", Code::InvalidArgument), ("bbbb", Code::NotFound)]
     {
@@ -123,10 +102,10 @@ async fn refuses_ambiguous_short_and_unknown_ids() {
 async fn refuses_a_deceptive_note() {
     let mut world = world().await;
     let id = RequestId::random();
-    world.desk.views.lock().push(view(id));
+    world.desk.0.lock().views.push(view(id));
     let error = world.client.revoke(revoke(&id.to_string(), "a\u{202e}b")).await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
-    assert!(world.desk.revoked.lock().is_empty());
+    assert_eq!(world.desk.asked(), []);
 }
 
 #[tokio::test]
@@ -160,4 +139,44 @@ async fn replaces_a_dead_socket_but_never_a_live_one_or_a_file() {
     let file = folder.path().join("run/file");
     std::fs::write(&file, "x").unwrap();
     assert!(matches!(bind(&file), Err(SocketError::NotASocket(_))));
+}
+
+#[tokio::test]
+async fn sessions_are_watched_in_bounded_snapshots_with_safe_texts() {
+    let mut world = world().await;
+    let session = |id| SessionView {
+        id,
+        operator: "mal\u{1b}[31mlory".into(),
+        calls: vec![CallView { method: "a.B/C\u{202e}".into(), ..Default::default() }; 70],
+        ..Default::default()
+    };
+    world.desk.0.lock().sessions.sessions = (0..300).map(session).collect();
+    let mut views = world.client.watch_sessions(WatchSessionsRequest {}).await.unwrap().into_inner();
+    for _ in 0..2 {
+        let view = views.message().await.unwrap().unwrap();
+        assert_eq!((view.sessions.len(), view.sessions[0].id), (256, 44), "the newest");
+        assert_eq!(view.sessions[0].calls.len(), 64);
+        assert_eq!(view.sessions[0].operator, "mal\\u{1b}[31mlory");
+        assert_eq!(view.sessions[0].calls[0].method, "a.B/C\\u{202e}");
+    }
+}
+
+#[tokio::test]
+async fn watchers_leave_room_for_those_who_cut() {
+    let mut world = world().await;
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(world.client.watch_sessions(WatchSessionsRequest {}).await.unwrap());
+    }
+    let refused = world.client.watch_sessions(WatchSessionsRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(world.client.pause(PauseRequest { note: String::new() }).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_kernel_says_who_is_at_the_other_end() {
+    let world = world().await;
+    let here = rustix::process::getuid();
+    let reply = world.client.clone().pause(PauseRequest { note: String::new() }).await.unwrap();
+    assert_eq!(reply.into_inner().who, format!("uid {}", here.as_raw()));
 }

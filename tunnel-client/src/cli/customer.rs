@@ -1,43 +1,27 @@
-//! A customer's command over the daemon's socket, each step with a deadline.
+//! The connection to the daemon's socket, each step with a deadline.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{future::Future, io, path::Path, path::PathBuf, time::Duration};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::{
-    Code,
+    Code, Response, Status,
     transport::{Channel, Endpoint},
 };
-use tunnel_protos::approvers::{self as api, approvers_client::ApproversClient};
+use tunnel_certs::key::{KeyError, SignError};
+use tunnel_protos::{
+    approvers::{RequestView, approvers_client::ApproversClient},
+    text::escape,
+    v1::RequestState,
+};
 use tunnel_runtime::exit::Exit;
-
-/// What a customer asks.
-#[derive(Debug)]
-pub(super) enum Question {
-    Requests { all: bool },
-    Show { id: String },
-    Revoke { id: String, note: String },
-    Status,
-}
-
-/// What the daemon answered.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Requests(api::ListRequestsReply),
-    Request(Box<api::RequestView>),
-    Revoked(api::RevokeReply),
-    Status(Box<api::Status>),
-}
 
 /// Why a customer's command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
     /// Nobody answers on the socket, or it may not be opened.
     #[error(
-        "no tunnel-client answers on {path}; is it running, and may you open its socket? (--socket names another)"
+        "no tunnel-client answers on {path}; is it running, and may you open its socket? (`--socket` or POSTERN_SOCKET names another)"
     )]
     Unreachable {
         /// The socket.
@@ -46,65 +30,107 @@ pub enum Failed {
         source: tonic::transport::Error,
     },
     /// The daemon refused.
+    #[error("{message}")]
+    Refused {
+        /// Its status.
+        code: Code,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The request cannot be answered any more.
+    #[error("the request is {0} already; there is nothing to answer")]
+    Over(&'static str, Exit),
+    /// What was typed cannot be meant.
     #[error("{0}")]
-    Refused(String),
+    Usage(String),
+    /// The person at the terminal said no to it.
+    #[error("nothing was done")]
+    Declined,
+    /// The approver key.
+    #[error("the approver key")]
+    Key(#[source] KeyError),
+    /// The approver key did not sign.
+    #[error("the approver key")]
+    Sign(#[source] SignError),
+    /// Standard input or output.
+    #[error("cannot read the answer or print the result")]
+    Io(#[from] io::Error),
 }
 
 impl Failed {
     /// The program's exit code.
     pub fn exit(&self) -> Exit {
-        Exit::Failed
-    }
-}
-
-pub(super) struct Customer(ApproversClient<Channel>);
-
-impl Customer {
-    pub(super) async fn connect(socket: &Path) -> Result<Self, Failed> {
-        let path = socket.to_owned();
-        let connector = tower::service_fn(move |_: http::Uri| {
-            let path = path.clone();
-            async move { UnixStream::connect(path).await.map(TokioIo::new) }
-        });
-        let endpoint = Endpoint::from_static("http://approvers").connect_timeout(CONNECT).timeout(ANSWER);
-        let channel = endpoint.connect_with_connector(connector).await;
-        let unreachable = |source| Failed::Unreachable { path: socket.to_owned(), source };
-        Ok(Self(ApproversClient::new(channel.map_err(unreachable)?)))
-    }
-
-    pub(super) async fn ask(&mut self, question: Question) -> Result<Answer, Failed> {
-        let client = &mut self.0;
-        let answer = match question {
-            Question::Requests { all } => client
-                .list_requests(api::ListRequestsRequest { all })
-                .await
-                .map(|r| Answer::Requests(r.into_inner())),
-            Question::Show { id } => {
-                let reply = client.get_request(api::GetRequestRequest { id }).await;
-                reply.map(|r| Answer::Request(Box::new(r.into_inner())))
-            }
-            Question::Revoke { id, note } => {
-                client.revoke(api::RevokeRequest { id, note }).await.map(|r| Answer::Revoked(r.into_inner()))
-            }
-            Question::Status => client
-                .get_status(api::GetStatusRequest {})
-                .await
-                .map(|r| Answer::Status(Box::new(r.into_inner()))),
-        };
-        answer.map_err(|status| refused(&status))
-    }
-}
-
-fn refused(status: &tonic::Status) -> Failed {
-    match status.code() {
-        Code::DeadlineExceeded | Code::Cancelled => {
-            Failed::Refused("the client did not answer in time; look at its log".into())
+        match self {
+            Self::Refused { code: Code::PermissionDenied, .. } => Exit::Denied,
+            Self::Over(_, exit) => *exit,
+            Self::Usage(_) => Exit::Usage,
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Declined
+            | Self::Key(_)
+            | Self::Sign(_)
+            | Self::Io(_) => Exit::Failed,
         }
-        _ => Failed::Refused(status.message().to_owned()),
     }
+
+    /// Why a request that is not pending cannot be answered; none if it can.
+    pub(super) fn over(view: &RequestView) -> Option<Self> {
+        let (word, exit) = match view.state() {
+            RequestState::Pending => return None,
+            RequestState::Denied => ("denied", Exit::Denied),
+            RequestState::Revoked => ("revoked", Exit::Denied),
+            RequestState::Withdrawn => ("withdrawn", Exit::Failed),
+            RequestState::Expired => ("expired", Exit::Expired),
+            _ => ("decided", Exit::Failed),
+        };
+        Some(Self::Over(word, exit))
+    }
+}
+
+/// The daemon's API.
+pub(super) type Client = ApproversClient<Channel>;
+
+/// Connects to the daemon.
+pub(super) async fn connect(socket: &Path) -> Result<Client, Failed> {
+    let path = socket.to_owned();
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    let endpoint = Endpoint::from_static("http://approvers").connect_timeout(CONNECT).timeout(ANSWER);
+    let channel = endpoint.connect_with_connector(connector).await;
+    let unreachable = |source| Failed::Unreachable { path: socket.to_owned(), source };
+    Ok(ApproversClient::new(channel.map_err(unreachable)?).max_decoding_message_size(LARGEST_ANSWER))
+}
+
+/// Waits for one answer.
+pub(super) async fn answered<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Failed> {
+    let late = |_| Err(Status::deadline_exceeded(""));
+    let answer = tokio::time::timeout(ANSWER, call).await.unwrap_or_else(late);
+    answer.map(Response::into_inner).map_err(|status| refused(&status))
+}
+
+/// Why the daemon did not do it.
+pub(super) fn refused(status: &Status) -> Failed {
+    let message = match status.code() {
+        Code::DeadlineExceeded | Code::Cancelled => {
+            "the client did not answer in time; look at its log".to_owned()
+        }
+        Code::Unavailable | Code::Unknown if status.message().contains("transport") => {
+            "the client has gone away; is it still running?".to_owned()
+        }
+        _ => escape(status.message(), LONGEST_MESSAGE),
+    };
+    Failed::Refused { code: status.code(), message }
 }
 
 /// A local socket answers at once or not at all.
 const CONNECT: Duration = Duration::from_secs(3);
 /// A revocation may wait for the disk.
 const ANSWER: Duration = Duration::from_secs(15);
+/// A list of 2,000 requests with all their methods.
+const LARGEST_ANSWER: usize = 64 << 20;
+/// An error and its causes.
+const LONGEST_MESSAGE: usize = 2000;

@@ -1,11 +1,23 @@
-//! Answers as tables for people and JSON for scripts. Texts come escaped from the daemon.
+//! Answers as text for people and JSON for scripts.
+//!
+//! The daemon escaped texts already; they are escaped again where text is laid out, so that this program can be
+//! pointed at any socket.
 
-mod json;
-mod table;
+pub(super) mod json;
 
-use tunnel_protos::{UnixMillis, v1};
+mod list;
+mod request;
+mod status;
+mod text;
 
-use super::customer::Answer;
+use tunnel_protos::{text::spoken, v1};
+
+pub(super) use self::{
+    list::{operators, paused, requests},
+    request::request,
+    status::status,
+    text::{bytes, columns, safe, stamp},
+};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -17,31 +29,30 @@ pub enum Format {
     Json,
 }
 
-pub(super) fn print(answer: &Answer, format: Format, now: UnixMillis) -> String {
-    match format {
-        Format::Text => table::answer(answer, now),
-        Format::Json => format!("{:#}\n", json::answer(answer)),
-    }
-}
-
 /// `REQUEST_STATE_PENDING` as `pending`.
-fn state(state: i32) -> String {
+pub(super) fn state(state: i32) -> String {
     let name = v1::RequestState::try_from(state).map_or("unknown", |state| state.as_str_name());
-    word(name, "REQUEST_STATE_")
+    spoken(name, "REQUEST_STATE_")
 }
 
-fn health(health: i32) -> String {
+pub(super) fn health(health: i32) -> String {
     let name = v1::Health::try_from(health).map_or("unknown", |health| health.as_str_name());
-    word(name, "HEALTH_")
+    spoken(name, "HEALTH_")
 }
 
 fn level(level: i32) -> String {
     let name = v1::GrantLevel::try_from(level).map_or("unknown", |level| level.as_str_name());
-    word(name, "GRANT_LEVEL_")
+    spoken(name, "GRANT_LEVEL_")
 }
 
-fn word(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_lowercase().replace('_', "-")
+fn answer(answer: i32) -> String {
+    let name = v1::Answer::try_from(answer).map_or("unknown", |answer| answer.as_str_name());
+    spoken(name, "ANSWER_")
+}
+
+fn occasion(occasion: i32) -> String {
+    let name = v1::ReasonType::try_from(occasion).map_or("unknown", |occasion| occasion.as_str_name());
+    spoken(name, "REASON_TYPE_")
 }
 
 #[cfg(test)]

@@ -1,56 +1,177 @@
 //! What people and scripts see.
 
+use tunnel_protos::{UnixMillis, approvers as api};
+
 use super::*;
-use tunnel_protos::approvers as api;
 
 fn pending() -> api::RequestView {
+    let reason = v1::Reason {
+        r#type: v1::ReasonType::Incident.into(),
+        text: "disk full".into(),
+        ticket: "OPS-1".into(),
+    };
     api::RequestView {
         id: "3fa85f64-5717-4562-b3fc-2c963f66afa6".into(),
         kind: "access".into(),
         words: "one two three four five six seven eight".into(),
         operator: "ann".into(),
+        reason: Some(reason),
         state: v1::RequestState::Pending.into(),
         deadlines: Some(v1::Deadlines { pending_until_ms: 3_723_000, ..Default::default() }),
-        methods: vec!["a.B/C".into()],
+        methods: vec!["a.B/*".into()],
+        asked: vec![api::AskedMethod {
+            method: "a.B/Compact".into(),
+            level: v1::GrantLevel::Manual.into(),
+            mutates: true,
+            limit_bytes: Some(64 << 20),
+            limit_calls_per_minute: Some(600),
+            limit_streams: None,
+        }],
+        targets: vec!["pod-3".into()],
+        raw: true,
+        wanted_ms: 7_200_000,
+        work_window_ms: 3_600_000,
+        claim_window_ms: 1_800_000,
+        certificate_ttl_ms: 900_000,
+        approvals_needed: 1,
+        notified: vec![v1::Notified { who: "customer".into(), time_ms: 60_000 }],
+        denied_before: "b3fc".into(),
+        answers: vec![api::AnswerView {
+            who: "alice".into(),
+            answer: v1::Answer::Yes.into(),
+            note: "ok".into(),
+            signed: true,
+            time_ms: 120_000,
+        }],
         ..Default::default()
     }
 }
 
 #[test]
-fn a_list_shows_the_next_deadline_and_the_words() {
-    let list = api::ListRequestsReply { requests: vec![pending()] };
-    let text = print(&Answer::Requests(list), Format::Text, UnixMillis(0));
+fn a_list_shows_pending_ones_first_with_their_deadline_and_words() {
+    let over =
+        api::RequestView { state: v1::RequestState::Active.into(), operator: "bob".into(), ..pending() };
+    let text = requests(&[over, pending()], UnixMillis(0));
     let row = text.lines().nth(1).unwrap();
     assert!(row.starts_with("3fa85f64  access  ann       pending  in 1h 2m"), "{text}");
     assert!(row.ends_with("seven eight"), "{text}");
+    assert_eq!(requests(&[], UnixMillis(0)), "No requests.\n");
 }
 
 #[test]
-fn an_empty_list_says_so() {
-    let text = print(&Answer::Requests(api::ListRequestsReply::default()), Format::Text, UnixMillis(0));
-    assert_eq!(text, "No requests.\n");
-}
-
-#[test]
-fn one_request_is_shown_whole() {
-    let text = print(&Answer::Request(Box::new(pending())), Format::Text, UnixMillis(0));
-    for expected in ["3fa85f64-5717-4562-b3fc-2c963f66afa6", "Asks for:  a.B/C", "State:     pending"] {
-        assert!(text.contains(expected), "{text}");
+fn one_request_shows_all_that_an_approver_must_see() {
+    let text = request(&pending(), UnixMillis(0), None);
+    let words = "'one two three four five six seven eight'";
+    for expected in [
+        "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+        "incident: disk full",
+        "OPS-1",
+        "As asked:  a.B/*",
+        "a.B/Compact  manual  MUTATES  64.0 MiB, 600 calls/min",
+        "pod-3",
+        "Raw:",
+        "0 of 1",
+        "in 1h 2m (1970-01-01T01:02:03Z)",
+        "30m from the yes",
+        "1h from the first use",
+        "15m each",
+        "2h",
+        "denied as b3fc",
+        "customer at 1970-01-01T00:01:00Z",
+        "alice  yes  1970-01-01T00:02:00Z  signed  ok",
+        &format!("tunnel-client approve 3fa85f64-5717-4562-b3fc-2c963f66afa6 --words {words}"),
+        "tunnel-client deny 3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
 }
 
 #[test]
-fn json_is_complete_and_parses() {
-    let text = print(&Answer::Request(Box::new(pending())), Format::Json, UnixMillis(0));
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(json["state"], "pending");
-    assert_eq!(json["deadlines"]["pendingUntil"], 3_723_000);
+fn a_pasted_command_reaches_the_same_daemon() {
+    let text = request(&pending(), UnixMillis(0), Some(std::path::Path::new("/a b/x.sock")));
+    assert!(text.contains("--socket '/a b/x.sock' --words"), "{text}");
 }
 
 #[test]
-fn status_leaves_out_what_is_empty() {
-    let status =
-        api::Status { cluster: "acme/prod".into(), label: "aaaaaaaaaa".into(), ..Default::default() };
-    let text = print(&Answer::Status(Box::new(status)), Format::Text, UnixMillis(0));
-    assert!(text.contains("acme/prod (label aaaaaaaaaa)") && !text.contains("Refusing"), "{text}");
+fn hostile_texts_stay_in_their_place() {
+    let evil = "x\u{1b}[2J\n! All is well\u{202e}\u{200b}";
+    let mut view = pending();
+    view.operator = evil.into();
+    view.reason.as_mut().unwrap().text = evil.into();
+    view.asked[0].method = evil.into();
+    view.answers[0].note = evil.into();
+    view.notified[0].who = evil.into();
+    view.words = "a'; rm -rf / #".into();
+    let text = request(&view, UnixMillis(0), None);
+    assert!(!text.chars().any(|c| tunnel_protos::text::is_deceptive(c) && c != '\n'), "{text}");
+    assert!(!text.lines().any(|line| line.starts_with("! All")), "{text}");
+    assert!(text.contains(r"--words 'a'\''; rm -rf / #'"), "{text}");
+}
+
+#[test]
+fn json_is_complete() {
+    let json = json::request(&pending());
+    assert_eq!(json["state"], "pending");
+    assert_eq!(json["reason"]["type"], "incident");
+    assert_eq!(json["deadlines"]["pendingUntil"], 3_723_000);
+    assert_eq!(json["asked"][0]["limits"]["bytes"], 64 << 20);
+    assert_eq!(json["asked"][0]["mutates"], true);
+    assert_eq!(json["answers"][0]["answer"], "yes");
+}
+
+#[test]
+fn status_says_what_needs_somebody_and_what_to_do() {
+    let pause = api::PauseView {
+        id: "6fbb".into(),
+        since_ms: 1000,
+        who: "uid 1001".into(),
+        note: "odd".into(),
+        ..Default::default()
+    };
+    let webhook = api::WebhookStatus {
+        url: "https://hooks.example".into(),
+        waiting: 2,
+        last_error: "refused".into(),
+        ..Default::default()
+    };
+    let audit = api::AuditStatus { error: "disk full".into(), ..Default::default() };
+    let policy = api::PolicyStatus { error: "line 3".into(), ..Default::default() };
+    let now = UnixMillis(61_000);
+    let text = status(
+        &api::Status {
+            cluster: "acme/prod".into(),
+            label: "aaaaaaaaaa".into(),
+            pause: Some(pause),
+            webhook: Some(webhook),
+            audit: Some(audit),
+            policy: Some(policy),
+            requests_pending: 1,
+            denied_operators: vec!["mallory".into()],
+            ..Default::default()
+        },
+        now,
+        false,
+    );
+    for expected in [
+        "! Paused by uid 1001 1m ago",
+        "`tunnel-client resume 6fbb`",
+        "! The pause is not stored",
+        "! 1 request(s) wait",
+        "! The policy file is not in force: line 3",
+        "! The audit log cannot be written",
+        "! The webhook fails: refused (2 waiting)",
+        "! No tunnel is attached",
+        "mallory",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "no color unless asked");
+}
+
+#[test]
+fn a_quiet_status_needs_nobody_and_leaves_out_what_is_empty() {
+    let tunnel = api::TunnelStatus { state: "attached".into(), ..Default::default() };
+    let quiet = api::Status { cluster: "acme/prod".into(), tunnels: vec![tunnel], ..Default::default() };
+    let text = status(&quiet, UnixMillis(0), true);
+    assert!(text.starts_with("Cluster:") && !text.contains("Webhook"), "{text}");
 }

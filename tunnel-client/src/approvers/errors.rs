@@ -1,0 +1,94 @@
+//! Why the desk did not do what it was asked, one enum per operation; each text says what to do.
+
+use tunnel_protos::{PauseId, v1::RequestState};
+
+/// What kept the disk from taking it.
+pub type StoreFault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an answer to a request was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// No request of this id.
+    #[error("no such request")]
+    Unknown,
+    /// Only pending requests are answered.
+    #[error("the request is {0:?} already; there is nothing to answer")]
+    NotPending(RequestState),
+    /// What was shown is not what is pending.
+    #[error("this is not the request that was shown; look again with `tunnel-client show`")]
+    Changed,
+    /// Today's policy denies what it asks for.
+    #[error("today's policy denies it: {0}")]
+    Policy(String),
+    /// This approver or this signed approval was counted already.
+    #[error("this answer was given already and counts once")]
+    Replayed,
+    /// For now nothing is decided.
+    #[error("nothing is decided now: {0}")]
+    Refusing(String),
+    /// A yes that is not stored is none; a no holds until a restart.
+    #[error("not stored; free the disk and answer again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why nothing was revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// No request of this id.
+    #[error("no such request")]
+    Unknown,
+    /// Only live grants and pending requests can be revoked.
+    #[error("the request is {0:?} already; there is nothing to revoke")]
+    NotLive(RequestState),
+    /// It is revoked in memory, and sessions are cut, but a restart would forget it.
+    #[error("revoked, but not stored: it would come back with a restart; free the disk and revoke again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why a pause was not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// Nothing is paused.
+    #[error("nothing is paused")]
+    NotPaused,
+    /// Another pause than the one that was shown.
+    #[error("another pause is in force since, {0}; look at `tunnel-client status` and resume that one")]
+    Other(PauseId),
+    /// This signed approval was used already.
+    #[error("this approval was given already and counts once")]
+    Replayed,
+    /// It stays paused.
+    #[error("still paused: not stored; free the disk and resume again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why the list of denied operators was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// It is not on the list.
+    #[error("this operator is not denied; `tunnel-client operators` lists those that are")]
+    NotDenied,
+    /// The list is bounded.
+    #[error("the list of denied operators is full; allow one that is gone for good, or pause")]
+    Full,
+    /// This signed approval was used already.
+    #[error("this approval was given already and counts once")]
+    Replayed,
+    /// A deny holds until a restart; an allow does not hold at all.
+    #[error("not stored; free the disk and run the command again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why the clock was not set back.
+#[derive(Debug, thiserror::Error)]
+pub enum ClockError {
+    /// A reset goes back, and never before the wall clock.
+    #[error("the time must be between this machine's clock and the highest time seen")]
+    Bounds,
+    /// This signed approval was used already.
+    #[error("this approval was given already and counts once")]
+    Replayed,
+    /// The old time stays.
+    #[error("not stored; free the disk and run the command again")]
+    NotStored(#[source] StoreFault),
+}

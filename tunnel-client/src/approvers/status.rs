@@ -1,0 +1,84 @@
+//! The one table of what the socket answers when something was not done.
+
+use tonic::{Code, Status};
+use tunnel_runtime::chain;
+
+use super::{
+    AnswerError, ClockError, OperatorError, ResumeError, RevokeError, challenges::NotOpen, proof::NotProven,
+};
+
+/// An error that has a place in the table.
+pub(super) trait Coded: std::error::Error {
+    fn code(&self) -> Code;
+}
+
+/// The status of `error`, its whole chain as the message.
+pub(super) fn of<E: Coded>(error: &E) -> Status {
+    Status::new(error.code(), chain(error).to_string())
+}
+
+impl Coded for NotProven {
+    fn code(&self) -> Code {
+        Code::PermissionDenied
+    }
+}
+
+impl Coded for NotOpen {
+    fn code(&self) -> Code {
+        Code::FailedPrecondition
+    }
+}
+
+impl Coded for AnswerError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unknown => Code::NotFound,
+            Self::NotPending(_) | Self::Changed | Self::Policy(_) | Self::Refusing(_) => {
+                Code::FailedPrecondition
+            }
+            Self::Replayed => Code::AlreadyExists,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for RevokeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unknown => Code::NotFound,
+            Self::NotLive(_) => Code::FailedPrecondition,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for ResumeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotPaused | Self::Other(_) => Code::FailedPrecondition,
+            Self::Replayed => Code::AlreadyExists,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for OperatorError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotDenied => Code::FailedPrecondition,
+            Self::Full => Code::ResourceExhausted,
+            Self::Replayed => Code::AlreadyExists,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for ClockError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Bounds => Code::InvalidArgument,
+            Self::Replayed => Code::AlreadyExists,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}

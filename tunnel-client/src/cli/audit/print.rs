@@ -1,0 +1,159 @@
+//! The audit log for people and scripts. Whatever came from outside is escaped: a log is where attackers write to.
+
+use std::{fmt::Write, path::Path};
+
+use serde_json::{Value, json};
+use tunnel_protos::{
+    text::{escape, escape_json, spoken},
+    v1,
+};
+
+use crate::{
+    audit::{
+        line::Line,
+        statement::Statement,
+        verify::{Broken, Whole},
+    },
+    cli::output::Format,
+};
+
+pub(super) fn whole(whole: &Whole, format: Format) -> String {
+    let Whole { first, last, unfinished } = whole;
+    match format {
+        Format::Json => {
+            document(&json!({ "whole": true, "first": first, "last": last, "unfinished": unfinished }))
+        }
+        Format::Text if *unfinished => {
+            format!(
+                "Whole: records {first} to {last}; a line after them is unfinished, and was never acknowledged.\n"
+            )
+        }
+        Format::Text => format!("Whole: records {first} to {last}.\n"),
+    }
+}
+
+pub(super) fn broken(broken: &Broken, format: Format) -> String {
+    let Broken { record, place, what } = broken;
+    match format {
+        Format::Json => document(&json!({
+            "whole": false, "record": record, "place": escape(place, LONG), "what": what.to_string(),
+        })),
+        Format::Text => format!("Broken: record {record} (seen at {}): {what}.\n", escape(place, LONG)),
+    }
+}
+
+pub(super) fn records(lines: &[Line], format: Format) -> String {
+    match format {
+        Format::Json => document(&json!({ "records": lines.iter().map(object).collect::<Vec<_>>() })),
+        Format::Text if lines.is_empty() => "No records.\n".to_owned(),
+        Format::Text => lines.iter().map(readable).collect(),
+    }
+}
+
+fn object(line: &Line) -> Value {
+    let mut fields = line.fields.clone();
+    fields.insert("seq".to_owned(), line.seq.into());
+    fields.insert("time".to_owned(), line.time.0.into());
+    fields.insert("prev".to_owned(), line.prev.to_string().into());
+    fields.insert("kind".to_owned(), line.kind.clone().into());
+    Value::Object(fields)
+}
+
+fn readable(line: &Line) -> String {
+    let mut text = format!("{:>6}  {}  {:<14}", line.seq, line.time.precise(), escape(&line.kind, SHORT));
+    for (name, value) in &line.fields {
+        // Long and for programs only; `export` has them.
+        if !["approval", "granted", "asked", "open", "doors"].contains(&name.as_str()) {
+            let _infallible = write!(text, " {}={}", escape(name, SHORT), plain(value));
+        }
+    }
+    if let Some(asked) = line.fields.get("asked") {
+        let _infallible = write!(text, " asked: {}", plain(asked));
+    }
+    text.push('\n');
+    text
+}
+
+/// A text bare if it is one word, else quoted.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.contains([' ', '"', '=']) && !text.is_empty() => escape(text, LONG),
+        Value::String(text) => format!("\"{}\"", escape(text, LONG)),
+        other => escape(&other.to_string(), LONG),
+    }
+}
+
+/// The page beside a signed receipt.
+pub(super) fn page(statement: &Statement, out: &Path) -> String {
+    let receipt = &statement.receipt;
+    let mut text = format!("RECEIPT  grant {}\n\n", receipt.grant);
+    let ticket = if receipt.reason.ticket.is_empty() { "" } else { " – " };
+    let rows = [
+        ("Cluster", format!("{} (label {})", receipt.cluster, receipt.label)),
+        ("Asked by", receipt.operator.to_string()),
+        ("Words", statement.words.clone()),
+        ("Reason", format!("{}{ticket}{}", receipt.reason.text, receipt.reason.ticket)),
+        ("Methods", statement.methods.join(", ")),
+        ("Targets", statement.targets.join(", ")),
+        ("Certificates", statement.certificates.to_string()),
+        ("State", state(receipt.state)),
+    ];
+    for (name, value) in rows {
+        let _infallible = writeln!(text, "{name:<14}{}", escape(&value, PAGE));
+    }
+    text.push_str("\nDecided\n");
+    for (time, what) in &statement.decisions {
+        let _infallible = writeln!(text, "  {}  {}", time.precise(), escape(what, LONG));
+    }
+    text.push_str(&calls(statement));
+    text.push_str(&how_to_verify(statement, out));
+    text
+}
+
+fn calls(statement: &Statement) -> String {
+    let calls = &statement.receipt.calls;
+    let (sent, got) = calls.iter().fold((0, 0), |(i, o), call| (i + call.bytes_in, o + call.bytes_out));
+    let mut text =
+        format!("\nCalls: {}, {sent} bytes from the operator, {got} bytes to the operator\n", calls.len());
+    for call in calls {
+        let took = call.ended.since(call.started).as_millis();
+        let _infallible = writeln!(
+            text,
+            "  {}  {} {}  status {}  {took} ms  in {}  out {}",
+            call.started.precise(),
+            call.target,
+            call.method,
+            call.status,
+            call.bytes_in,
+            call.bytes_out
+        );
+    }
+    text
+}
+
+fn how_to_verify(statement: &Statement, out: &Path) -> String {
+    let (first, last) = statement.receipt.records;
+    let file = escape(&out.display().to_string(), LONG);
+    format!(
+        "\nRecords {first} to {last} of the audit log, which was whole when this was made ({}).\n\
+         Signed by the cluster key: {file}. To verify it, with the inventory entry that you trust:\n  \
+         tunnel-certs inspect {file} --signed-by entry.pb\n\
+         To compare it with the log itself: tunnel-client audit verify, and audit show --grant {}\n",
+        statement.receipt.made.precise(),
+        statement.receipt.grant
+    )
+}
+
+fn state(state: v1::RequestState) -> String {
+    spoken(state.as_str_name(), "REQUEST_STATE_")
+}
+
+fn document(value: &Value) -> String {
+    escape_json(&format!("{value:#}\n"))
+}
+
+const SHORT: usize = 64;
+/// Longer than any text from people.
+const LONG: usize = 1024;
+/// Lists of methods are longer.
+const PAGE: usize = 8192;

@@ -1,0 +1,60 @@
+use clap::Parser;
+
+use super::*;
+use crate::cli::{Cli, Task};
+
+fn run(arguments: &[&str]) -> (String, Exit) {
+    let Task::Policy(task) = Cli::parse_from(arguments).into_task() else { panic!("another task") };
+    task.run(|_| panic!("no configuration is needed")).unwrap()
+}
+
+fn written(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, text).unwrap();
+    let name = file.display().to_string();
+    (folder, name)
+}
+
+const POLICY: &str = "version: 1\naccess:\n  - { methods: [\"e.Admin/Drop\"], approval: deny }\n  \
+                      - { methods: [\"e.Admin/Get\"], approval: auto, limits: { streams: 2 } }\n";
+
+#[test]
+fn check_names_all_errors_with_their_places_and_ends_with_78() {
+    let (_folder, file) = written("version: 2\nsurprise: 1\n");
+    let (said, exit) = run(&["tunnel-client", "policy", "check", &file]);
+    assert_eq!(exit, Exit::Config);
+    assert!(said.contains(":1:10: version") && said.contains(":2:1: surprise"), "{said}");
+    let (json, _) = run(&["tunnel-client", "policy", "check", &file, "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["errors"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn check_warns_of_what_mutates_without_a_person() {
+    let (_folder, file) = written(POLICY);
+    let (said, exit) = run(&["tunnel-client", "policy", "check", &file]);
+    assert_eq!(exit, Exit::Ok);
+    assert!(said.contains("access rule 2 allows e.Admin/Get without a person"), "{said}");
+}
+
+#[test]
+fn explain_names_rule_level_and_limits() {
+    let (_folder, file) = written(POLICY);
+    let methods = ["e.Admin/Get", "e.Admin/Drop", "e.Admin/Other"];
+    let arguments = ["tunnel-client", "policy", "explain", "--policy", &file];
+    let (said, _) = run(&[&arguments[..], &methods[..]].concat());
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], "e.Admin/Get: auto (access rule 2); limits streams: 2");
+    assert_eq!(lines[1], "e.Admin/Drop: deny (access rule 1)");
+    assert_eq!(lines[2], "e.Admin/Other: deny (no access rule matches)");
+}
+
+#[test]
+fn show_effective_resolves_the_preset() {
+    let (_folder, file) = written("version: 1\npreset: supervised\n");
+    let (said, _) = run(&["tunnel-client", "policy", "show", "--effective", "--policy", &file]);
+    assert!(said.contains("grpc.health.v1.Health/Check") && said.contains("restart: manual"), "{said}");
+    let (said, _) = run(&["tunnel-client", "policy", "show", "--policy", &file]);
+    assert_eq!(said, "version: 1\npreset: supervised\n");
+}
