@@ -3,6 +3,7 @@
 //! What the engine says is data of a stranger: bounded in size and time, and never believed about itself.
 
 mod call;
+pub mod check;
 mod connect;
 mod credentials;
 mod endpoint;
@@ -20,7 +21,7 @@ pub use self::{
     connect::{ConnectError, Connection},
     credentials::CredentialError,
     endpoint::{Authority, Endpoint, EndpointError},
-    profile::{Profile, ProfileError},
+    profile::{Profile, ProfileError, ProfileErrors},
     tls::TlsError,
 };
 

@@ -5,6 +5,7 @@
 mod admission;
 mod answer;
 mod call;
+mod cut;
 mod deadline;
 pub mod grants;
 mod handshake;
@@ -14,42 +15,56 @@ mod limits;
 mod metadata;
 mod methods;
 pub mod metrics;
+mod newcomers;
 mod pipe;
+mod reflection;
+pub mod rehearsal;
 mod relay;
 mod session;
+mod sessions;
 mod signals;
 pub mod status;
 #[cfg(test)]
 mod testing;
 mod upstream;
 mod usage;
+mod wire;
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use http::HeaderValue;
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufWriter},
     sync::watch,
 };
-use tracing::{debug, info};
+use tokio_rustls::server::TlsStream;
+use tracing::debug;
 use tunnel_certs::tls::GateTls;
 use tunnel_protos::{ClusterName, Door, UnixMillis};
 use tunnel_runtime::{chain, drain};
 use tunnel_transport::Stream;
 
-pub use self::session::End;
+pub use self::{session::End, sessions::Sessions};
 
 use self::{
-    admission::Admitted,
+    admission::{Admitted, Room},
     grants::GrantsView,
     handshake::{Handshake, HandshakeError},
     metadata::RequestMetadata,
     methods::Methods,
     metrics::Metrics,
+    newcomers::Newcomers,
     session::Session,
-    status::Refusal,
+    sessions::About,
+    status::{Caller, Refusal},
     upstream::Upstream,
 };
-use crate::{audit::Audit, engine::Engine, policy::Policy, tunnels::Sessions};
+use crate::{audit::Audit, engine::Engine, policy::Policy, requests::PauseState, tunnels};
 
 /// Where a gate's time comes from: the later of the wall clock and what was persisted.
 #[derive(Clone)]
@@ -84,6 +99,10 @@ pub struct Parts {
     pub grants: GrantsView,
     /// The policy as it is now.
     pub policy: watch::Receiver<Arc<Policy>>,
+    /// The pause as it is now.
+    pub paused: PauseState,
+    /// Where open sessions are listed.
+    pub sessions: Sessions,
     /// What lies behind the gate.
     pub engine: Engine,
     /// Where intents and outcomes go.
@@ -92,6 +111,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Tells of the shutdown.
     pub drain: drain::Watch,
+    /// Sessions that may be before the end of their TLS handshake at the same time.
+    pub newcomers: usize,
     /// The longest that a call may take; none leaves it to the grant's end.
     pub longest_call: Option<Duration>,
 }
@@ -101,12 +122,14 @@ pub struct Parts {
 pub struct Gate {
     parts: Arc<Parts>,
     metrics: Arc<Metrics>,
+    newcomers: Newcomers,
 }
 
 impl Gate {
     /// A gate over these parts; call it after the metrics recorder is installed.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), metrics: Arc::new(Metrics::new()) }
+        let newcomers = Newcomers::new(parts.newcomers);
+        Self { parts: Arc::new(parts), metrics: Arc::new(Metrics::new()), newcomers }
     }
 
     /// Serves one session stream until it ends; dropping the future cuts the session. `peer` is for the log only.
@@ -120,7 +143,7 @@ impl Gate {
             door,
             now: self.parts.clock.now(),
         };
-        match handshake.run(stream, limits::HANDSHAKE).await {
+        match self.first_phase(handshake, stream).await {
             Ok((stream, admitted)) => self.session(admitted, peer, stream).await,
             Err(error) => {
                 count(&error);
@@ -130,19 +153,40 @@ impl Gate {
         }
     }
 
+    async fn first_phase<S>(
+        &self,
+        handshake: Handshake,
+        stream: S,
+    ) -> Result<(TlsStream<S>, Admitted), HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let newcomer = self.newcomers.enter();
+        tokio::select! {
+            done = handshake.run(stream, limits::HANDSHAKE) => done,
+            () = newcomer.pushed_out() => Err(HandshakeError::PushedOut),
+        }
+    }
+
     async fn session<S>(&self, admitted: Admitted, peer: Option<SocketAddr>, stream: S) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        if admitted.grant.sessions() >= 2 * limits::SESSIONS {
+        let room = admission::room(admitted.grant.sessions());
+        if room == Room::Refuse {
             metrics::Handshake::Failed.count();
             return End::Abuse;
         }
         metrics::Handshake::Ok.count();
         let guard = admitted.grant.open_session();
+        let told = self.parts.audit.session(
+            admitted.grant.grant().id,
+            admitted.grant.grant().operator.clone(),
+            admitted.target.clone(),
+        );
         self.metrics.sessions.increment(1);
         let grant = admitted.grant.grant();
-        info!(
+        debug!(
             grant.id = grant.id.short(),
             operator.name = %grant.operator,
             peer.addr = peer.map(tracing::field::display),
@@ -150,35 +194,35 @@ impl Gate {
         );
         let id = grant.id;
         // One write to the tunnel per turn, in full TLS records, instead of one per frame.
-        let end = self.build(admitted).run(BufWriter::with_capacity(WRITE_BUFFER, stream)).await;
-        info!(grant.id = id.short(), end = ?end, "Session ended");
+        let end = self.build(admitted, room).run(BufWriter::with_capacity(WRITE_BUFFER, stream)).await;
+        debug!(grant.id = id.short(), end = ?end, "Session ended");
         self.metrics.sessions.decrement(1);
+        told.ended(end.name());
         drop(guard);
         end
     }
 
-    fn build(&self, admitted: Admitted) -> Session {
-        let Parts { cluster, policy, engine, audit, clock, drain, longest_call, .. } = &*self.parts;
+    fn build(&self, admitted: Admitted, room: Room) -> Session {
+        let Parts { cluster, policy, engine, audit, clock, drain, longest_call, paused, .. } = &*self.parts;
         let upstream = Upstream::new(engine.clone(), admitted.target.clone());
         let profile = engine.profile();
         let today = policy.borrow().clone();
         let methods = Methods::new(&admitted.grant, &today, |method| !profile.is_read_only(method));
-        let too_many = admitted.grant.sessions() > limits::SESSIONS;
-        let (credential, refusal) = match upstream.credential() {
-            _ if too_many => (None, Some(Refusal::Sessions)),
-            Ok(credential) => (credential, None),
-            Err(refusal) => (None, Some(refusal)),
-        };
+        let (credential, refusal) = credential(room, &upstream);
         let grant = admitted.grant.grant();
         let metadata =
             RequestMetadata::new(profile.metadata().clone(), &grant.operator, grant.id, credential);
         Session {
-            cluster: Arc::new(cluster.clone()),
-            methods,
+            caller: Arc::new(Caller { cluster: cluster.clone(), grant: grant.id }),
+            descriptors: profile.descriptors().cloned(),
+            reflection: OnceLock::new(),
             metadata: Arc::new(metadata),
             upstream,
             audit: audit.clone(),
             metrics: self.metrics.clone(),
+            listed: self.parts.sessions.list(about(&admitted, &methods, clock.now())),
+            methods,
+            paused: paused.clone(),
             policy: policy.clone(),
             drain: drain.clone(),
             clock: clock.clone(),
@@ -189,7 +233,29 @@ impl Gate {
     }
 }
 
-impl Sessions for Gate {
+/// The engine's own credential, or why the session is let in only to be told so.
+fn credential(room: Room, upstream: &Upstream) -> (Option<HeaderValue>, Option<Refusal>) {
+    if room != Room::Serve {
+        return (None, Some(Refusal::Sessions));
+    }
+    match upstream.credential() {
+        Ok(credential) => (credential, None),
+        Err(refusal) => (None, Some(refusal)),
+    }
+}
+
+fn about(admitted: &Admitted, methods: &Methods, now: UnixMillis) -> About {
+    let grant = admitted.grant.grant();
+    About {
+        grant: grant.id,
+        operator: grant.operator.clone(),
+        target: admitted.target.clone(),
+        since: now,
+        methods: methods.names(),
+    }
+}
+
+impl tunnels::Sessions for Gate {
     fn knows(&self, door: &Door) -> bool {
         self.parts.grants.door(door).is_some()
     }
@@ -203,6 +269,7 @@ fn count(error: &HandshakeError) {
     let result = match error {
         HandshakeError::Deadline => metrics::Handshake::Deadline,
         HandshakeError::UnknownDoor => metrics::Handshake::UnknownDoor,
+        HandshakeError::PushedOut => metrics::Handshake::PushedOut,
         HandshakeError::Tls(_)
         | HandshakeError::Config(_)
         | HandshakeError::NotHttp2

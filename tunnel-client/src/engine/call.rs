@@ -72,10 +72,7 @@ impl Engine {
         codec: C,
         message: C::Encode,
     ) -> Result<C::Decode, CallError> {
-        let mut request = Request::new(message);
-        if let Some(value) = self.authorization().map_err(CallError::Credential)? {
-            request.metadata_mut().insert("authorization", ascii(&value)?);
-        }
+        let request = self.authorized(message)?;
         let path = method.path().parse::<PathAndQuery>();
         let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
         let mut client = Grpc::new(self.channel(target).await?);
@@ -83,8 +80,17 @@ impl Engine {
         client.unary(request, path, codec).await.map(tonic::Response::into_inner).map_err(CallError::Status)
     }
 
+    /// A request that carries the engine's own credential.
+    pub(super) fn authorized<M>(&self, message: M) -> Result<Request<M>, CallError> {
+        let mut request = Request::new(message);
+        if let Some(value) = self.authorization().map_err(CallError::Credential)? {
+            request.metadata_mut().insert("authorization", ascii(&value)?);
+        }
+        Ok(request)
+    }
+
     /// A connection of its own: a probe must not stand behind operators' calls.
-    async fn channel(&self, target: &TargetName) -> Result<Channel, CallError> {
+    pub(super) async fn channel(&self, target: &TargetName) -> Result<Channel, CallError> {
         let endpoint = self.profile().endpoints().get(target);
         let endpoint = endpoint.ok_or(CallError::Target(ConnectError::UnknownTarget))?;
         let origin = format!("{}://{}", endpoint.scheme(), endpoint.authority());

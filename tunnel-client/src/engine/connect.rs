@@ -41,7 +41,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The TLS files cannot be used.
-    #[error("TLS towards the engine")]
+    #[error("TLS toward the engine")]
     Tls(#[source] TlsError),
     /// The handshake failed.
     #[error("the TLS handshake with the engine")]

@@ -1,4 +1,4 @@
-//! What goes into `authorization` towards the engine; operators never see it.
+//! What goes into `authorization` toward the engine; operators never see it.
 
 use std::{io, path::PathBuf};
 

@@ -28,7 +28,7 @@ pub struct Authority {
 }
 
 impl Endpoint {
-    /// What `:authority` says towards the engine.
+    /// What `:authority` says toward the engine.
     pub fn authority(&self) -> String {
         match self {
             Self::H2c(authority) | Self::Tls(authority) => authority.to_string(),
@@ -36,7 +36,7 @@ impl Endpoint {
         }
     }
 
-    /// What `:scheme` says towards the engine.
+    /// What `:scheme` says toward the engine.
     pub fn scheme(&self) -> &'static str {
         match self {
             Self::Tls(_) => "https",

@@ -27,7 +27,10 @@ impl Target {
 pub(super) async fn watch(engine: &Engine) {
     let each = engine.0.targets.iter().map(|(name, target)| async move {
         loop {
-            let health = ask(engine, name).await;
+            let (health, complaint) = probe(engine, name).await;
+            if let Some(error) = complaint {
+                debug!(target.name = %name, error = %tunnel_runtime::chain(&error), "Engine is not well");
+            }
             target.last.send_replace(health);
             sleep(INTERVAL).await;
         }
@@ -35,17 +38,15 @@ pub(super) async fn watch(engine: &Engine) {
     join_all(each.collect::<Vec<_>>()).await;
 }
 
-async fn ask(engine: &Engine, target: &TargetName) -> Health {
+/// Asks a target once: what it is, and why not better.
+pub(super) async fn probe(engine: &Engine, target: &TargetName) -> (Health, Option<CallError>) {
     let (method, standard) = match engine.profile().health() {
         HealthProbe::Standard => (STANDARD.parse().ok(), true),
         HealthProbe::Method(method) => (Some(method.clone()), false),
     };
-    let Some(method): Option<MethodName> = method else { return Health::Unspecified };
+    let Some(method): Option<MethodName> = method else { return (Health::Unspecified, None) };
     let answer = engine.call_raw(target, &method, Bytes::new(), DEADLINE).await;
-    if let Err(error) = &answer {
-        debug!(target.name = %target, error = %tunnel_runtime::chain(error), "Engine is not well");
-    }
-    judge(&answer, standard)
+    (judge(&answer, standard), answer.err())
 }
 
 /// An answer is well if its status is OK and, for the standard method, it says SERVING.

@@ -6,7 +6,7 @@ mod file;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -34,6 +34,11 @@ pub enum ProfileError {
     /// A key whose meaning this version does not have; to ignore it would be to misunderstand the profile.
     #[error("`{0}` in the engine profile is not supported by this version; remove it")]
     Unsupported(&'static str),
+    /// An engine must not tell what may be asked of it.
+    #[error(
+        "`descriptors: reflection` is for `tunnel-client profile check` only; name a file (`tunnel-client profile descriptors` writes one)"
+    )]
+    Reflection,
     /// A value that cannot be.
     #[error("`{key}` in the engine profile: {problem}")]
     Value {
@@ -52,11 +57,53 @@ pub enum ProfileError {
     },
 }
 
+/// Everything that is wrong with a profile, at once; never empty.
+#[derive(Debug)]
+pub struct ProfileErrors(Vec<ProfileError>);
+
+impl ProfileErrors {
+    /// Each by itself.
+    pub fn each(&self) -> impl Iterator<Item = &ProfileError> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for ProfileErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The causes of a list have no other way to be seen: an error has one source.
+        let each: Vec<String> = self.0.iter().map(|error| tunnel_runtime::chain(error).to_string()).collect();
+        f.write_str(&each.join("\n"))
+    }
+}
+
+impl std::error::Error for ProfileErrors {}
+
+/// Where the engine's descriptors come from.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Schema {
+    /// Nowhere: only literal names can be asked for.
+    #[default]
+    Absent,
+    /// The customer's own file.
+    File(Descriptors),
+    /// The engine itself, which nobody may believe but `profile check`.
+    Reflection,
+}
+
+impl Schema {
+    fn descriptors(&self) -> Option<&Descriptors> {
+        match self {
+            Self::File(descriptors) => Some(descriptors),
+            Self::Absent | Self::Reflection => None,
+        }
+    }
+}
+
 /// What is known of an engine.
 #[derive(Debug, Clone)]
 pub struct Profile {
     name: String,
-    descriptors: Option<Descriptors>,
+    schema: Schema,
     endpoints: BTreeMap<TargetName, Endpoint>,
     credentials: Credentials,
     read_only: BTreeSet<MethodName>,
@@ -68,13 +115,13 @@ pub struct Profile {
 /// Files with what the engine asks of its callers; read when the engine is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// TLS towards the engine.
+    /// TLS toward the engine.
     pub tls: Option<TlsFiles>,
     /// What goes into `authorization`.
     pub authorization: Option<Authorization>,
 }
 
-/// TLS towards the engine.
+/// TLS toward the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// PEM certificates that may sign the engine's.
@@ -105,12 +152,8 @@ pub enum HealthProbe {
 
 impl Profile {
     /// Reads a profile and its descriptor set; relative paths are relative to the profile's folder.
-    pub fn load(path: &Path) -> Result<Self, ProfileError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })
-        };
-        let text = String::from_utf8(read(path)?).map_err(|e| ProfileError::Malformed(e.to_string()))?;
-        Self::parse(&text, path.parent().unwrap_or(Path::new("")), read)
+    pub fn load(path: &Path) -> Result<Self, ProfileErrors> {
+        Self::inspect(path)?.usable()
     }
 
     /// Reads a profile's text; `read` fetches the descriptor set.
@@ -118,8 +161,28 @@ impl Profile {
         text: &str,
         folder: &Path,
         read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
-    ) -> Result<Self, ProfileError> {
-        file::parse(text, folder, read)
+    ) -> Result<Self, ProfileErrors> {
+        file::parse(text, folder, read)?.usable()
+    }
+
+    /// Like [`Self::load`], but takes a profile that asks the engine for its descriptors, too: to look at it, never
+    /// to run by it.
+    pub(super) fn inspect(path: &Path) -> Result<Self, ProfileErrors> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })
+        };
+        let text = read(path).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| ProfileError::Malformed(error.to_string()))
+        });
+        let text = text.map_err(|error| ProfileErrors(vec![error]))?;
+        file::parse(&text, path.parent().unwrap_or(Path::new("")), read)
+    }
+
+    fn usable(self) -> Result<Self, ProfileErrors> {
+        match self.schema {
+            Schema::Reflection => Err(ProfileErrors(vec![ProfileError::Reflection])),
+            Schema::Absent | Schema::File(_) => Ok(self),
+        }
     }
 
     /// The profile's own name, for people.
@@ -129,7 +192,7 @@ impl Profile {
 
     /// The customer's descriptor set, if there is one.
     pub fn descriptors(&self) -> Option<&Descriptors> {
-        self.descriptors.as_ref()
+        self.schema.descriptors()
     }
 
     /// Every target with its endpoint.
@@ -157,6 +220,16 @@ impl Profile {
         &self.digest
     }
 
+    /// Whether the descriptors are to come from the engine itself.
+    pub(super) fn wants_reflection(&self) -> bool {
+        matches!(self.schema, Schema::Reflection)
+    }
+
+    /// The methods whose calls change nothing.
+    pub fn read_only(&self) -> &BTreeSet<MethodName> {
+        &self.read_only
+    }
+
     /// Whether calls of `method` change nothing.
     pub fn is_read_only(&self, method: &MethodName) -> bool {
         self.read_only.contains(method)
@@ -164,12 +237,17 @@ impl Profile {
 
     /// The methods that a pattern stands for: none for an unknown service; without descriptors only literal names.
     pub fn expand(&self, pattern: &MethodPattern) -> Vec<MethodName> {
-        match (pattern, &self.descriptors) {
+        match (pattern, self.schema.descriptors()) {
             (MethodPattern::Exact(method), None) => vec![method.clone()],
             (MethodPattern::Service(_), None) => Vec::new(),
             (_, Some(descriptors)) => descriptors.expand(pattern),
         }
     }
+}
+
+/// The standard services are rarely in an engine's own descriptor set.
+pub(super) fn is_standard(method: &MethodName) -> bool {
+    method.service().starts_with("grpc.")
 }
 
 #[cfg(test)]

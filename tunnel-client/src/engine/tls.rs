@@ -1,4 +1,4 @@
-//! TLS towards the engine: an ordinary server certificate under the profile's CA, our own certificate if it asks.
+//! TLS toward the engine: an ordinary server certificate under the profile's CA, our own certificate if it asks.
 
 use std::path::{Path, PathBuf};
 

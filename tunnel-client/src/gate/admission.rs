@@ -3,7 +3,10 @@
 use tunnel_certs::verify::GrantCertificate;
 use tunnel_protos::{Door, TargetName};
 
-use super::grants::{GrantRef, GrantsView};
+use super::{
+    grants::{GrantRef, GrantsView},
+    limits::SESSIONS,
+};
 
 /// A certificate of ours at its own door.
 #[derive(Debug, Clone)]
@@ -58,6 +61,28 @@ pub(super) fn admit(
     }
     let target = grant.target(door).ok_or(Mismatch::Door)?.clone();
     Ok(Admitted { grant, target, certificate })
+}
+
+/// What becomes of one more session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It is served.
+    Serve,
+    /// It is let in to be told that there are too many.
+    Tell,
+    /// It is not let in: even to be told takes a stream of the tunnel.
+    Refuse,
+}
+
+/// What becomes of one more session of a grant that has so many open.
+pub(super) fn room(open: usize) -> Room {
+    if open < SESSIONS {
+        Room::Serve
+    } else if open < 2 * SESSIONS {
+        Room::Tell
+    } else {
+        Room::Refuse
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,12 @@ impl Answer {
         pipe::pass(from, stream, chunk).await
     }
 
+    /// Sends bytes of our own.
+    pub(super) async fn send(&mut self, bytes: Bytes) -> Result<(), Broken> {
+        let stream = self.stream.as_mut().ok_or(Broken::Sink)?;
+        pipe::fill(stream, bytes, false).await
+    }
+
     /// Ends with the engine's trailers.
     pub(super) fn finish(&mut self, trailers: HeaderMap) -> Result<(), Broken> {
         let stream = self.stream.as_mut().ok_or(Broken::Sink)?;

@@ -1,6 +1,6 @@
 //! The decision on one call: pure, and free of any HTTP library's types.
 //!
-//! Order: shape, grant and certificate, method, today's policy. Limits and audit follow; then the call is forwarded.
+//! Order: shape, pause, grant and certificate, method, today's policy. Limits and audit follow; then the call is forwarded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,6 +13,7 @@ use super::{
     methods::{Granted, Metered, Methods},
     status::{Refusal, Shape},
 };
+use crate::requests::Pause;
 
 /// What the gate looks at of a request.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +35,8 @@ pub(super) struct CallHead<'h> {
 pub(super) struct Facts<'f> {
     /// The time.
     pub(super) now: UnixMillis,
+    /// The pause in force.
+    pub(super) paused: Option<&'f Pause>,
     /// Last moment of the session's certificate.
     pub(super) certificate_end: UnixMillis,
     /// The grant's life.
@@ -44,25 +47,43 @@ pub(super) struct Facts<'f> {
     pub(super) longest: Option<Duration>,
 }
 
-/// A call that may be forwarded.
+/// A call that may pass.
 #[derive(Debug)]
 pub(super) struct Verdict<'f> {
-    /// Which method.
+    /// Who answers it.
+    pub(super) way: Way,
+    /// What is called.
     pub(super) method: &'f Granted,
-    /// Its limits.
+    /// Within which limits.
     pub(super) metered: &'f Arc<Metered>,
     /// How long it may take.
     pub(super) timeout: Duration,
+}
+
+/// Who answers a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The engine.
+    Forward,
+    /// The gate itself, from the customer's descriptors.
+    Reflect,
 }
 
 /// Decides on a call.
 pub(super) fn decide<'f>(head: &CallHead<'_>, facts: &Facts<'f>) -> Result<Verdict<'f>, Refusal> {
     let granted = facts.methods.get(head.path);
     let asked = shape(head, granted.is_some()).map_err(Refusal::Shape)?;
+    if let Some(pause) = facts.paused {
+        return Err(Refusal::Paused { since: pause.since });
+    }
     let left = standing(facts)?;
-    let method = granted.ok_or_else(|| not_granted(head.path))?;
+    // Before what is granted: the engine's own reflection would tell more than the grant holds.
+    let (way, method) = match facts.methods.reflection(head.path) {
+        Some(own) => (Way::Reflect, own),
+        None => (Way::Forward, granted.ok_or_else(|| not_granted(head.path))?),
+    };
     let metered = method.authorize()?;
-    Ok(Verdict { method, metered, timeout: deadline::effective(asked, facts.longest, left) })
+    Ok(Verdict { way, method, metered, timeout: deadline::effective(asked, facts.longest, left) })
 }
 
 /// Whether it is a gRPC call at all; gives the time it asks for.

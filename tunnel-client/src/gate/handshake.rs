@@ -27,6 +27,9 @@ pub(super) enum HandshakeError {
     /// No such door.
     #[error("no such door")]
     UnknownDoor,
+    /// Too many others began one after it.
+    #[error("newer handshakes took its place")]
+    PushedOut,
     /// TLS failed; the peer got an alert if it was there to get one.
     #[error("the TLS handshake")]
     Tls(#[source] io::Error),
@@ -77,7 +80,7 @@ impl Handshake {
         let known = move |certificate: &GrantCertificate| {
             named.is_ok() && admission::admit(certificate.clone(), &door, &grants).is_ok()
         };
-        let config = self.tls.server_config(Arc::new(known)).map_err(HandshakeError::Config)?;
+        let config = self.tls.server_config(self.now, Arc::new(known)).map_err(HandshakeError::Config)?;
         let stream = match start.into_stream(config).into_fallible().await {
             Ok(stream) => stream,
             Err((error, stream)) => {
@@ -85,7 +88,6 @@ impl Handshake {
                 return Err(HandshakeError::Tls(error));
             }
         };
-        named.map_err(HandshakeError::Mismatch)?;
         let admitted = self.admit(&stream)?;
         Ok((stream, admitted))
     }

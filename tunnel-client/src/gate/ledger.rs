@@ -4,19 +4,21 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use tonic::Code;
-use tunnel_protos::{GrantId, MethodName, TargetName};
+use tunnel_protos::MethodName;
 
 use super::{
     methods::Begun,
     metrics::{Class, Metrics},
+    sessions::Counted,
     status::Refusal,
 };
-use crate::audit::{Audit, Entry, Intent, Outcome};
+use crate::audit::{Audit, Call, Called, Entry, Event, Millis, Outcome};
 
 /// The record of one call; its clones write the same record.
 #[derive(Debug, Clone)]
@@ -26,13 +28,12 @@ pub(super) struct Ledger(Arc<Record>);
 struct Record {
     audit: Audit,
     metrics: Arc<Metrics>,
-    grant: GrantId,
-    method: Arc<MethodName>,
+    call: Call,
+    started: Millis,
     class: Class,
     begun: Begun,
+    counted: Counted,
     entry: Mutex<Option<Entry>>,
-    up: AtomicU64,
-    down: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -40,45 +41,55 @@ impl Ledger {
     pub(super) fn new(
         audit: Audit,
         metrics: Arc<Metrics>,
-        grant: GrantId,
-        method: Arc<MethodName>,
+        call: Call,
+        started: Millis,
         class: Class,
         begun: Begun,
+        counted: Counted,
     ) -> Self {
         Self(Arc::new(Record {
             audit,
             metrics,
-            grant,
-            method,
+            call,
+            started,
             class,
             begun,
+            counted,
             entry: Mutex::default(),
-            up: AtomicU64::new(0),
-            down: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         }))
     }
 
+    /// What is called.
+    pub(super) fn method(&self) -> &Arc<MethodName> {
+        &self.0.call.method
+    }
+
     /// Records what is about to be called, if it mutates: nothing may be forwarded before, or at all if it fails.
-    pub(super) async fn intend(&self, target: &TargetName) -> Result<(), Refusal> {
+    pub(super) async fn intend(&self) -> Result<(), Refusal> {
         if self.0.class != Class::Mutate {
             return Ok(());
         }
-        let Record { audit, grant, method, .. } = &*self.0;
-        let entry = audit.intent(Intent::Call { grant, target, method }).await;
+        let entry = self.0.audit.intent(Event::Call(self.0.call.clone())).await;
         *self.0.entry.lock() = Some(entry.map_err(|_| Refusal::AuditUnwritable)?);
         Ok(())
     }
 
     /// Counts bytes to the engine.
     pub(super) fn add_up(&self, count: usize) {
-        self.0.up.fetch_add(count as u64, Ordering::Relaxed);
+        self.0.counted.add_in(count as u64);
         self.0.metrics.up.increment(count as u64);
+    }
+
+    /// Counts headers or trailers from the engine, which must not be a way around the rule's limit.
+    pub(super) fn add_head(&self, head: &HeaderMap) -> Result<(), Refusal> {
+        let size = head.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        self.0.begun.add_bytes(size)
     }
 
     /// Counts bytes from the engine; a refusal once the rule's limit is passed.
     pub(super) fn add_down(&self, count: usize) -> Result<(), Refusal> {
-        self.0.down.fetch_add(count as u64, Ordering::Relaxed);
+        self.0.counted.add_out(count as u64);
         self.0.metrics.down.increment(count as u64);
         self.0.begun.add_bytes(count)
     }
@@ -95,14 +106,18 @@ impl Record {
             return;
         }
         self.metrics.call(self.class, code);
-        if let Some(entry) = self.entry.lock().take() {
-            let outcome = Outcome::Called {
-                status: code as u32,
-                bytes_in: self.up.load(Ordering::Relaxed),
-                bytes_out: self.down.load(Ordering::Relaxed),
-            };
-            self.audit.outcome(entry, outcome);
+        let called = self.called(code);
+        match (self.class, self.entry.lock().take()) {
+            (_, Some(entry)) => self.audit.outcome(entry, Outcome::Called(called)),
+            (Class::Read, None) => self.audit.note(Event::Read { call: self.call.clone(), called }),
+            // Its intent could not be recorded, so nothing was called.
+            (Class::Mutate | Class::Refused, None) => {}
         }
+    }
+
+    fn called(&self, code: Code) -> Called {
+        let (bytes_in, bytes_out) = self.counted.so_far();
+        Called { started: self.started, status: code as u32, bytes_in, bytes_out }
     }
 }
 

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use h2::{client, server};
-use tunnel_protos::UnixMillis;
+use tokio::time::Instant;
 
 /// For TLS, and again for HTTP/2's own handshake: far more than any path needs, short for someone who sends nothing.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// After a cut: time for GOAWAY and the resets to leave before the connection is dropped.
+/// After a cut: time for every open call's status to leave, and for the operator to go by itself.
 pub(super) const FAREWELL: Duration = Duration::from_millis(300);
+
+/// After that: time for GOAWAY and the resets to leave before the connection is dropped.
+pub(super) const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// A session without calls ends after this; gRPC channels reconnect by themselves.
 pub(super) const IDLE: Duration = Duration::from_secs(600);
@@ -46,7 +49,11 @@ const FRAME_OVERHEAD: usize = 16 * 1024 * 1024;
 /// Resets by the operator in one second: more is the rapid-reset attack.
 pub(super) const RESETS_PER_SECOND: u32 = 200;
 
-/// The side towards operators.
+/// Frames that move nothing (PING, SETTINGS, PRIORITY, unknown and empty ones) in one second. A client that waits for
+/// the answer to each, as measuring ones do, cannot send so many through a broker.
+pub(super) const IDLE_FRAMES_PER_SECOND: u32 = 4_000;
+
+/// The side toward operators.
 pub(super) fn server() -> server::Builder {
     let mut builder = server::Builder::new();
     builder
@@ -60,7 +67,7 @@ pub(super) fn server() -> server::Builder {
     builder
 }
 
-/// The side towards the engine.
+/// The side toward the engine.
 pub(super) fn client() -> client::Builder {
     let mut builder = client::Builder::new();
     builder
@@ -74,34 +81,43 @@ pub(super) fn client() -> client::Builder {
     builder
 }
 
-/// Counts an operator's resets per second; the time is the caller's.
-#[derive(Debug, Default)]
-pub(super) struct ResetMeter {
-    second: i64,
+/// Counts something that an operator does by the second.
+#[derive(Debug)]
+pub(super) struct Rate {
+    most: u32,
+    began: Instant,
     count: u32,
 }
 
-impl ResetMeter {
-    /// Counts one; true if it is one too many.
-    pub(super) fn is_too_many(&mut self, now: UnixMillis) -> bool {
-        if now.seconds() != self.second {
-            *self = Self { second: now.seconds(), count: 0 };
+impl Rate {
+    /// Allows `most` per second.
+    pub(super) fn new(most: u32) -> Self {
+        Self { most, began: Instant::now(), count: 0 }
+    }
+
+    /// Counts `more`; true if it is too many.
+    pub(super) fn is_too_many(&mut self, more: u32, now: Instant) -> bool {
+        if now.duration_since(self.began) >= SECOND {
+            (self.began, self.count) = (now, 0);
         }
-        self.count += 1;
-        self.count > RESETS_PER_SECOND
+        self.count = self.count.saturating_add(more);
+        self.count > self.most
     }
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn resets_are_counted_by_the_second() {
-        let mut meter = ResetMeter::default();
-        let now = UnixMillis(5_000);
-        assert!((0..RESETS_PER_SECOND).all(|_| !meter.is_too_many(now)));
-        assert!(meter.is_too_many(now));
-        assert!(!meter.is_too_many(UnixMillis(6_000)));
+    fn a_rate_is_counted_by_the_second() {
+        let (mut rate, now) = (Rate::new(200), Instant::now());
+        assert!((0..200).all(|_| !rate.is_too_many(1, now)));
+        assert!(rate.is_too_many(1, now));
+        let later = now + SECOND;
+        assert!(!rate.is_too_many(200, later));
+        assert!(rate.is_too_many(1, later + SECOND / 2));
     }
 }

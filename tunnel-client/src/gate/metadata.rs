@@ -28,7 +28,7 @@ impl RequestMetadata {
         Self { further, operator: value(operator.as_str()), grant: value(&grant.to_string()), credential }
     }
 
-    /// The headers towards the engine: what is allowed of `incoming`, who calls, and the engine's own credential.
+    /// The headers toward the engine: what is allowed of `incoming`, who calls, and the engine's own credential.
     pub(super) fn rewrite(&self, incoming: HeaderMap) -> HeaderMap {
         let mut outgoing = HeaderMap::with_capacity(incoming.len() + 4);
         let mut last = None;

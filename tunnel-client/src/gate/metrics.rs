@@ -48,6 +48,8 @@ pub(super) enum Handshake {
     Deadline,
     /// No such door.
     UnknownDoor,
+    /// Newer ones took its place.
+    PushedOut,
 }
 
 /// What went wrong with the engine.
@@ -68,6 +70,7 @@ impl Handshake {
             Self::Failed => "failed",
             Self::Deadline => "deadline",
             Self::UnknownDoor => "unknown_door",
+            Self::PushedOut => "pushed_out",
         };
         counter!(HANDSHAKES, "result" => result).increment(1);
     }

@@ -35,21 +35,26 @@ pub(super) async fn trailers(from: &mut RecvStream) -> Result<Option<HeaderMap>,
 pub(super) async fn pass(
     from: &mut RecvStream,
     to: &mut SendStream<Bytes>,
-    mut chunk: Bytes,
+    chunk: Bytes,
 ) -> Result<(), Broken> {
     let length = chunk.len();
-    let last = from.is_end_stream();
-    to.reserve_capacity(length);
+    fill(to, chunk, from.is_end_stream()).await?;
+    from.flow_control().release_capacity(length).map_err(Broken::Source)
+}
+
+/// Sends bytes as the window opens; `last` ends the stream with them.
+pub(super) async fn fill(to: &mut SendStream<Bytes>, mut chunk: Bytes, last: bool) -> Result<(), Broken> {
+    if chunk.is_empty() && last {
+        return to.send_data(chunk, true).map_err(|_| Broken::Sink);
+    }
+    to.reserve_capacity(chunk.len());
     while !chunk.is_empty() {
         let room = poll_fn(|cx| poll_room(to, cx)).await?;
         let part = chunk.split_to(room.min(chunk.len()));
         let end = last && chunk.is_empty();
         to.send_data(part, end).map_err(|_| Broken::Sink)?;
     }
-    if length == 0 && last {
-        to.send_data(Bytes::new(), true).map_err(|_| Broken::Sink)?;
-    }
-    from.flow_control().release_capacity(length).map_err(Broken::Source)
+    Ok(())
 }
 
 /// Passes the first chunk of a new stream on without asking for room: h2 gives none before the stream's HEADERS

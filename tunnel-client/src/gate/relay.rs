@@ -20,6 +20,7 @@ use tunnel_runtime::grpc;
 use super::{
     answer::Answer,
     call::is_grpc,
+    cut::Cut,
     ledger::Ledger,
     metadata::{RequestMetadata, strip_hop},
     metrics::EngineFault,
@@ -37,6 +38,7 @@ pub(super) struct Relay {
     pub(super) headers: HeaderMap,
     pub(super) body: RecvStream,
     pub(super) ledger: Ledger,
+    pub(super) cut: Cut,
 }
 
 /// How a call ended before the engine ended it.
@@ -48,6 +50,12 @@ pub(super) enum Failure {
     Reset(Reason),
     /// The operator is gone: nobody to tell.
     Gone,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
 }
 
 impl From<Broken> for Failure {
@@ -63,8 +71,8 @@ impl From<Broken> for Failure {
 impl Relay {
     /// Runs the call to its end; whatever fails is on the operator's stream when this returns.
     pub(super) async fn run(mut self, answer: &mut Answer) -> Result<(), Failure> {
-        let (deadline, ledger) = (self.timeout, self.ledger.clone());
-        let forwarded = timeout(deadline, self.forward(answer)).await;
+        let (deadline, ledger, cut) = (self.timeout, self.ledger.clone(), self.cut.clone());
+        let forwarded = timeout(deadline, cut.unless(self.forward(answer))).await;
         let ended = forwarded.unwrap_or(Err(Failure::Refuse(Refusal::Deadline)));
         match &ended {
             Ok(code) => ledger.finish(*code),
@@ -76,33 +84,27 @@ impl Relay {
     }
 
     async fn forward(&mut self, answer: &mut Answer) -> Result<Code, Failure> {
-        self.ledger.intend(self.upstream.target()).await.map_err(Failure::Refuse)?;
+        self.ledger.intend().await?;
         let (response, mut upward) = answer.unless_reset(self.send()).await?;
         let ledger = &self.ledger;
-        let ended = {
-            let mut up = pin!(pipe::messages(&mut self.body, &mut upward, |count| ledger.add_up(count)));
-            let mut down = pin!(bring_back(response, answer, ledger));
-            let mut sending = true;
-            poll_fn(|cx| {
-                if sending && let Poll::Ready(sent) = up.as_mut().poll(cx) {
-                    sending = false;
-                    if let Err(Broken::Source(error)) = sent {
-                        return Poll::Ready(Err(operator_failed(&error)));
-                    }
+        let mut up = pin!(pipe::messages(&mut self.body, &mut upward, |count| ledger.add_up(count)));
+        let mut down = pin!(bring_back(response, answer, ledger));
+        let mut sending = true;
+        poll_fn(|cx| {
+            if sending && let Poll::Ready(sent) = up.as_mut().poll(cx) {
+                sending = false;
+                if let Err(Broken::Source(error)) = sent {
+                    return Poll::Ready(Err(operator_failed(&error)));
                 }
-                down.as_mut().poll(cx)
-            })
-            .await
-        };
-        if ended.is_err() {
-            upward.send_reset(Reason::CANCEL);
-        }
-        ended
+            }
+            down.as_mut().poll(cx)
+        })
+        .await
     }
 
     /// Opens the stream to the engine.
     async fn send(&mut self) -> Result<(ResponseFuture, SendStream<Bytes>), Failure> {
-        let mut sender = self.upstream.sender().await.map_err(Failure::Refuse)?;
+        let mut sender = self.upstream.sender().await?;
         let mut headers = self.metadata.rewrite(std::mem::take(&mut self.headers));
         let left = grpc::timeout::format(self.timeout);
         let mut left = HeaderValue::from_str(&left).map_err(|_| Failure::Refuse(Refusal::Deadline))?;
@@ -128,6 +130,7 @@ async fn bring_back(response: ResponseFuture, answer: &mut Answer, ledger: &Ledg
         return Err(fault(Refusal::EngineNotGrpc));
     }
     strip_hop(&mut head.headers);
+    ledger.add_head(&head.headers)?;
     let end = body.is_end_stream();
     let code = code(&head.headers);
     if end && code.is_none() {
@@ -142,7 +145,7 @@ async fn bring_back(response: ResponseFuture, answer: &mut Answer, ledger: &Ledg
 
 async fn stream_back(body: &mut RecvStream, answer: &mut Answer, ledger: &Ledger) -> Result<Code, Failure> {
     while let Some(chunk) = next(body, answer).await? {
-        ledger.add_down(chunk.len()).map_err(Failure::Refuse)?;
+        ledger.add_down(chunk.len())?;
         if body.is_end_stream() {
             // No trailers can follow: the engine's last word would be missing.
             break;
@@ -151,6 +154,7 @@ async fn stream_back(body: &mut RecvStream, answer: &mut Answer, ledger: &Ledger
     }
     let trailers = answer.unless_reset(pipe::trailers(body)).await?;
     let trailers = trailers.ok_or_else(|| fault(Refusal::EngineNoStatus))?;
+    ledger.add_head(&trailers)?;
     let code = code(&trailers).ok_or_else(|| fault(Refusal::EngineNoStatus))?;
     answer.finish(trailers)?;
     Ok(code)

@@ -2,11 +2,13 @@
 //!
 //! Everything of a session is one future on one thread; dropping it resets every stream on both sides.
 
+mod admit;
+mod farewell;
 mod jobs;
 
 use std::{
     future::poll_fn,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,45 +16,53 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use h2::{
-    Reason, RecvStream,
+    RecvStream,
     server::{Connection, SendResponse},
 };
-use http::{HeaderMap, Request};
+use http::{Request, uri::PathAndQuery};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
     time::{Instant, timeout},
 };
-use tunnel_protos::{ClusterName, UnixMillis};
+use tunnel_protos::{MethodName, dynamic::Descriptors};
 use tunnel_runtime::drain;
 
-use self::jobs::{Done, Job};
+use self::{
+    admit::Call,
+    jobs::{Done, Job},
+};
 use super::{
     Clock,
     admission::Admitted,
     answer::Answer,
-    call::{self, CallHead, Facts},
-    ledger::Ledger,
-    limits::{self, ResetMeter},
+    limits::{self, Rate},
     metadata::RequestMetadata,
     methods::Methods,
     metrics::{Class, Metrics},
-    relay::Relay,
+    reflection::Reflection,
+    sessions::Listed,
     signals::{Event, Signals},
-    status::Refusal,
+    status::{Caller, Refusal},
     upstream::Upstream,
+    wire::{self, Wire},
 };
-use crate::{audit::Audit, policy::Policy};
+use crate::{audit::Audit, policy::Policy, requests::PauseState};
 
 /// What a session is made of, its transport aside.
 pub(super) struct Session {
-    pub(super) cluster: Arc<ClusterName>,
+    pub(super) caller: Arc<Caller>,
     pub(super) admitted: Admitted,
     pub(super) methods: Methods,
+    pub(super) descriptors: Option<Descriptors>,
+    /// Made from the descriptors when first asked for.
+    pub(super) reflection: OnceLock<Arc<Reflection>>,
     pub(super) metadata: Arc<RequestMetadata>,
     pub(super) upstream: Arc<Upstream>,
     pub(super) audit: Audit,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) listed: Listed,
+    pub(super) paused: PauseState,
     pub(super) policy: watch::Receiver<Arc<Policy>>,
     pub(super) drain: drain::Watch,
     pub(super) clock: Clock,
@@ -68,10 +78,32 @@ pub enum End {
     Closed,
     /// The connection broke.
     Broken,
-    /// It was cut: grant over, stricter policy, or a shutdown's last phase.
+    /// It was cut: grant over, pause, or a shutdown's last phase.
     Cut,
     /// The operator broke a limit of HTTP/2.
     Abuse,
+}
+
+/// Why a session stops.
+enum Stop {
+    /// Its connection is over.
+    Gone(End),
+    /// Everything is to end now, and this is why.
+    Cut(Refusal),
+    /// The operator broke a limit of HTTP/2.
+    Abuse,
+}
+
+impl End {
+    /// For the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Broken => "broken",
+            Self::Cut => "cut",
+            Self::Abuse => "abuse",
+        }
+    }
 }
 
 /// A session with its connection and everything that runs within it.
@@ -80,20 +112,21 @@ struct Running<S: AsyncRead + AsyncWrite + Unpin> {
     connection: Connection<S, Bytes>,
     jobs: FuturesUnordered<Job>,
     calls: usize,
-    resets: ResetMeter,
+    resets: Rate,
     active: Instant,
     leaving: bool,
+    cut: bool,
 }
 
 impl Session {
     /// Serves `stream` until the session ends.
     pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(self, stream: S) -> End {
-        let handshake = limits::server().handshake(stream);
+        let handshake = limits::server().handshake(Wire::new(stream));
         let Ok(Ok(mut connection)) = timeout(limits::HANDSHAKE, handshake).await else {
             return End::Broken;
         };
         let (policy, drain, clock) = (self.policy.clone(), self.drain.clone(), self.clock.clone());
-        let signals = Signals::new(&self.admitted.grant, policy, drain, clock);
+        let signals = Signals::new(&self.admitted.grant, self.paused.clone(), policy, drain, clock);
         let jobs = FuturesUnordered::new();
         jobs.push(jobs::follow(Box::new(signals)));
         jobs.push(jobs::alive(connection.ping_pong()));
@@ -103,9 +136,10 @@ impl Session {
             connection,
             jobs,
             calls: 0,
-            resets: ResetMeter::default(),
+            resets: Rate::new(limits::RESETS_PER_SECOND),
             active: Instant::now(),
             leaving: false,
+            cut: false,
         };
         running.run().await
     }
@@ -113,36 +147,25 @@ impl Session {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     async fn run(mut self) -> End {
-        let end = poll_fn(|cx| self.poll_step(cx)).await;
-        if end == End::Cut || end == End::Abuse {
-            self.cut(end).await;
+        match poll_fn(|cx| self.poll_step(cx)).await {
+            Stop::Gone(end) => end,
+            Stop::Cut(refusal) => self.cut(refusal).await,
+            Stop::Abuse => self.shut_out().await,
         }
-        end
-    }
-
-    /// GOAWAY, a reset for every open stream, and a moment for both to leave.
-    async fn cut(mut self, end: End) {
-        match end {
-            End::Abuse => self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM),
-            End::Cut | End::Closed | End::Broken => self.connection.graceful_shutdown(),
-        }
-        self.jobs.clear();
-        let closed = poll_fn(|cx| self.connection.poll_closed(cx));
-        let _ = timeout(limits::FAREWELL, closed).await;
     }
 
     /// Takes in all new calls, lets all jobs move, and ends with one flush of what they wrote.
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if let Poll::Ready(end) = self.poll_accept(cx) {
-            return Poll::Ready(end);
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
+        if let Poll::Ready(stop) = self.poll_accept(cx) {
+            return Poll::Ready(stop);
         }
         loop {
-            if let Poll::Ready(end) = self.poll_jobs(cx) {
-                return Poll::Ready(end);
+            if let Poll::Ready(stop) = self.poll_jobs(cx) {
+                return Poll::Ready(stop);
             }
             let before = self.jobs.len();
-            if let Poll::Ready(end) = self.poll_accept(cx) {
-                return Poll::Ready(end);
+            if let Poll::Ready(stop) = self.poll_accept(cx) {
+                return Poll::Ready(stop);
             }
             if self.jobs.len() == before {
                 return Poll::Pending;
@@ -150,32 +173,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         }
     }
 
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         loop {
             match self.connection.poll_accept(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok((request, respond)))) => self.take(request, respond),
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(End::Broken),
-                Poll::Ready(None) => return Poll::Ready(End::Closed),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Stop::Gone(wire::end(&error))),
+                Poll::Ready(None) => return Poll::Ready(Stop::Gone(End::Closed)),
             }
         }
     }
 
-    fn poll_jobs(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    fn poll_jobs(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
         while let Poll::Ready(Some(done)) = self.jobs.poll_next_unpin(cx) {
-            if let Some(end) = self.react(done) {
-                return Poll::Ready(end);
+            if let Some(stop) = self.react(done) {
+                return Poll::Ready(stop);
             }
         }
         Poll::Pending
     }
 
-    fn react(&mut self, done: Done) -> Option<End> {
+    fn react(&mut self, done: Done) -> Option<Stop> {
         match done {
             Done::Call { gone } => self.call_ended(gone),
             Done::Upstream => None,
-            Done::Dead => Some(End::Broken),
+            Done::Dead => Some(Stop::Gone(End::Broken)),
             Done::Tick => self.ticked(),
+            // A shutdown's cut stays true: followed on, it would be heard again and again.
+            Done::Event(..) if self.cut => None,
             Done::Event(event, signals) => {
                 self.jobs.push(jobs::follow(signals));
                 self.happened(event)
@@ -183,21 +208,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         }
     }
 
-    fn happened(&mut self, event: Event) -> Option<End> {
+    fn happened(&mut self, event: Event) -> Option<Stop> {
         match event {
-            Event::GrantOver(_) | Event::Cut => Some(End::Cut),
-            Event::Drain => {
-                self.leave();
-                None
-            }
-            Event::NewPolicy => self.refresh().then_some(End::Cut),
+            Event::GrantOver(over) => return Some(Stop::Cut(Refusal::GrantOver(over))),
+            Event::Paused { since } => return Some(Stop::Cut(Refusal::Paused { since })),
+            Event::Cut => return Some(Stop::Cut(Refusal::Draining)),
+            Event::Drain => self.leave(),
+            Event::NewPolicy => self.refresh(),
         }
+        None
     }
 
-    /// Takes today's policy in; true if an open call would not pass any more.
-    fn refresh(&mut self) -> bool {
+    /// Takes today's policy in and cuts the open calls that would not pass any more.
+    fn refresh(&mut self) {
         let policy = self.session.policy.borrow_and_update().clone();
-        self.session.methods.refresh(&self.session.admitted.grant, &policy)
+        self.session.reflection = OnceLock::new();
+        if self.session.methods.refresh(&self.session.admitted.grant, &policy) {
+            self.wake_calls();
+        }
     }
 
     /// Two GOAWAYs: the first lets calls that are on their way still in.
@@ -207,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         }
     }
 
-    fn ticked(&mut self) -> Option<End> {
+    fn ticked(&mut self) -> Option<Stop> {
         self.jobs.push(jobs::tick());
         if self.calls == 0 && self.active.elapsed() >= limits::IDLE {
             self.leave();
@@ -215,11 +243,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         None
     }
 
-    fn call_ended(&mut self, gone: bool) -> Option<End> {
+    fn call_ended(&mut self, gone: bool) -> Option<Stop> {
         self.calls -= 1;
         self.active = Instant::now();
-        let abuse = gone && self.resets.is_too_many(self.session.clock.now());
-        abuse.then_some(End::Abuse)
+        let abuse = gone && self.resets.is_too_many(1, self.active);
+        abuse.then_some(Stop::Abuse)
     }
 
     /// Decides on a new call and begins it.
@@ -230,76 +258,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         if self.session.policy.has_changed().unwrap_or(true) {
             self.refresh();
         }
+        let path = request.uri().path_and_query().cloned();
+        let caller = self.session.caller.clone();
         match self.session.admit_call(request) {
-            Ok(relay) => {
+            Ok(Call::Forward(relay)) => {
                 if self.session.upstream.claim() {
-                    let upstream = self.session.upstream.clone();
-                    self.jobs.push(jobs::connected(upstream));
+                    self.jobs.push(jobs::connected(self.session.upstream.clone()));
                 }
-                self.jobs.push(jobs::relayed(relay, answer, self.session.cluster.clone()));
+                self.jobs.push(jobs::relayed(relay, answer, caller));
             }
+            Ok(Call::Reflect(reflect)) => self.jobs.push(jobs::reflected(reflect, answer, caller)),
             Err(refusal) => {
                 self.session.metrics.call(Class::Refused, refusal.code());
-                jobs::refuse(answer, &refusal, &self.session.cluster);
+                jobs::refuse(answer, &refusal, &caller, method(path.as_ref()).as_ref());
                 self.jobs.push(jobs::refused());
             }
         }
     }
 }
 
-impl Session {
-    /// Everything that is decided before a call is forwarded.
-    fn admit_call(&self, request: Request<RecvStream>) -> Result<Relay, Refusal> {
-        let now = self.clock.now();
-        let (head, body) = request.into_parts();
-        let verdict = call::decide(&call_head(&head), &self.facts(now))?;
-        if let Some(refusal) = &self.refusal {
-            return Err(refusal.clone());
-        }
-        let begun = verdict.method.begin(verdict.metered, now)?;
-        let class = if verdict.method.mutates() { Class::Mutate } else { Class::Read };
-        let name = verdict.method.name();
-        let uri = self.upstream.uri(head.uri.path_and_query()).ok_or(Refusal::EngineDown)?;
-        let grant = self.admitted.grant.grant().id;
-        let (audit, metrics) = (self.audit.clone(), self.metrics.clone());
-        Ok(Relay {
-            upstream: self.upstream.clone(),
-            metadata: self.metadata.clone(),
-            uri,
-            timeout: verdict.timeout,
-            headers: head.headers,
-            body,
-            ledger: Ledger::new(audit, metrics, grant, name.clone(), class, begun),
-        })
-    }
-
-    fn facts(&self, now: UnixMillis) -> Facts<'_> {
-        Facts {
-            now,
-            certificate_end: self.admitted.certificate.not_after,
-            life: self.admitted.grant.life(),
-            methods: &self.methods,
-            longest: self.longest,
-        }
-    }
-}
-
-fn call_head(head: &http::request::Parts) -> CallHead<'_> {
-    let header = |name: &str| sole(&head.headers, name);
-    CallHead {
-        method: head.method.as_str(),
-        path: head.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str),
-        content_type: header("content-type"),
-        te: header("te"),
-        timeout: header("grpc-timeout"),
-    }
-}
-
-/// A repeated header counts as an empty one, which no rule takes: the engine might look at another than the gate did.
-fn sole<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    Some(values.next().map_or(first.as_bytes(), |_| b""))
+fn method(path: Option<&PathAndQuery>) -> Option<MethodName> {
+    MethodName::from_path(path?.as_str()).ok()
 }
 
 #[cfg(test)]

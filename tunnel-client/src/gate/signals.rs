@@ -1,4 +1,4 @@
-//! What ends or changes a session from outside: the grant's end, a new policy, a drain.
+//! What ends or changes a session from outside: the grant's end, a pause, a new policy, a drain.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -10,13 +10,18 @@ use super::{
     Clock,
     grants::{GrantRef, Life, Over},
 };
-use crate::policy::Policy;
+use crate::{policy::Policy, requests::PauseState};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     /// The grant is over: cut everything now.
     GrantOver(Over),
+    /// The customer paused: cut everything now.
+    Paused {
+        /// When.
+        since: UnixMillis,
+    },
     /// The policy changed: look whether open calls still pass.
     NewPolicy,
     /// Finish what runs, take nothing new.
@@ -29,6 +34,8 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Signals {
     grant: Option<GrantRef>,
+    paused: PauseState,
+    was_paused: bool,
     policy: watch::Receiver<Arc<Policy>>,
     drain: drain::Watch,
     draining: bool,
@@ -36,15 +43,17 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// A grant that is over already is not watched: its sessions live on to say so.
+    /// A grant that is over already is not watched, nor a pause in force: sessions live on to say so.
     pub(super) fn new(
         grant: &GrantRef,
+        paused: PauseState,
         policy: watch::Receiver<Arc<Policy>>,
         drain: drain::Watch,
         clock: Clock,
     ) -> Self {
         let live = !matches!(grant.life(), Life::Over(_)) && !is_past(grant.life(), clock.now());
-        Self { grant: live.then(|| grant.clone()), policy, drain, draining: false, clock }
+        let was_paused = paused.borrow().is_some();
+        Self { grant: live.then(|| grant.clone()), paused, was_paused, policy, drain, draining: false, clock }
     }
 
     /// The next event; none is lost between two calls.
@@ -58,6 +67,7 @@ impl Signals {
                 self.grant = None;
                 Event::GrantOver(over)
             }
+            since = pause(&mut self.paused, &mut self.was_paused) => since.map_or(Event::Cut, |since| Event::Paused { since }),
             () = drain.cut() => Event::Cut,
             () = drain.draining(), if !draining => {
                 self.draining = true;
@@ -91,6 +101,19 @@ async fn over(grant: &GrantRef, clock: &Clock) -> Over {
                 let _ = life.changed().await;
             }
         }
+    }
+}
+
+/// Resolves when a pause begins; none if nobody is left to say so. `was` is kept between two calls.
+async fn pause(state: &mut PauseState, was: &mut bool) -> Option<UnixMillis> {
+    loop {
+        let now = state.borrow_and_update().as_ref().map(|pause| pause.since);
+        let began = now.filter(|_| !*was);
+        *was = now.is_some();
+        if began.is_some() {
+            return began;
+        }
+        state.changed().await.ok()?;
     }
 }
 

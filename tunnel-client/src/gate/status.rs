@@ -2,11 +2,14 @@
 //!
 //! No refusal is `UNKNOWN`, and none is silent.
 
-use std::collections::HashMap;
+mod details;
+mod sentence;
+
+use std::time::Duration;
 
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt};
-use tunnel_protos::{ClusterName, MethodName};
+use tonic_types::StatusExt;
+use tunnel_protos::{ClusterName, GrantId, MethodName, UnixMillis};
 
 use super::grants::Over;
 
@@ -21,6 +24,11 @@ pub enum Refusal {
     GrantOver(Over),
     /// The grant's first certificate is not issued yet.
     GrantWaiting,
+    /// The customer paused everything.
+    Paused {
+        /// When.
+        since: UnixMillis,
+    },
     /// The grant does not hold the method.
     NotGranted(MethodName),
     /// Today's policy is stricter than the level granted.
@@ -57,6 +65,10 @@ pub enum Refusal {
     AuditUnwritable,
     /// The call's time is over.
     Deadline,
+    /// The profile has no descriptors to reflect.
+    NoDescriptors,
+    /// A reflection request that is none, or too large.
+    Reflection,
 }
 
 /// What makes a request something else than a gRPC call.
@@ -74,15 +86,29 @@ pub enum Shape {
     Timeout,
 }
 
-/// Which of a rule's limits is reached.
+/// Which of a rule's limits is reached, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Bytes from the engine.
-    Bytes,
+    Bytes(u64),
     /// Calls begun in one minute.
-    CallsPerMinute,
+    CallsPerMinute {
+        /// So many may.
+        most: u32,
+        /// Until the next may.
+        again: Duration,
+    },
     /// Calls open at the same time.
-    Streams,
+    Streams(u32),
+}
+
+/// Whose calls are refused: what the commands that a refusal names need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The grant.
+    pub grant: GrantId,
 }
 
 impl Refusal {
@@ -96,12 +122,10 @@ impl Refusal {
         self.row().1
     }
 
-    /// The status as the operator sees it; `cluster` goes into the command to run.
-    pub fn status(&self, cluster: &ClusterName) -> Status {
-        let mut metadata = HashMap::from([("cluster".to_owned(), cluster.to_string())]);
-        metadata.extend(self.facts().map(|(key, value)| (key.to_owned(), value)));
-        let details = ErrorDetails::with_error_info(self.reason(), DOMAIN, metadata);
-        Status::with_error_details(self.code(), self.sentence(cluster), details)
+    /// The status as `caller` sees it, who called `method` if that is a method at all.
+    pub fn status(&self, caller: &Caller, method: Option<&MethodName>) -> Status {
+        let sentence = self.sentence(caller, method);
+        Status::with_error_details(self.code(), sentence, self.details(caller, method))
     }
 
     fn row(&self) -> (Code, &'static str) {
@@ -113,6 +137,7 @@ impl Refusal {
             Self::GrantOver(Over::Withdrawn) => (Code::Unauthenticated, "GRANT_WITHDRAWN"),
             Self::GrantOver(Over::Expired) => (Code::Unauthenticated, "GRANT_EXPIRED"),
             Self::GrantWaiting => (Code::FailedPrecondition, "GRANT_NOT_ACTIVE"),
+            Self::Paused { .. } => (Code::FailedPrecondition, "PAUSED_BY_CUSTOMER"),
             Self::NotGranted(_) => (Code::PermissionDenied, "METHOD_NOT_GRANTED"),
             Self::PolicyStricter { .. } => (Code::PermissionDenied, "POLICY_STRICTER"),
             Self::Limit { .. } => (Code::ResourceExhausted, "POLICY_LIMIT"),
@@ -126,82 +151,8 @@ impl Refusal {
             Self::Draining => (Code::Unavailable, "CLIENT_DRAINING"),
             Self::AuditUnwritable => (Code::Unavailable, "AUDIT_UNWRITABLE"),
             Self::Deadline => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
-        }
-    }
-
-    fn sentence(&self, cluster: &ClusterName) -> String {
-        let again = format!("run `tunnelctl connect {cluster}` for a new one");
-        match self {
-            Self::Shape(shape) => format!("not a gRPC call: {}", shape.sentence()),
-            Self::CertificateExpired => format!("the certificate has expired; {again}"),
-            Self::GrantOver(Over::Ended) => format!("the grant has ended; {again}"),
-            Self::GrantOver(Over::Revoked) => {
-                format!("the customer revoked the grant; ask them why, then {again}")
-            }
-            Self::GrantOver(Over::Withdrawn) => format!("the grant was withdrawn by its operator; {again}"),
-            Self::GrantOver(Over::Expired) => format!("the grant expired before it was used; {again}"),
-            Self::GrantWaiting => "the grant is not in use yet; wait for `tunnelctl connect` to finish".to_owned(),
-            Self::NotGranted(method) => format!(
-                "{method} is not granted; run `tunnelctl connect {cluster} --method {method} --reason …` to ask for it"
-            ),
-            Self::PolicyStricter { method, rule } => format!(
-                "the customer's policy no longer lets {method} pass ({rule}); run `tunnelctl connect {cluster} --method {method} --reason …` to ask again"
-            ),
-            Self::Limit { rule, limit } => format!("{} ({rule}); {}", limit.sentence(), limit.advice()),
-            Self::Sessions => "the grant has too many open sessions; close one and try again".to_owned(),
-            Self::EngineDown => "the engine does not answer; see `tunnelctl clusters` and try again".to_owned(),
-            Self::EngineLost => "the connection to the engine broke; try again if the call may be repeated".to_owned(),
-            Self::EngineNotGrpc => "the engine did not answer with gRPC; ask the customer to check the profile's endpoint".to_owned(),
-            Self::EngineHeaders => "the engine sent more headers than the gate takes; the call was cut".to_owned(),
-            Self::EngineFlood => {
-                "the engine sent more frames than the gate takes; its connection was cut, try again".to_owned()
-            }
-            Self::EngineNoStatus => "the engine ended the call without a status; check the engine's log".to_owned(),
-            Self::Draining => "the customer's client is shutting down; connect again".to_owned(),
-            Self::AuditUnwritable => "the customer's audit log cannot be written, so nothing that mutates passes; tell the customer".to_owned(),
-            Self::Deadline => "the deadline passed before the engine answered; allow more time or a shorter call".to_owned(),
-        }
-    }
-
-    /// What an `ErrorInfo` carries besides the reason.
-    fn facts(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let (method, rule) = match self {
-            Self::NotGranted(method) => (Some(method), None),
-            Self::PolicyStricter { method, rule } => (Some(method), Some(rule)),
-            Self::Limit { rule, .. } => (None, Some(rule)),
-            _ => (None, None),
-        };
-        let method = method.map(|method| ("method", method.to_string()));
-        method.into_iter().chain(rule.map(|rule| ("rule", rule.clone())))
-    }
-}
-
-impl Shape {
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Method => "the HTTP method must be POST",
-            Self::Path => "the path must be exactly /package.Service/Method",
-            Self::ContentType => "the content type must be application/grpc",
-            Self::Te => "the header `te: trailers` is missing",
-            Self::Timeout => "grpc-timeout must be 1 to 8 digits and a unit",
-        }
-    }
-}
-
-impl Limit {
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Bytes => "the grant has moved as many bytes as the policy allows",
-            Self::CallsPerMinute => "the grant makes more calls in a minute than the policy allows",
-            Self::Streams => "the grant has as many open calls as the policy allows",
-        }
-    }
-
-    fn advice(self) -> &'static str {
-        match self {
-            Self::Bytes => "ask for a new grant",
-            Self::CallsPerMinute => "wait a minute",
-            Self::Streams => "end one first",
+            Self::NoDescriptors => (Code::Unimplemented, "NO_DESCRIPTORS"),
+            Self::Reflection => (Code::InvalidArgument, "BAD_REFLECTION_REQUEST"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests of the gate share: grants and policies by one line each.
 
 pub(super) mod engine;
+pub(super) mod frames;
 pub(super) mod operator;
 
 use std::{sync::Arc, time::Duration};
@@ -8,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 use tunnel_protos::{Door, RequestId, TargetName, UnixMillis};
 
 use super::grants::{self, Grant, GrantRef, Level, Life};
-use crate::policy::{Methods, Policy};
+use crate::{
+    policy::{Methods, Policy},
+    requests::Pause,
+};
 
 /// Longer than anything a test waits for takes.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,6 +28,11 @@ pub(super) const ONE_STREAM: &str = "{ version: 1, access: [ { methods: ['engine
 /// Ten bytes from the engine.
 pub(super) const TEN_BYTES: &str = "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: auto, limits: { bytes: 10B } } ] }";
 
+/// So many bytes from the engine.
+pub(super) fn bytes(most: u32) -> Policy {
+    policy(&TEN_BYTES.replace("10B", &format!("{most}B")))
+}
+
 /// A policy over an engine without descriptors.
 pub(super) fn policy(text: &str) -> Policy {
     Policy::load(text, Arc::new(Methods::without_descriptors([].into(), [0; 32]))).unwrap()
@@ -35,6 +44,12 @@ pub(super) fn grant(methods: &[(&str, Level)]) -> GrantRef {
     let door = Door::from_random([3; 17]);
     writer.put(content(methods, door), Life::Active { until: UnixMillis(i64::MAX) });
     view.door(&door).unwrap()
+}
+
+/// A pause since then.
+pub(super) fn pause(since: UnixMillis) -> Pause {
+    let id = tunnel_protos::PauseId::random();
+    Pause { id, since, who: "alice".to_owned(), note: "incident".to_owned(), stored: true }
 }
 
 /// What [`grant`] grants.

@@ -1,8 +1,11 @@
 //! What a grant has used of the limits that one rule sets; shared by all of its sessions.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -32,31 +35,38 @@ impl Usage {
         self.count_call(limits, now)?;
         let open = OpenCall(self.clone());
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        if limits.streams.is_some_and(|most| before >= most) { Err(Limit::Streams) } else { Ok(open) }
+        match limits.streams {
+            Some(most) if before >= most => Err(Limit::Streams(most)),
+            _ => Ok(open),
+        }
     }
 
     /// Counts bytes from the engine; an error once there were more than the limit.
     pub(super) fn add_bytes(&self, limits: &Limits, count: usize) -> Result<(), Limit> {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
         match limits.bytes {
-            Some(most) if self.bytes.load(Ordering::Relaxed) > most => Err(Limit::Bytes),
+            Some(most) if self.bytes.load(Ordering::Relaxed) > most => Err(Limit::Bytes(most)),
             _ => Ok(()),
         }
     }
 
     fn check_bytes(&self, limits: &Limits) -> Result<(), Limit> {
-        let used_up = limits.bytes.is_some_and(|most| self.bytes.load(Ordering::Relaxed) >= most);
-        if used_up { Err(Limit::Bytes) } else { Ok(()) }
+        match limits.bytes {
+            Some(most) if self.bytes.load(Ordering::Relaxed) >= most => Err(Limit::Bytes(most)),
+            _ => Ok(()),
+        }
     }
 
     fn count_call(&self, limits: &Limits, now: UnixMillis) -> Result<(), Limit> {
         let Some(most) = limits.calls_per_minute else { return Ok(()) };
         let mut minute = self.minute.lock();
-        if now.0.abs_diff(minute.began.0) >= MINUTE_MS {
+        let gone = now.0.abs_diff(minute.began.0);
+        if gone >= MINUTE_MS {
             *minute = Minute { began: now, calls: 0 };
         }
         if minute.calls >= most {
-            return Err(Limit::CallsPerMinute);
+            let again = Duration::from_millis(MINUTE_MS.saturating_sub(gone));
+            return Err(Limit::CallsPerMinute { most, again });
         }
         minute.calls += 1;
         Ok(())
@@ -92,7 +102,7 @@ mod tests {
         let (usage, two) = (Arc::new(Usage::default()), limits(None, None, Some(2)));
         let first = usage.begin(&two, UnixMillis(0)).unwrap();
         let _second = usage.begin(&two, UnixMillis(0)).unwrap();
-        assert_eq!(refused(usage.begin(&two, UnixMillis(0))), Limit::Streams);
+        assert_eq!(refused(usage.begin(&two, UnixMillis(0))), Limit::Streams(2));
         drop(first);
         assert!(usage.begin(&two, UnixMillis(0)).is_ok());
     }
@@ -102,7 +112,9 @@ mod tests {
         let (usage, two) = (Arc::new(Usage::default()), limits(None, Some(2), None));
         let begin = |at| usage.begin(&two, UnixMillis(at)).map(drop);
         assert_eq!([begin(100_000), begin(110_000)], [Ok(()), Ok(())]);
-        assert_eq!(begin(159_999), Err(Limit::CallsPerMinute));
+        let again = Duration::from_secs(45);
+        assert_eq!(begin(115_000), Err(Limit::CallsPerMinute { most: 2, again }));
+        assert!(begin(159_999).is_err());
         assert_eq!(begin(160_000), Ok(()));
     }
 
@@ -118,7 +130,7 @@ mod tests {
         let (usage, ten) = (Arc::new(Usage::default()), limits(Some(10), None, None));
         assert!(usage.begin(&ten, UnixMillis(0)).is_ok());
         assert_eq!(usage.add_bytes(&ten, 10), Ok(()));
-        assert_eq!(usage.add_bytes(&ten, 1), Err(Limit::Bytes));
-        assert_eq!(refused(usage.begin(&ten, UnixMillis(0))), Limit::Bytes);
+        assert_eq!(usage.add_bytes(&ten, 1), Err(Limit::Bytes(10)));
+        assert_eq!(refused(usage.begin(&ten, UnixMillis(0))), Limit::Bytes(10));
     }
 }

@@ -9,33 +9,42 @@ use serde::{Deserialize, de::IgnoredAny};
 use tunnel_certs::crypto::sha256;
 use tunnel_protos::{MethodName, TargetName, dynamic::Descriptors, method::MethodError, name::NameError};
 
-use super::{Authorization, Credentials, HealthProbe, Profile, ProfileError, TlsFiles};
+use super::{
+    Authorization, Credentials, HealthProbe, Profile, ProfileError, ProfileErrors, Schema, TlsFiles,
+    is_standard,
+};
 use crate::engine::{Endpoint, EndpointError};
 
-/// Reads `text`; relative paths are relative to `folder`.
+/// Reads `text`; relative paths are relative to `folder`. All problems come at once, but for those that hide others.
 pub(super) fn parse(
     text: &str,
     folder: &Path,
     read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
-) -> Result<Profile, ProfileError> {
-    let written: Written =
-        serde_saphyr::from_str(text).map_err(|e| ProfileError::Malformed(e.to_string()))?;
-    written.refuse_unsupported()?;
-    let path = written.descriptors.as_ref().map(|path| folder.join(path));
-    let bytes = path.as_deref().map(read).transpose()?;
-    let descriptors = path.zip(bytes.as_deref()).map(|(path, bytes)| decode(path, bytes)).transpose()?;
-    let profile = Profile {
-        endpoints: endpoints(&written.endpoints)?,
-        credentials: credentials(written.credentials, folder)?,
-        read_only: read_only(&written.read_only, descriptors.as_ref())?,
-        health: health(written.health.as_ref())?,
-        metadata: metadata(&written.metadata)?,
-        digest: digest(text, bytes.as_deref().unwrap_or_default()),
-        name: written.name,
-        descriptors,
-    };
-    tls_where_needed(&profile)?;
-    Ok(profile)
+) -> Result<Profile, ProfileErrors> {
+    let written: Written = serde_saphyr::from_str(text)
+        .map_err(|e| ProfileErrors(vec![ProfileError::Malformed(e.to_string())]))?;
+    let mut problems = Problems(written.unsupported());
+    let (schema, bytes) =
+        problems.keep(schema(written.descriptors.as_deref(), folder, read)).unwrap_or_default();
+    let endpoints = endpoints(&written.endpoints, &mut problems);
+    let credentials = problems.keep(credentials(written.credentials, folder)).unwrap_or_default();
+    let read_only = read_only(&written.read_only, &schema, &mut problems);
+    let health = problems.keep(health(written.health.as_ref())).unwrap_or(HealthProbe::Standard);
+    let metadata = metadata(&written.metadata, &mut problems);
+    problems.keep(tls_where_needed(&endpoints, &credentials));
+    let digest = digest(text, &bytes);
+    let profile =
+        Profile { name: written.name, schema, endpoints, credentials, read_only, health, metadata, digest };
+    if problems.0.is_empty() { Ok(profile) } else { Err(ProfileErrors(problems.0)) }
+}
+
+/// What was found wrong so far.
+struct Problems(Vec<ProfileError>);
+
+impl Problems {
+    fn keep<T>(&mut self, outcome: Result<T, ProfileError>) -> Option<T> {
+        outcome.map_err(|error| self.0.push(error)).ok()
+    }
 }
 
 #[derive(Deserialize)]
@@ -82,16 +91,30 @@ struct WrittenHealth {
 }
 
 impl Written {
-    fn refuse_unsupported(&self) -> Result<(), ProfileError> {
+    fn unsupported(&self) -> Vec<ProfileError> {
         let found = [
             (self.tasks.is_some(), "tasks"),
             (self.debug.is_some(), "debug"),
             (self.components.is_some(), "components"),
             (self.health.as_ref().is_some_and(|health| health.ok.is_some()), "health.ok"),
-            (self.descriptors.as_deref() == Some(Path::new("reflection")), "descriptors: reflection"),
         ];
-        let first = found.into_iter().find(|(present, _)| *present);
-        first.map_or(Ok(()), |(_, key)| Err(ProfileError::Unsupported(key)))
+        let present = found.into_iter().filter(|(present, _)| *present);
+        present.map(|(_, key)| ProfileError::Unsupported(key)).collect()
+    }
+}
+
+fn schema(
+    written: Option<&Path>,
+    folder: &Path,
+    read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
+) -> Result<(Schema, Vec<u8>), ProfileError> {
+    match written.map(|path| (path, folder.join(path))) {
+        None => Ok((Schema::Absent, Vec::new())),
+        Some((path, _)) if path == Path::new("reflection") => Ok((Schema::Reflection, Vec::new())),
+        Some((_, path)) => {
+            let bytes = read(&path)?;
+            decode(path, &bytes).map(|descriptors| (Schema::File(descriptors), bytes))
+        }
     }
 }
 
@@ -99,9 +122,9 @@ fn decode(path: PathBuf, bytes: &[u8]) -> Result<Descriptors, ProfileError> {
     Descriptors::decode(bytes).map_err(|source| ProfileError::Descriptors { path, source })
 }
 
-fn endpoints(written: &BTreeMap<String, String>) -> Result<BTreeMap<TargetName, Endpoint>, ProfileError> {
+fn endpoints(written: &BTreeMap<String, String>, problems: &mut Problems) -> BTreeMap<TargetName, Endpoint> {
     if written.is_empty() {
-        return Err(value("endpoints", "at least one, usually `default`"));
+        problems.0.push(value("endpoints", "at least one, usually `default`"));
     }
     let one = |(target, endpoint): (&String, &String)| {
         let key = || format!("endpoints.{target}");
@@ -109,7 +132,7 @@ fn endpoints(written: &BTreeMap<String, String>) -> Result<BTreeMap<TargetName, 
         let endpoint: Endpoint = endpoint.parse().map_err(|e: EndpointError| value(key(), e.to_string()))?;
         Ok((name, endpoint))
     };
-    written.iter().map(one).collect()
+    written.iter().filter_map(|written| problems.keep(one(written))).collect()
 }
 
 fn credentials(written: WrittenCredentials, folder: &Path) -> Result<Credentials, ProfileError> {
@@ -132,18 +155,14 @@ fn tls_files(written: WrittenTls, folder: &Path) -> Result<TlsFiles, ProfileErro
     Ok(TlsFiles { ca: folder.join(written.ca), identity, server_name: written.server_name })
 }
 
-fn read_only(
-    written: &[String],
-    descriptors: Option<&Descriptors>,
-) -> Result<BTreeSet<MethodName>, ProfileError> {
+fn read_only(written: &[String], schema: &Schema, problems: &mut Problems) -> BTreeSet<MethodName> {
     let one = |text: &String| {
         let method: MethodName = text.parse().map_err(|e| value("readOnly", format!("{text}: {e}")))?;
-        // The standard services are rarely in an engine's own descriptor set.
-        let known = method.service().starts_with("grpc.")
-            || descriptors.is_none_or(|descriptors| descriptors.method(&method).is_some());
+        let known = is_standard(&method)
+            || schema.descriptors().is_none_or(|descriptors| descriptors.method(&method).is_some());
         known.then_some(method).ok_or_else(|| value("readOnly", format!("{text} is not in the descriptors")))
     };
-    written.iter().map(one).collect()
+    written.iter().filter_map(|text| problems.keep(one(text))).collect()
 }
 
 fn health(written: Option<&WrittenHealth>) -> Result<HealthProbe, ProfileError> {
@@ -154,7 +173,7 @@ fn health(written: Option<&WrittenHealth>) -> Result<HealthProbe, ProfileError> 
     Ok(if standard { HealthProbe::Standard } else { HealthProbe::Method(method) })
 }
 
-fn metadata(written: &[String]) -> Result<BTreeSet<String>, ProfileError> {
+fn metadata(written: &[String], problems: &mut Problems) -> BTreeSet<String> {
     let one = |name: &String| {
         let header: http::HeaderName =
             name.parse().map_err(|_| value("metadata", format!("{name}: not a name")))?;
@@ -164,12 +183,14 @@ fn metadata(written: &[String]) -> Result<BTreeSet<String>, ProfileError> {
             value("metadata", format!("{name}: lower case, and not authorization, postern-* or grpc-*"))
         })
     };
-    written.iter().map(one).collect()
+    written.iter().filter_map(|name| problems.keep(one(name))).collect()
 }
 
-fn tls_where_needed(profile: &Profile) -> Result<(), ProfileError> {
-    let needed = profile.endpoints.values().any(Endpoint::is_tls);
-    if needed && profile.credentials.tls.is_none() {
+fn tls_where_needed(
+    endpoints: &BTreeMap<TargetName, Endpoint>,
+    credentials: &Credentials,
+) -> Result<(), ProfileError> {
+    if endpoints.values().any(Endpoint::is_tls) && credentials.tls.is_none() {
         return Err(value("credentials.tls", "an https endpoint needs `ca`"));
     }
     Ok(())

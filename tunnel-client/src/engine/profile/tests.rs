@@ -12,7 +12,7 @@ health: { method: postern.operators.v1.Operators/ListClusters }
 metadata: [ hasleader ]
 "#;
 
-fn parse(text: &str) -> Result<Profile, ProfileError> {
+fn parse(text: &str) -> Result<Profile, ProfileErrors> {
     Profile::parse(text, Path::new("/etc/postern"), |path| {
         assert_eq!(path, Path::new("/etc/postern/own.protoset"));
         Ok(FILE_DESCRIPTOR_SET.to_vec())
@@ -108,8 +108,18 @@ fn values_that_cannot_be_are_refused() {
 #[test]
 fn a_broken_descriptor_set_names_its_file() {
     let error = Profile::parse(FULL, Path::new("/x"), |_| Ok(vec![0xff])).unwrap_err();
+    let first = error.each().next().unwrap();
     assert!(
-        matches!(&error, ProfileError::Descriptors { path, .. } if path == Path::new("/x/own.protoset")),
+        matches!(first, ProfileError::Descriptors { path, .. } if path == Path::new("/x/own.protoset")),
         "{error}"
     );
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let broken = FULL.replace("unix:/run", "unix:run").replace("hasleader", "authorization");
+    let error = refusal(&broken.replace("grpc.health.v1.Health/Check", "nothing"));
+    for part in ["endpoints.pod-1", "metadata", "readOnly"] {
+        assert!(error.contains(part), "{part} is missing in: {error}");
+    }
 }

@@ -72,3 +72,10 @@ fn the_door_must_be_of_the_certificates_grant() {
     assert_eq!(refused(certificate(id, SERIAL), &door(2), &view), Mismatch::OtherDoor);
     assert_eq!(refused(certificate(id, SERIAL), &door(3), &view), Mismatch::Door);
 }
+
+#[test]
+fn one_grant_cannot_take_all_streams_of_a_tunnel() {
+    assert_eq!([0, SESSIONS - 1].map(room), [Room::Serve; 2]);
+    assert_eq!([SESSIONS, 2 * SESSIONS - 1].map(room), [Room::Tell; 2]);
+    assert_eq!([2 * SESSIONS, usize::MAX].map(room), [Room::Refuse; 2]);
+}

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::gate::{
     grants::{GrantRef, Level},
+    methods::REFLECTION,
     testing,
 };
 
@@ -30,6 +31,7 @@ fn methods(policy: &str) -> Methods {
 fn facts(methods: &Methods) -> Facts<'_> {
     Facts {
         now: NOW,
+        paused: None,
         certificate_end: NOW.plus(Duration::from_secs(60)),
         life: Life::Active { until: NOW.plus(Duration::from_secs(600)) },
         methods,
@@ -49,8 +51,9 @@ fn a_granted_call_passes_until_the_grant_ends() {
     let methods = methods(testing::ALLOW_ALL);
     let facts = facts(&methods);
     let verdict = decide(&head(PATH), &facts).unwrap();
-    assert_eq!(verdict.method.name().path(), PATH);
-    assert!(verdict.method.mutates());
+    assert_eq!(verdict.way, Way::Forward);
+    let method = verdict.method;
+    assert_eq!((method.name().path().as_str(), method.mutates()), (PATH, true));
     assert_eq!(verdict.timeout, Duration::from_secs(600));
 }
 
@@ -109,6 +112,43 @@ fn an_expired_certificate_opens_nothing_new() {
 }
 
 #[test]
+fn a_pause_comes_before_whatever_else_is_wrong() {
+    let pause = testing::pause(NOW);
+    for path in [PATH, "/engine.admin.v1.Admin/Drop", REFLECTION[0]] {
+        let methods = methods(testing::ALLOW_ALL);
+        let life = Life::Over(Over::Revoked);
+        let facts = Facts { paused: Some(&pause), life, ..facts(&methods) };
+        assert_eq!(decide(&head(path), &facts).map(drop).unwrap_err(), Refusal::Paused { since: NOW });
+    }
+}
+
+#[test]
+fn reflection_needs_a_live_grant_and_certificate_and_nothing_else() {
+    let methods = methods(testing::ALLOW_ALL);
+    for path in REFLECTION {
+        let verdict = decide(&head(path), &facts(&methods)).unwrap();
+        assert_eq!((verdict.way, verdict.method.mutates()), (Way::Reflect, false), "{path}");
+        let dead = refusal(&head(path), |facts| facts.life = Life::Over(Over::Revoked));
+        assert_eq!(dead, Refusal::GrantOver(Over::Revoked));
+        let late = refusal(&head(path), |facts| facts.certificate_end = NOW.minus(Duration::from_millis(1)));
+        assert_eq!(late, Refusal::CertificateExpired);
+    }
+    let other = refusal(&head("/grpc.reflection.v1.ServerReflection/Other"), |_| ());
+    assert!(matches!(other, Refusal::NotGranted(_)));
+}
+
+#[test]
+fn the_engines_own_reflection_is_never_reached() {
+    let grant =
+        testing::grant(&[("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Level::Manual)]);
+    let policy =
+        "{ version: 1, access: [ { methods: ['grpc.reflection.v1.ServerReflection/*'], approval: auto } ] }";
+    let methods = Methods::new(&grant, &testing::policy(policy), |_| true);
+    assert!(methods.get(REFLECTION[0]).is_some());
+    assert_eq!(decide(&head(REFLECTION[0]), &facts(&methods)).unwrap().way, Way::Reflect);
+}
+
+#[test]
 fn a_grant_that_is_over_says_how() {
     for over in [Over::Ended, Over::Revoked, Over::Withdrawn, Over::Expired] {
         let refused = refusal(&head(PATH), |facts| facts.life = Life::Over(over));
@@ -148,6 +188,12 @@ fn our_own_services_are_never_the_engines() {
     let methods = Methods::new(&grant, &testing::policy(testing::ALLOW_ALL), |_| true);
     let refused = decide(&head("/postern.operations.v1.Operations/Start"), &facts(&methods)).map(|_| ());
     assert!(matches!(refused, Err(Refusal::NotGranted(_))));
+}
+
+#[test]
+fn what_is_no_call_is_told_before_anything_of_the_grant() {
+    let refused = refusal(&head("/v1/keys/one"), |facts| facts.life = Life::Over(Over::Revoked));
+    assert_eq!(refused, Refusal::Shape(Shape::Path));
 }
 
 #[test]

@@ -148,6 +148,16 @@ async fn a_certificate_of_ours_at_its_own_door_is_let_in() {
 }
 
 #[tokio::test]
+async fn the_gates_clock_counts_and_not_the_systems() {
+    let mut world = world();
+    world.now = world.now.plus(Duration::from_secs(7200));
+    let (admitted, stream) = world.meet(world.knock(world.certificate(world.now))).await;
+    assert!(admitted.is_ok() && stream.is_ok(), "{admitted:?}");
+    let future = world.certificate(world.now.plus(Duration::from_secs(600)));
+    assert!(matches!(world.alerted(world.knock(future)).await, HandshakeError::Tls(_)));
+}
+
+#[tokio::test]
 async fn our_own_expired_certificate_completes_tls() {
     let world = world();
     let old = world.certificate(world.now.minus(Duration::from_secs(3600)));

@@ -42,7 +42,7 @@ fn sessions_of_one_grant_share_its_limits() {
     };
     let open = begin(&sessions[0]).unwrap();
     let refused = begin(&sessions[1]).map(drop).unwrap_err();
-    assert_eq!(refused, Refusal::Limit { rule: "access rule 1".into(), limit: Limit::Streams });
+    assert_eq!(refused, Refusal::Limit { rule: "access rule 1".into(), limit: Limit::Streams(1) });
     drop(open);
     assert!(begin(&sessions[1]).is_ok());
 }
@@ -55,5 +55,5 @@ fn bytes_beyond_the_limit_name_the_rule() {
     let call = granted.begin(granted.authorize().unwrap(), UnixMillis(0)).unwrap();
     assert_eq!(call.add_bytes(10), Ok(()));
     let refused = call.add_bytes(1).unwrap_err();
-    assert_eq!(refused, Refusal::Limit { rule: "access rule 1".into(), limit: Limit::Bytes });
+    assert_eq!(refused, Refusal::Limit { rule: "access rule 1".into(), limit: Limit::Bytes(10) });
 }

@@ -3,15 +3,16 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
-use tunnel_protos::ClusterName;
+use tunnel_protos::MethodName;
 
 use crate::gate::{
     answer::Answer,
     keepalive,
     metrics::Metrics,
+    reflection::Reflect,
     relay::{Failure, Relay},
     signals::{Event, Signals},
-    status::Refusal,
+    status::{Caller, Refusal},
     upstream::Upstream,
 };
 
@@ -33,22 +34,36 @@ pub(super) enum Done {
 }
 
 /// Runs a call and answers it, whatever comes.
-pub(super) fn relayed(relay: Relay, mut answer: Answer, cluster: Arc<ClusterName>) -> Job {
+pub(super) fn relayed(relay: Relay, mut answer: Answer, caller: Arc<Caller>) -> Job {
     Box::pin(async move {
-        let gone = match relay.run(&mut answer).await {
-            Ok(()) => false,
-            Err(Failure::Refuse(refusal)) => {
-                refuse(answer, &refusal, &cluster);
-                false
-            }
-            Err(Failure::Reset(reason)) => {
-                answer.reset(reason);
-                false
-            }
-            Err(Failure::Gone) => true,
-        };
-        Done::Call { gone }
+        let method = relay.ledger.method().clone();
+        let ended = relay.run(&mut answer).await;
+        over(ended, answer, &caller, Some(&method))
     })
+}
+
+/// Runs a reflection call.
+pub(super) fn reflected(reflect: Reflect, mut answer: Answer, caller: Arc<Caller>) -> Job {
+    Box::pin(async move {
+        let ended = reflect.run(&mut answer).await;
+        over(ended, answer, &caller, None)
+    })
+}
+
+fn over(
+    ended: Result<(), Failure>,
+    mut answer: Answer,
+    caller: &Caller,
+    method: Option<&MethodName>,
+) -> Done {
+    let mut gone = false;
+    match ended {
+        Ok(()) => {}
+        Err(Failure::Refuse(refusal)) => refuse(answer, &refusal, caller, method),
+        Err(Failure::Reset(reason)) => answer.reset(reason),
+        Err(Failure::Gone) => gone = true,
+    }
+    Done::Call { gone }
 }
 
 /// A call that was answered at once.
@@ -57,9 +72,9 @@ pub(super) fn refused() -> Job {
 }
 
 /// Answers a call with a status of ours.
-pub(super) fn refuse(mut answer: Answer, refusal: &Refusal, cluster: &ClusterName) {
+pub(super) fn refuse(mut answer: Answer, refusal: &Refusal, caller: &Caller, method: Option<&MethodName>) {
     Metrics::refusal(refusal.reason());
-    answer.refuse(refusal, &refusal.status(cluster));
+    answer.refuse(refusal, &refusal.status(caller, method));
 }
 
 /// Connects to the engine and keeps the connection going.

@@ -1,9 +1,12 @@
 use tunnel_protos::Door;
 
 use super::*;
-use crate::gate::{
-    grants::{self, GrantsWriter},
-    testing,
+use crate::{
+    gate::{
+        grants::{self, GrantsWriter},
+        testing,
+    },
+    requests::Pause,
 };
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -13,6 +16,8 @@ struct Bench {
     grant: GrantRef,
     policy: watch::Sender<Arc<Policy>>,
     drain: drain::Drain,
+    drain_seen: drain::Watch,
+    paused: watch::Sender<Option<Pause>>,
     signals: Signals,
 }
 
@@ -29,8 +34,9 @@ fn bench(life: Life) -> Bench {
     let grant = view.door(&door).unwrap();
     let (policy, policy_seen) = watch::channel(Arc::new(testing::policy(testing::ALLOW_ALL)));
     let (drain, drain_seen) = drain::channel();
-    let signals = Signals::new(&grant, policy_seen, drain_seen, clock());
-    Bench { writer, grant, policy, drain, signals }
+    let (paused, paused_seen) = watch::channel(None);
+    let signals = Signals::new(&grant, paused_seen, policy_seen, drain_seen.clone(), clock());
+    Bench { writer, grant, policy, drain, drain_seen, paused, signals }
 }
 
 fn active(left: u64) -> Life {
@@ -86,4 +92,53 @@ async fn a_new_policy_is_an_event_and_its_loss_a_cut() {
     assert_eq!(bench.signals.next().await, Event::NewPolicy);
     drop(bench.policy);
     assert_eq!(bench.signals.next().await, Event::Cut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_comes_at_once_and_once() {
+    let mut bench = bench(active(3600));
+    bench.paused.send_replace(Some(testing::pause(NOW)));
+    assert_eq!(bench.signals.next().await, Event::Paused { since: NOW });
+    // That it is stored now is no new pause.
+    bench.paused.send_replace(Some(testing::pause(NOW)));
+    let quiet = tokio::time::timeout(Duration::from_secs(60), bench.signals.next()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_began_in_a_pause_is_cut_by_the_next_one_only() {
+    let bench = bench(active(3600));
+    bench.paused.send_replace(Some(testing::pause(NOW)));
+    let mut signals = Signals::new(
+        &bench.grant,
+        bench.paused.subscribe(),
+        bench.policy.subscribe(),
+        bench.drain_seen.clone(),
+        clock(),
+    );
+    let same = bench.policy.borrow().clone();
+    bench.policy.send_replace(same);
+    assert_eq!(signals.next().await, Event::NewPolicy);
+    bench.paused.send_replace(None);
+    assert!(tokio::time::timeout(Duration::from_secs(60), signals.next()).await.is_err());
+    bench.paused.send_replace(Some(testing::pause(NOW)));
+    assert_eq!(signals.next().await, Event::Paused { since: NOW });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_between_two_events_is_not_lost() {
+    let mut bench = bench(active(3600));
+    let same = bench.policy.borrow().clone();
+    bench.policy.send_replace(same);
+    assert_eq!(bench.signals.next().await, Event::NewPolicy);
+    bench.paused.send_replace(Some(testing::pause(NOW)));
+    assert_eq!(bench.signals.next().await, Event::Paused { since: NOW });
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_left_to_pause_cuts() {
+    let mut bench = bench(active(3600));
+    let Bench { paused, signals, .. } = &mut bench;
+    drop(std::mem::replace(paused, watch::channel(None).0));
+    assert_eq!(signals.next().await, Event::Cut);
 }
