@@ -10,12 +10,12 @@ mod status;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use tokio::{net::UnixListener, sync::watch};
 use tracing::{info_span, warn};
-use tunnel_protos::{ClusterName, TargetName, UnixMillis, v1::TargetHealth};
+use tunnel_protos::{ClusterName, Label, TargetName, UnixMillis, v1::TargetHealth};
 use tunnel_runtime::{
     drain::Watch,
     ready::{Latch, Readiness},
@@ -28,11 +28,13 @@ pub use self::{build::BuildError, identity::IdentityError};
 use self::{desk::AppDesk, identity::GateIdentity, status::Glance};
 use crate::{
     approvers,
-    audit::Audit,
+    audit::{self, Audit, Event},
+    clock,
     engine::Engine,
     gate::{self, Gate, grants::GrantsView},
     metrics::Expiries,
-    policy::{PolicyFile, PolicyState},
+    notify::Webhook,
+    policy::{Policy, PolicyFile, PolicyState},
     requests::{Clerk, Requests},
     store::sqlite::SqliteStore,
     tunnels::{Rooms, Tunnels},
@@ -41,6 +43,7 @@ use crate::{
 /// A client that is bound and does not serve yet.
 pub struct Client {
     requests: Requests,
+    webhook: Option<Webhook>,
     clerk: Clerk<SqliteStore>,
     policy_file: PolicyFile,
     engine: Engine,
@@ -56,7 +59,11 @@ pub struct Client {
     readiness: Readiness,
     attached: Latch,
     cluster: ClusterName,
+    label: Label,
+    sessions: gate::Sessions,
+    newcomers: usize,
     audit: Audit,
+    log: audit::Log,
 }
 
 impl Client {
@@ -77,7 +84,11 @@ impl Client {
         let tasks = Tasks::new();
         let (rooms, desk) = (self.rooms(&drain), self.desk());
         let clerk = Task::spawn(info_span!("requests"), self.clerk.run(drain.clone()));
+        if let Some(webhook) = self.webhook {
+            tasks.spawn(info_span!("webhook"), webhook.run(self.requests.clone(), drain.clone()));
+        }
         tasks.spawn(info_span!("policy"), self.policy_file.watch());
+        tasks.spawn(info_span!("audit"), record_policies(self.audit, self.policy.policy));
         tasks.spawn(info_span!("gate"), self.gate.renew());
         tasks.spawn(info_span!("ready"), ready(self.tunnels.attached(), self.attached));
         let engine = self.engine;
@@ -90,6 +101,7 @@ impl Client {
         if !matches!(tokio::time::timeout(CLOSE, clerk).await, Ok(Ok(()))) {
             warn!("Store not closed in order");
         }
+        self.log.close().await;
         // Blocks for moments only: nothing runs there any more.
         self.shards.join(CLOSE);
     }
@@ -101,6 +113,9 @@ impl Client {
             engine: self.engine.clone(),
             policy: self.policy.clone(),
             view: self.view.clone(),
+            label: self.label,
+            sessions: self.sessions.clone(),
+            audit: self.audit.clone(),
         }
     }
 
@@ -121,10 +136,13 @@ impl Client {
             tls: self.gate.subscribe(),
             grants: self.view.clone(),
             policy: self.policy.policy.clone(),
+            paused: self.requests.paused(),
+            sessions: self.sessions.clone(),
             engine: self.engine.clone(),
             audit: self.audit.clone(),
             clock: gate::Clock::new(move || clock.now()),
             drain: drain.clone(),
+            newcomers: self.newcomers,
             longest_call: None,
         })
     }
@@ -135,13 +153,25 @@ fn target_health(engine: &Engine, name: &TargetName) -> TargetHealth {
 }
 
 fn warn_of_expiry(expiries: &Expiries) {
-    let now = UnixMillis::from_system(SystemTime::now());
+    let now = clock::wall();
     let soon = |end: UnixMillis, warning: Duration| end.since(now) < warning;
     if soon(expiries.trust_bundle, TRUST_BUNDLE_WARNING) {
         warn!("Trust bundle expires soon; ask the vendor for a newer one");
     }
     if soon(expiries.access_ca, ACCESS_CA_WARNING) {
         warn!("Access CA expires soon");
+    }
+}
+
+/// Tells the audit log of each policy that is in force.
+async fn record_policies(audit: Audit, mut policy: watch::Receiver<Arc<Policy>>) {
+    loop {
+        let digest = policy.borrow_and_update().digest().to_owned();
+        audit.note(Event::Policy { digest });
+        // An error says that the policy's file is not followed any more, so nothing can change.
+        if policy.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Invariant: a [`Config`] that exists has passed every check that needs no other file.
 
+mod audit;
+mod webhook;
+
 use std::{
     collections::BTreeMap,
     fmt, io,
@@ -13,8 +16,13 @@ use std::{
 
 use tunnel_protos::{ClusterName, Label};
 use tunnel_runtime::{
-    config::{self, ConfigErrors, FilePath, FromSection, Loaded, Section, Sources, Span},
+    config::{self, ConfigErrors, FromSection, Loaded, Section, Sources, Span},
     logs::LogConfig,
+};
+
+pub use self::audit::AuditConfig;
+pub use self::webhook::{
+    Event as WebhookEvent, Format as WebhookFormat, Header as WebhookHeader, WebhookConfig,
 };
 
 /// Everything a client is told.
@@ -24,24 +32,31 @@ pub struct Config {
     pub cluster: Cluster,
     /// Keys and store; created with mode 0700.
     pub state_dir: PathBuf,
-    /// What was handed over by the vendor, and what came back for our registration.
-    pub vendor: VendorFiles,
+    /// Where trust comes from.
+    pub trust: TrustConfig,
+    /// What came back for our registration: the signed inventory entry; naming it here confirms it. Requests are
+    /// refused until it is there.
+    pub inventory_entry: PathBuf,
+    /// The PEM certificate issued for the registration's CSR.
+    pub mesh_certificate: PathBuf,
     /// Brokers to dial; empty for those of the trust bundle.
     pub brokers: Vec<BrokerAddress>,
     /// The engine profile.
     pub profile: PathBuf,
     /// The policy; without one everything is denied.
     pub policy: Option<PathBuf>,
-    /// The approvers' socket.
-    pub socket: PathBuf,
-    /// Where `/live`, `/ready` and `/metrics` answer.
-    pub admin: SocketAddr,
+    /// Where to listen.
+    pub listen: ListenConfig,
+    /// Whom to tell of requests; nobody without it.
+    pub webhook: Option<WebhookConfig>,
     /// How to log.
     pub log: LogConfig,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How much there may be.
     pub limits: Limits,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
 }
 
 /// Which cluster this is, as the administrator said when handing over the label.
@@ -53,17 +68,22 @@ pub struct Cluster {
     pub label: Label,
 }
 
-/// Files from the vendor's administrator.
+/// Where trust comes from: files of the vendor's administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VendorFiles {
-    /// PEM public keys, at least one: the only thing that is pinned.
-    pub keys: Vec<PathBuf>,
+pub struct TrustConfig {
     /// The signed trust bundle.
-    pub trust_bundle: PathBuf,
-    /// The signed inventory entry; naming it here confirms it. Requests are refused until it is there.
-    pub inventory_entry: PathBuf,
-    /// The PEM certificate issued for the registration's CSR.
-    pub mesh_certificate: PathBuf,
+    pub bundle: PathBuf,
+    /// PEM public keys, at least one: the only thing that is pinned.
+    pub vendor_keys: Vec<PathBuf>,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenConfig {
+    /// The approvers' socket.
+    pub socket: PathBuf,
+    /// Where `/live`, `/ready` and `/metrics` answer.
+    pub admin: SocketAddr,
 }
 
 /// `host:port` of a broker.
@@ -106,45 +126,35 @@ impl Config {
     pub fn read(file: &Path, environment: BTreeMap<String, String>) -> Result<Loaded<Self>, ReadError> {
         let yaml = std::fs::read_to_string(file).map_err(|error| ReadError::File(file.to_owned(), error))?;
         let sources = Sources { file: file.display().to_string(), yaml, environment };
-        let mut loaded = config::load::<Self>(&sources)?;
-        loaded.config = loaded.config.relative_to(file.parent().unwrap_or(Path::new("")));
-        Ok(loaded)
-    }
-
-    /// Takes relative paths as relative to `folder`, that of the configuration file.
-    #[must_use]
-    fn relative_to(mut self, folder: &Path) -> Self {
-        let vendor = &mut self.vendor;
-        let files = [&mut vendor.trust_bundle, &mut vendor.inventory_entry, &mut vendor.mesh_certificate];
-        let own = [&mut self.state_dir, &mut self.profile, &mut self.socket];
-        for path in files.into_iter().chain(own).chain(&mut vendor.keys).chain(&mut self.policy) {
-            *path = folder.join(&*path);
-        }
-        self
+        Ok(config::load::<Self>(&sources)?)
     }
 }
 
 impl FromSection for Config {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (cluster, vendor) = (section.section("cluster"), VendorFiles::from_section(section));
-        let (state_dir, profile) = (path(section, "stateDir"), path(section, "profile"));
-        let (policy, brokers) = (section.optional::<FilePath>("policy"), section.values("brokers"));
-        let socket = section.or("socket", FilePath(DEFAULT_SOCKET.into()));
-        let admin = section.or("admin", DEFAULT_ADMIN);
+        let (cluster, trust) = (section.section("cluster"), section.section("trust"));
+        let mesh = section.section::<MeshCertificate>("mesh");
+        let (state_dir, profile) = (section.path("stateDir"), section.path("profile"));
+        let inventory_entry = section.path("inventoryEntry");
+        let (policy, brokers) = (section.optional_path("policy"), section.values("brokers"));
+        let (listen, webhook) = (section.section("listen"), section.optional_section("webhook"));
         let (log, timeouts) = (section.section("log"), section.section("timeouts"));
-        let limits = section.section("limits");
+        let (limits, audit) = (section.section("limits"), section.section("audit"));
         Some(Self {
             cluster: cluster?,
             state_dir: state_dir?,
-            vendor: vendor?,
+            trust: trust?,
+            inventory_entry: inventory_entry?,
+            mesh_certificate: mesh?.0,
             brokers: brokers?,
             profile: profile?,
-            policy: policy?.map(|path| path.0),
-            socket: socket?.0,
-            admin: admin?,
+            policy: policy?,
+            listen: listen?,
+            webhook: webhook?,
             log: log?,
             timeouts: timeouts?,
             limits: limits?,
+            audit: audit?,
         })
     }
 }
@@ -156,21 +166,30 @@ impl FromSection for Cluster {
     }
 }
 
-impl FromSection for VendorFiles {
+impl FromSection for TrustConfig {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let keys = section.values::<FilePath>("vendorKeys");
-        let (trust_bundle, inventory_entry) = (path(section, "trustBundle"), path(section, "inventoryEntry"));
-        let mesh_certificate = path(section, "meshCertificate");
-        let keys: Vec<_> = keys?.into_iter().map(|path| path.0).collect();
-        if keys.is_empty() {
+        let (bundle, vendor_keys) = (section.path("bundle"), section.paths("vendorKeys"));
+        let vendor_keys = vendor_keys?;
+        if vendor_keys.is_empty() {
             return section.reject("vendorKeys", "name at least one file with a vendor key");
         }
-        Some(Self {
-            keys,
-            trust_bundle: trust_bundle?,
-            inventory_entry: inventory_entry?,
-            mesh_certificate: mesh_certificate?,
-        })
+        Some(Self { bundle: bundle?, vendor_keys })
+    }
+}
+
+/// The section `mesh`: its key lies among our own, in the state folder.
+struct MeshCertificate(PathBuf);
+
+impl FromSection for MeshCertificate {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        section.path("certificate").map(Self)
+    }
+}
+
+impl FromSection for ListenConfig {
+    fn from_section(section: &mut Section<'_>) -> Option<Self> {
+        let (socket, admin) = (section.path_or("socket", DEFAULT_SOCKET), section.or("admin", DEFAULT_ADMIN));
+        Some(Self { socket: socket?, admin: admin? })
     }
 }
 
@@ -232,10 +251,6 @@ impl fmt::Display for BrokerAddress {
     }
 }
 
-fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    section.required::<FilePath>(key).map(|path| path.0)
-}
-
 fn span(section: &mut Section<'_>, key: &'static str, default: Duration) -> Option<Duration> {
     section.or(key, Span(default)).map(Span::get)
 }
@@ -268,8 +283,9 @@ mod tests {
         let loaded = Config::read(&example(), BTreeMap::new()).unwrap();
         let config = loaded.config;
         assert_eq!((config.timeouts, config.limits), (Timeouts::default(), Limits::default()));
-        assert_eq!(config.admin, DEFAULT_ADMIN);
-        assert_eq!(config.socket, Path::new(DEFAULT_SOCKET));
+        assert_eq!(config.audit, AuditConfig::default());
+        assert_eq!(config.listen.admin, DEFAULT_ADMIN);
+        assert_eq!(config.listen.socket, Path::new(DEFAULT_SOCKET));
         assert!(config.brokers.is_empty());
     }
 
@@ -278,7 +294,7 @@ mod tests {
         let config = Config::read(&example(), BTreeMap::new()).unwrap().config;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         assert_eq!(config.state_dir, folder.join("state"));
-        assert_eq!(config.vendor.keys, [folder.join("vendor.pub")]);
+        assert_eq!(config.trust.vendor_keys, [folder.join("vendor.pub")]);
         assert_eq!(config.policy, Some(folder.join("policy.yaml")));
     }
 

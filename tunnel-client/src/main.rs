@@ -1,32 +1,35 @@
 //! The process around the client: arguments, environment, logger, metrics, signals, exit code.
 
-use std::{path::Path, process::ExitCode, time::SystemTime};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
 use tracing::{info, warn};
 use tunnel_client::{
-    app::Client,
-    cli::{Cli, Task},
+    app::{BuildError, Client},
+    cli::{Ask, Cli, Console, Ended, Task},
+    clock,
     config::Config,
     keys, metrics,
 };
-use tunnel_protos::UnixMillis;
 use tunnel_runtime::{admin::Admin, build_info::BuildInfo, config::Loaded, drain, exit::Exit, logs};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Cli::parse().into_task() {
-        Task::Run { config, print_config: true } => read(&config).map(|loaded| loaded.effective),
-        Task::Run { config, print_config: false } => run(&config).await,
-        Task::ExportKeys { config, out } => export(&config, &out),
-        Task::Ask(ask) => ask.run().await.map_err(|failed| (failed.exit(), failed.into())),
-        Task::Print(text) => Ok(text),
+        Task::Run { config, print_config: true } => read(&config).map(|loaded| ended_well(loaded.effective)),
+        Task::Run { config, print_config: false } => run(&config).await.map(ended_well),
+        Task::ExportKeys { config, out } => export(&config, &out).map(ended_well),
+        Task::Audit(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
+        Task::Profile(task) => task.run(|file| read(file).map(|loaded| loaded.config.profile)).await,
+        Task::Policy(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
+        Task::Ask(ask) => self::ask(ask).await,
+        Task::Print(text) => Ok(ended_well(text)),
     };
     match done {
-        Ok(text) => {
-            println!("{}", text.trim_end());
-            Exit::Ok
+        Ok((text, exit)) => {
+            print(&text);
+            exit
         }
         Err((exit, error)) => {
             eprintln!("tunnel-client: {error:#}");
@@ -36,23 +39,42 @@ async fn main() -> ExitCode {
     .into()
 }
 
-type Done<T> = Result<T, (Exit, anyhow::Error)>;
+async fn ask(ask: Ask) -> Ended<(String, Exit)> {
+    let mut console = Console::standard(std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()));
+    let asked = ask.run(&mut console).await;
+    asked.map(|exit| (String::new(), exit)).map_err(|failed| (failed.exit(), failed.into()))
+}
+
+fn print(text: &str) {
+    if !text.is_empty() {
+        println!("{}", text.trim_end());
+    }
+}
+
+fn ended_well(text: String) -> (String, Exit) {
+    (text, Exit::Ok)
+}
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-fn read(file: &Path) -> Done<Loaded<Config>> {
+fn read(file: &Path) -> Ended<Loaded<Config>> {
     Config::read(file, std::env::vars().collect()).map_err(|error| (Exit::Config, error.into()))
 }
 
-fn export(file: &Path, out: &Path) -> Done<String> {
+fn export(file: &Path, out: &Path) -> Ended<String> {
     let config = read(file)?.config;
-    let now = UnixMillis::from_system(SystemTime::now());
-    let exported = keys::export(&config.state_dir, &config.cluster.label, out, now);
+    let exported = keys::export(&config.state_dir, &config.cluster.label, out, clock::wall());
     let words = exported.map_err(|error| (Exit::Failed, error.into()))?;
     Ok(format!("{} holds the public keys; read these words to the vendor:\n{words}", out.display()))
 }
 
-async fn run(file: &Path) -> Done<String> {
-    serve(read(file)?).await.map(|()| String::new()).map_err(|error| (Exit::Config, error))
+async fn run(file: &Path) -> Ended<String> {
+    let loaded = read(file)?;
+    serve(loaded).await.map(|()| String::new()).map_err(|error| (exit(&error), error))
+}
+
+/// Only a configuration that cannot work is said to be wrong; all else may be right at the next start.
+fn exit(error: &anyhow::Error) -> Exit {
+    error.downcast_ref::<BuildError>().map_or(Exit::Failed, BuildError::exit)
 }
 
 async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> anyhow::Result<()> {
@@ -64,8 +86,9 @@ async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> any
         warn!(variable, "Environment variable names no key");
     }
     let grace = config.timeouts.process();
-    let admin = Admin::bind(config.admin)
-        .with_context(|| format!("cannot bind the admin port {}; set another `admin`", config.admin))?;
+    let admin = Admin::bind(config.listen.admin).with_context(|| {
+        format!("cannot bind the admin port {}; set another `listen.admin`", config.listen.admin)
+    })?;
     let client = Client::build(config).await?;
     info!(admin = %admin.local_addr()?, socket = %client.socket().display(), "Listening");
     let _admin = admin.serve(client.readiness(), recorder)?;

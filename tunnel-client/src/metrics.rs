@@ -5,6 +5,7 @@ use tunnel_protos::UnixMillis;
 
 /// Describes every metric of this file; called once, when the recorder is in place.
 pub fn describe() {
+    crate::audit::metrics::describe();
     describe_counter!(
         REQUESTS,
         "Requests that were proven, by kind and by the state they were answered with"
@@ -12,6 +13,7 @@ pub fn describe() {
     describe_counter!(UNPROVEN, "Deliveries that proved no operator");
     describe_counter!(REPLAYED, "Requests refused because their id was used before");
     describe_counter!(STORE_FAILURES, "Changes that could not be stored");
+    describe_counter!(WEBHOOK, "Messages of the webhook, by what became of each attempt");
     describe_gauge!(PENDING, "Requests that wait for a person");
     describe_gauge!(GRANTS, "Grants that are live");
     describe_gauge!(POLICY_STALE, "1 while a newer policy file is not taken");
@@ -40,6 +42,11 @@ pub(crate) fn store_failed() {
 pub(crate) fn open_requests(pending: usize, grants: usize) {
     gauge!(PENDING).set(count(pending));
     gauge!(GRANTS).set(count(grants));
+}
+
+/// `result` is `delivered` or `failed`.
+pub(crate) fn webhook(result: &'static str) {
+    counter!(WEBHOOK, "result" => result).increment(1);
 }
 
 pub(crate) fn policy_stale(stale: bool) {
@@ -82,6 +89,7 @@ const REQUESTS: &str = "postern_client_requests_total";
 const UNPROVEN: &str = "postern_client_unproven_total";
 const REPLAYED: &str = "postern_client_replayed_total";
 const STORE_FAILURES: &str = "postern_client_store_failures_total";
+const WEBHOOK: &str = "postern_client_webhook_attempts_total";
 const PENDING: &str = "postern_client_requests_pending";
 const GRANTS: &str = "postern_client_grants_live";
 const POLICY_STALE: &str = "postern_client_policy_stale";

@@ -14,7 +14,7 @@ use tunnel_protos::{ReplicaId, UnixMillis};
 use tunnel_runtime::chain;
 
 use crate::{
-    config::{Cluster, Config, VendorFiles},
+    config::{Cluster, Config, TrustConfig},
     keys::Keys,
     requests::Admission,
 };
@@ -24,7 +24,7 @@ use crate::{
 pub struct Vendor {
     /// Roots, addresses, suffix.
     pub bundle: trust_bundle::TrustBundle,
-    /// Who this replica is towards brokers.
+    /// Who this replica is toward brokers.
     pub mesh: Credential,
     /// Its id.
     pub replica: ReplicaId,
@@ -45,7 +45,7 @@ pub enum VendorError {
     #[error("the trust bundle {0}")]
     TrustBundle(PathBuf, #[source] trust_bundle::OpenError),
     /// Not a certificate for the mesh key.
-    #[error("the mesh certificate {0}")]
+    #[error("the mesh certificate {0} (`tunnel-certs issue replica` makes it from the registration)")]
     MeshCertificate(PathBuf, #[source] CredentialError),
     /// A certificate for somebody else.
     #[error("the mesh certificate {0} is not a replica's of this cluster and vendor")]
@@ -55,13 +55,13 @@ pub enum VendorError {
 impl Vendor {
     /// Reads and checks all files; a missing or foreign inventory entry only keeps requests from being taken.
     pub fn load(config: &Config, keys: &Keys, now: UnixMillis) -> Result<Self, VendorError> {
-        let files = &config.vendor;
-        let bundle = bundle(files, now)?;
-        let mesh = Credential::load(&files.mesh_certificate, &Keys::mesh_path(&config.state_dir))
-            .map_err(|error| VendorError::MeshCertificate(files.mesh_certificate.clone(), error))?;
+        let file = &config.mesh_certificate;
+        let bundle = bundle(&config.trust, now)?;
+        let mesh = Credential::load(file, &Keys::mesh_path(&config.state_dir))
+            .map_err(|error| VendorError::MeshCertificate(file.clone(), error))?;
         let replica = replica(&mesh, &bundle, &config.cluster)
-            .ok_or_else(|| VendorError::ForeignIdentity(files.mesh_certificate.clone()))?;
-        let entry = entry(files, &bundle, &config.cluster, keys, now);
+            .ok_or_else(|| VendorError::ForeignIdentity(file.clone()))?;
+        let entry = entry(config, &bundle, keys, now);
         Ok(Self { bundle, mesh, replica, entry })
     }
 
@@ -84,11 +84,11 @@ impl Vendor {
     }
 }
 
-fn bundle(files: &VendorFiles, now: UnixMillis) -> Result<trust_bundle::TrustBundle, VendorError> {
-    let keys = files.keys.iter().map(|path| vendor_key(path)).collect::<Result<Vec<_>, _>>()?;
-    let bytes = file::read(&files.trust_bundle)?;
+fn bundle(files: &TrustConfig, now: UnixMillis) -> Result<trust_bundle::TrustBundle, VendorError> {
+    let keys = files.vendor_keys.iter().map(|path| vendor_key(path)).collect::<Result<Vec<_>, _>>()?;
+    let bytes = file::read(&files.bundle)?;
     let opened = trust_bundle::TrustBundle::open(&bytes, &keys, now);
-    opened.map_err(|error| VendorError::TrustBundle(files.trust_bundle.clone(), error))
+    opened.map_err(|error| VendorError::TrustBundle(files.bundle.clone(), error))
 }
 
 fn vendor_key(path: &Path) -> Result<PublicKey, VendorError> {
@@ -108,16 +108,15 @@ fn replica(mesh: &Credential, bundle: &trust_bundle::TrustBundle, cluster: &Clus
 
 /// When the entry with our own keys expires, or why there is none.
 fn entry(
-    files: &VendorFiles,
+    config: &Config,
     bundle: &trust_bundle::TrustBundle,
-    cluster: &Cluster,
     keys: &Keys,
     now: UnixMillis,
 ) -> Result<UnixMillis, String> {
-    let bytes = file::read(&files.inventory_entry).map_err(|error| chain(&error).to_string())?;
+    let bytes = file::read(&config.inventory_entry).map_err(|error| chain(&error).to_string())?;
     let opened =
         inventory::open(&bytes, &bundle.vendor_keys, now).map_err(|error| chain(&error).to_string())?;
-    let entry = opened.entry;
+    let (entry, cluster) = (opened.entry, &config.cluster);
     if entry.label != cluster.label || entry.cluster != cluster.name {
         return Err("the inventory entry is another cluster's".to_owned());
     }

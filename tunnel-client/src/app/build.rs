@@ -1,10 +1,10 @@
 //! Building the client: every file is read and checked here, in the order in which one needs the other.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
 use tunnel_protos::UnixMillis;
-use tunnel_runtime::{ready::Readiness, shards::Shards};
+use tunnel_runtime::{exit::Exit, ready::Readiness, shards::Shards};
 use tunnel_transport::{Deadlines, Limits, quic};
 
 use super::{
@@ -14,20 +14,25 @@ use super::{
 };
 use crate::{
     approvers::{self, SocketError},
-    audit::Audit,
+    audit::{self, Audit},
+    clock::{self, Clock},
     config::Config,
-    engine::{Engine, Profile, ProfileError},
-    gate::grants::{self, GrantsView},
+    engine::{Engine, Profile, ProfileErrors},
+    gate::{
+        self,
+        grants::{self, GrantsView},
+    },
     keys::{Keys, KeysError},
     metrics::Expiries,
+    notify::{Webhook, WebhookError},
     policy::{Methods, PolicyFile, PolicyState},
-    requests::{self, Clerk, Requests, Room, SystemWall},
+    requests::{self, Clerk, Requests, Room},
     store::{StoreError, sqlite::SqliteStore},
     tunnels::{Settings, Tunnels},
     vendor::{Vendor, VendorError},
 };
 
-/// Why a client cannot be built; all of it is for whoever configured it.
+/// Why a client cannot be built; all of it is for whoever runs it.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Our own keys.
@@ -38,47 +43,78 @@ pub enum BuildError {
     Vendor(#[source] VendorError),
     /// The engine profile.
     #[error("the engine profile")]
-    Profile(#[source] ProfileError),
+    Profile(#[source] ProfileErrors),
     /// The store.
     #[error("the store in {0}")]
     Store(PathBuf, #[source] StoreError),
     /// The requests in it.
     #[error("the requests in {0}")]
     Requests(PathBuf, #[source] requests::OpenError),
+    /// The audit log.
+    #[error("the audit log")]
+    Audit(#[source] audit::OpenError),
     /// The socket.
     #[error("the approvers' socket")]
     Socket(#[source] SocketError),
-    /// TLS of the gate or towards brokers.
+    /// TLS of the gate or toward brokers.
     #[error("TLS")]
     Tls(#[source] IdentityError),
     /// No threads.
     #[error("cannot start threads")]
     Threads(#[source] std::io::Error),
+    /// The webhook.
+    #[error("the webhook")]
+    Webhook(#[source] WebhookError),
     /// Nobody to dial.
     #[error("neither `brokers` nor the trust bundle names a broker")]
     NoBroker,
 }
 
+impl BuildError {
+    /// How the process ends by it: files that the configuration names are part of it, the machine is not.
+    pub const fn exit(&self) -> Exit {
+        match self {
+            Self::Vendor(_) | Self::Profile(_) | Self::Webhook(_) | Self::NoBroker => Exit::Config,
+            Self::Keys(_)
+            | Self::Store(..)
+            | Self::Requests(..)
+            | Self::Audit(_)
+            | Self::Socket(_)
+            | Self::Tls(_)
+            | Self::Threads(_) => Exit::Failed,
+        }
+    }
+}
+
 impl Client {
     /// Reads and checks every file and binds the socket; call it inside a tokio runtime.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
-        let now = UnixMillis::from_system(SystemTime::now());
-        let files = Files::read(&config, now)?;
-        let (policy_file, policy) = PolicyFile::open(config.policy.clone(), methods(files.engine.profile()));
-        let audit = Audit::default();
+        let files = Files::read(&config, clock::wall())?;
+        let (policy_file, policy) =
+            PolicyFile::open(config.policy.clone(), Arc::new(Methods::of(files.engine.profile())));
+        let settings = config.audit.settings(&config.state_dir, &config.cluster);
+        let (audit, log) = Audit::open(settings).map_err(BuildError::Audit)?;
+        // Before the clerk has its first thought: what follows in the log is of this run.
+        audit.note(audit::Event::Started { build: env!("CARGO_PKG_VERSION").to_owned() });
         let (requests, clerk, view) = files.open_requests(&config, &policy, &audit).await?;
-        let gate = files.gate(&config, now)?;
+        let gate = files.gate(&config, requests.clock())?;
         let tunnels = Tunnels::new(files.tunnel_settings(&config, &requests)?);
         let readiness = Readiness::new();
+        let webhook = webhook(&config)?;
         Ok(Self {
-            listener: approvers::bind(&config.socket).map_err(BuildError::Socket)?,
+            listener: approvers::bind(&config.listen.socket).map_err(BuildError::Socket)?,
             shards: Shards::start("shard", shard_count(&config)).map_err(BuildError::Threads)?,
-            glance: Glance::new(&config, &files.keys, &files.vendor, tunnels.status()),
+            glance: Glance::new(&config, &files.keys, &files.vendor, tunnels.status())
+                .with_webhook(webhook.as_ref().map(Webhook::status)),
             expiries: files.expiries(),
             attached: readiness.latch("tunnel"),
             engine: files.engine,
-            socket: config.socket,
+            socket: config.listen.socket,
+            label: config.cluster.label,
             cluster: config.cluster.name,
+            sessions: gate::Sessions::default(),
+            newcomers: config.limits.sessions as usize / NEWCOMERS,
+            webhook,
             requests,
             clerk,
             policy_file,
@@ -88,8 +124,14 @@ impl Client {
             view,
             readiness,
             audit,
+            log,
         })
     }
+}
+
+fn webhook(config: &Config) -> Result<Option<Webhook>, BuildError> {
+    let webhook = |told| Webhook::new(told, &config.cluster.name, config.cluster.label);
+    config.webhook.as_ref().map(webhook).transpose().map_err(BuildError::Webhook)
 }
 
 /// What was read and checked.
@@ -119,8 +161,8 @@ impl Files {
         let (writer, view) = grants::channel();
         let settings = requests::Settings {
             room: self.room(config),
-            store: store.map_err(|error| BuildError::Store(folder(), error))?,
-            wall: SystemWall,
+            store: store.map_err(|error| BuildError::Store(folder(), error))?.beside(audit.clone()),
+            wall: clock::SystemWall,
             policy: policy.policy.clone(),
             grants: writer,
             view: view.clone(),
@@ -144,9 +186,9 @@ impl Files {
         }
     }
 
-    fn gate(&self, config: &Config, now: UnixMillis) -> Result<GateIdentity, BuildError> {
+    fn gate(&self, config: &Config, clock: Clock) -> Result<GateIdentity, BuildError> {
         let (label, suffix) = (config.cluster.label, self.vendor.bundle.suffix.clone());
-        GateIdentity::new(self.keys.access_ca.clone(), label, suffix, now).map_err(BuildError::Tls)
+        GateIdentity::new(self.keys.access_ca.clone(), label, suffix, clock).map_err(BuildError::Tls)
     }
 
     fn tunnel_settings(&self, config: &Config, requests: &Requests) -> Result<Settings, BuildError> {
@@ -182,16 +224,8 @@ impl Files {
     }
 }
 
-/// What the policy may know of the engine's methods. The profile maps no operations yet.
-fn methods(profile: &Profile) -> Arc<Methods> {
-    let (operations, digest) = (BTreeSet::new(), *profile.digest());
-    Arc::new(match profile.descriptors() {
-        Some(descriptors) => {
-            Methods::new(descriptors.methods().map(|method| method.name().clone()), operations, digest)
-        }
-        None => Methods::without_descriptors(operations, digest),
-    })
-}
+/// One seat in so many may be held by who has proven nothing: a stranger gets no more, and a burst of operators fits.
+const NEWCOMERS: usize = 4;
 
 fn shard_count(config: &Config) -> usize {
     match config.limits.shards {

@@ -1,39 +1,129 @@
 //! The customer's commands, handed to the rooms that answer them.
 
 use tunnel_protos::{
-    GrantId, PersonText,
-    approvers::{RequestView, Status},
+    Digest, GrantId, Label, OperatorName, PauseId, PersonText, RequestId, UnixMillis,
+    approvers::{AuditStatus, OperatorView, PauseView, RequestView, SessionsView, Status},
 };
 
 use super::status::Glance;
 use crate::{
-    approvers::{Desk, Peer, RevokeError, Revoked},
+    approvers::{
+        AnswerError, Approver, ClockError, Desk, OperatorDenied, OperatorError, ResumeError, RevokeError,
+        Revoked, Who,
+    },
+    audit::{self, Audit},
     engine::Engine,
-    gate::grants::GrantsView,
-    policy::PolicyState,
+    gate::{self, grants::GrantsView},
+    policy::{Approvers, PolicyState},
     requests::Requests,
 };
 
 /// Answers on the approvers' socket.
 #[derive(Clone)]
 pub(super) struct AppDesk {
+    pub(super) label: Label,
     pub(super) requests: Requests,
     pub(super) glance: Glance,
     pub(super) engine: Engine,
     pub(super) policy: PolicyState,
     pub(super) view: GrantsView,
+    pub(super) sessions: gate::Sessions,
+    pub(super) audit: Audit,
 }
 
 impl Desk for AppDesk {
+    fn label(&self) -> Label {
+        self.label
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.requests.clock().now()
+    }
+
+    fn approvers(&self) -> Approvers {
+        self.policy.policy.borrow().approvers().clone()
+    }
+
     fn list(&self, all: bool) -> Vec<RequestView> {
         self.requests.list(all)
     }
 
-    async fn revoke(&self, grant: GrantId, note: PersonText, by: Peer) -> Result<Revoked, RevokeError> {
+    fn status(&self) -> Status {
+        Status {
+            audit: Some(audit_status(&self.audit)),
+            ..self.glance.status(&self.requests, &self.engine, &self.policy, &self.view)
+        }
+    }
+
+    fn sessions(&self) -> SessionsView {
+        self.sessions.view(self.now())
+    }
+
+    fn operators(&self) -> Vec<OperatorView> {
+        self.requests.operators()
+    }
+
+    async fn approve(
+        &self,
+        request: RequestId,
+        digest: Digest,
+        note: PersonText,
+        by: Approver,
+    ) -> Result<(), AnswerError> {
+        self.requests.approve(request, digest, note, by).await
+    }
+
+    async fn deny(
+        &self,
+        request: RequestId,
+        digest: Option<Digest>,
+        note: PersonText,
+        by: Who,
+    ) -> Result<(), AnswerError> {
+        self.requests.deny(request, digest, note, by).await
+    }
+
+    async fn revoke(&self, grant: GrantId, note: PersonText, by: Who) -> Result<Revoked, RevokeError> {
         self.requests.revoke(grant, note, by).await
     }
 
-    fn status(&self) -> Status {
-        self.glance.status(&self.requests, &self.engine, &self.policy, &self.view)
+    async fn pause(&self, note: PersonText, by: Who) -> PauseView {
+        self.requests.pause(note, by).await
     }
+
+    async fn resume(&self, pause: PauseId, note: PersonText, by: Approver) -> Result<(), ResumeError> {
+        self.requests.resume(pause, note, by).await
+    }
+
+    async fn deny_operator(
+        &self,
+        operator: OperatorName,
+        note: PersonText,
+        by: Who,
+    ) -> Result<OperatorDenied, OperatorError> {
+        self.requests.deny_operator(operator, note, by).await
+    }
+
+    async fn allow_operator(
+        &self,
+        operator: OperatorName,
+        note: PersonText,
+        by: Approver,
+    ) -> Result<(), OperatorError> {
+        self.requests.allow_operator(operator, note, by).await
+    }
+
+    async fn reset_clock(
+        &self,
+        to: UnixMillis,
+        note: PersonText,
+        by: Approver,
+    ) -> Result<UnixMillis, ClockError> {
+        self.requests.reset_clock(to, note, by).await
+    }
+}
+
+fn audit_status(audit: &Audit) -> AuditStatus {
+    let audit::Status { last_record, error, indeterminate } = audit.status();
+    AuditStatus { last_record, error, indeterminate }
 }

@@ -1,9 +1,6 @@
-//! What this client shows in TLS: the replica towards brokers, the gate's server certificate towards operators.
+//! What this client shows in TLS: the replica toward brokers, the gate's server certificate toward operators.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -17,6 +14,8 @@ use tunnel_certs::{
 use tunnel_protos::{Label, Suffix, UnixMillis};
 use tunnel_runtime::chain;
 use tunnel_transport::quic::ClientTls;
+
+use crate::clock::Clock;
 
 /// Why there is no TLS identity.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +37,7 @@ pub(super) struct GateIdentity {
     access_ca: Arc<Authority>,
     label: Label,
     suffix: Suffix,
+    clock: Clock,
     published: watch::Sender<Arc<GateTls>>,
 }
 
@@ -46,10 +46,10 @@ impl GateIdentity {
         access_ca: Arc<Authority>,
         label: Label,
         suffix: Suffix,
-        now: UnixMillis,
+        clock: Clock,
     ) -> Result<Self, IdentityError> {
-        let first = issue(&access_ca, &label, &suffix, now)?;
-        Ok(Self { access_ca, label, suffix, published: watch::Sender::new(Arc::new(first)) })
+        let first = issue(&access_ca, &label, &suffix, clock.now())?;
+        Ok(Self { access_ca, label, suffix, clock, published: watch::Sender::new(Arc::new(first)) })
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Arc<GateTls>> {
@@ -61,8 +61,7 @@ impl GateIdentity {
         let mut pause = GATE_SERVER_LIFE * 2 / 3;
         loop {
             tokio::time::sleep(pause).await;
-            let now = UnixMillis::from_system(SystemTime::now());
-            pause = match issue(&self.access_ca, &self.label, &self.suffix, now) {
+            pause = match issue(&self.access_ca, &self.label, &self.suffix, self.clock.now()) {
                 Ok(renewed) => {
                     info!("Gate certificate renewed");
                     self.published.send_replace(Arc::new(renewed));
@@ -83,7 +82,7 @@ fn issue(ca: &Authority, label: &Label, suffix: &Suffix, now: UnixMillis) -> Res
     Ok(GateTls::new(&server, GrantVerifier::new(*label, roots)))
 }
 
-/// Who we are towards brokers, and whom we take for one.
+/// Who we are toward brokers, and whom we take for one.
 pub(super) fn mesh(
     mesh: &Credential,
     brokers: MeshVerifier,

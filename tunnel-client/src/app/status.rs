@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tunnel_protos::approvers::{PolicyStatus, Status, TunnelStatus};
+use tokio::sync::watch;
+use tunnel_protos::approvers::{PolicyStatus, Status, TunnelStatus, WebhookStatus};
 use tunnel_runtime::chain;
 
 use super::target_health;
@@ -17,6 +18,7 @@ use crate::{
 pub(super) struct Glance {
     fixed: Arc<Status>,
     tunnels: Arc<dyn Fn() -> Vec<TunnelStatus> + Send + Sync>,
+    webhook: Option<watch::Receiver<WebhookStatus>>,
 }
 
 impl Glance {
@@ -40,7 +42,11 @@ impl Glance {
                 .map_or_else(|error| chain(&error).to_string(), |(_, words)| words.to_string()),
             ..Status::default()
         };
-        Self { fixed: Arc::new(fixed), tunnels: Arc::new(tunnels) }
+        Self { fixed: Arc::new(fixed), tunnels: Arc::new(tunnels), webhook: None }
+    }
+
+    pub(super) fn with_webhook(self, webhook: Option<watch::Receiver<WebhookStatus>>) -> Self {
+        Self { webhook, ..self }
     }
 
     pub(super) fn status(
@@ -54,6 +60,7 @@ impl Glance {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Status {
             tunnels: (self.tunnels)(),
+            webhook: self.webhook.as_ref().map(|state| state.borrow().clone()),
             targets: engine.targets().map(|name| target_health(engine, name)).collect(),
             policy: Some(PolicyStatus {
                 digest: policy.policy.borrow().digest().to_owned(),
@@ -62,6 +69,8 @@ impl Glance {
             requests_pending: count(pending),
             grants_live: count(live),
             sessions_open: count(view.sessions()),
+            pause: requests.pause_view(),
+            denied_operators: requests.denied_operators(),
             refusing: requests.refusing().unwrap_or_default(),
             ..(*self.fixed).clone()
         }

@@ -17,7 +17,7 @@ use tunnel_runtime::{drain, logs::LogConfig};
 use super::*;
 use crate::{
     approvers::Desk,
-    config::{Cluster, Config, Limits, Timeouts, VendorFiles},
+    config::{AuditConfig, Cluster, Config, Limits, ListenConfig, Timeouts, TrustConfig},
     keys::Keys,
     vendor::VendorError,
 };
@@ -187,19 +187,23 @@ impl Stage {
 
     fn config(&self) -> Config {
         Config {
+            audit: AuditConfig::default(),
             cluster: Cluster { name: "acme/prod".parse().unwrap(), label: LABEL.parse().unwrap() },
             state_dir: self.path("state"),
-            vendor: VendorFiles {
-                keys: vec![self.path("vendor.pem")],
-                trust_bundle: self.path("trust-bundle.pb"),
-                inventory_entry: self.path("entry.pb"),
-                mesh_certificate: self.path("mesh.pem"),
+            trust: TrustConfig {
+                bundle: self.path("trust-bundle.pb"),
+                vendor_keys: vec![self.path("vendor.pem")],
             },
+            inventory_entry: self.path("entry.pb"),
+            mesh_certificate: self.path("mesh.pem"),
             brokers: Vec::new(),
             profile: self.path("profile.yaml"),
             policy: None,
-            socket: self.path("run/approvers.sock"),
-            admin: ([127, 0, 0, 1], 0).into(),
+            webhook: None,
+            listen: ListenConfig {
+                socket: self.path("run/approvers.sock"),
+                admin: ([127, 0, 0, 1], 0).into(),
+            },
             log: LogConfig::default(),
             timeouts: Timeouts { drain: Duration::from_secs(1), ..Timeouts::default() },
             limits: Limits { shards: 1, ..Limits::default() },
@@ -214,7 +218,7 @@ impl Stage {
 }
 
 fn now() -> UnixMillis {
-    UnixMillis::from_system(SystemTime::now())
+    crate::clock::wall()
 }
 
 const PROFILE: &str = "name: test\nendpoints: { default: \"http://127.0.0.1:9\" }\n";

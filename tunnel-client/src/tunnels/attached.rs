@@ -2,21 +2,14 @@
 //!
 //! Invariant: nothing in the loop waits for a disk, an engine or an operator; probes are answered at once.
 
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, info, info_span};
-use tunnel_protos::{
-    UnixMillis,
-    v1::{self, broker_message::Body as FromBroker, replica_message::Body as ToBroker},
-};
+use tunnel_protos::v1::{self, broker_message::Body as FromBroker, replica_message::Body as ToBroker};
 use tunnel_runtime::{chain, drain::Watch, tasks::Tasks};
 use tunnel_transport::{
     Closed, Code, Kind, Tunnel,
@@ -26,6 +19,7 @@ use tunnel_transport::{
 use super::{
     Inbox, Rooms, Sessions, Settings, board::State, doors::Announced, metrics, outcomes::Outcomes, streams,
 };
+use crate::clock;
 
 /// How the life of a tunnel ended.
 #[derive(Debug, thiserror::Error)]
@@ -182,7 +176,7 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
         let interval =
             Duration::from_millis(welcome.probe_interval_ms.into()).clamp(SHORTEST_PROBE, LONGEST_PROBE);
         let patience = interval * 5 / 2;
-        let left = tunnel.peer_not_after().since(UnixMillis::from_system(SystemTime::now()));
+        let left = tunnel.peer_not_after().since(clock::wall());
         let now = Instant::now();
         Self {
             tunnel,
@@ -297,14 +291,14 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
             (drain.clone(), self.sender.clone(), self.tasks, self.settings.grace);
         async move {
             drain.draining().await;
-            let until_ms = UnixMillis::from_system(SystemTime::now()).plus(grace).0;
+            let until_ms = clock::wall().plus(grace).0;
             let told = sender.send(&message(ToBroker::Draining(v1::Draining { until_ms })));
             if let Err(error) = told {
                 debug!(error = %chain(&error), "Broker not told of the drain");
             }
             tokio::select! {
                 () = tasks.idle() => {}
-                () = drain.cut() => {}
+                () = drain.cut() => drop(timeout(FAREWELL, tasks.idle()).await),
             }
             End::Drained
         }
@@ -327,5 +321,7 @@ const LONGEST_PROBE: Duration = Duration::from_secs(60);
 const FAR: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Deliveries being stored at a time: of the largest control messages, 64 MiB.
 const DELIVERIES: usize = 64;
+/// After a cut, for sessions to tell their operators why.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// A disk that takes longer is broken; the broker delivers again.
 const DELIVERY: Duration = Duration::from_secs(30);

@@ -1,12 +1,13 @@
 //! What each tunnel is doing, for people and readiness.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tunnel_protos::{UnixMillis, approvers::TunnelStatus};
+use tunnel_protos::approvers::TunnelStatus;
 
 use super::metrics;
+use crate::clock;
 
 /// What a tunnel is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Board {
 }
 
 fn write(line: &mut TunnelStatus, state: State) {
-    let now = UnixMillis::from_system(SystemTime::now()).0;
+    let now = clock::wall().0;
     let (name, broker) = match state {
         State::Dialing => ("dialing", String::new()),
         State::Attached { broker } => (ATTACHED, broker),
