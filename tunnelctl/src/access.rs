@@ -1,16 +1,17 @@
-//! Getting access: request, answer, certificate, one proven handshake. Used by `connect` and by `call`.
+//! Getting access: request, answer, certificate, one proven handshake. Used by `connect`, `call` and `proxy`.
 
 use std::{ops::ControlFlow, path::PathBuf, time::Duration};
 
 use tunnel_certs::statement::{
     inventory::Entry,
-    request::{Access, Kind, Occasion, Reason},
+    request::{self, Kind, Occasion, Reason},
 };
 use tunnel_protos::{GrantId, MethodPattern, PersonText, RequestId, TargetName, v1::RequestState};
 
+use self::report::Teller;
 use crate::{
     app::App,
-    cli::{self, Ask},
+    cli::{self, Access, Ask},
     desk::Desk,
     ending::Ending,
     failure::Failure,
@@ -22,6 +23,10 @@ use crate::{
     session::Session,
 };
 
+pub(crate) mod advice;
+pub(crate) mod keep;
+pub(crate) mod own;
+pub(crate) mod progress;
 pub(crate) mod report;
 
 /// A step that gives a value, or the end of the command by the cluster's answer.
@@ -45,16 +50,38 @@ pub(crate) struct Gaining<'a> {
 }
 
 impl Gaining<'_> {
+    /// The request that the command line means, granted.
+    pub(crate) async fn access(&mut self, args: &Access) -> Result<Step<Record>, Failure> {
+        let now = self.app.clock.now();
+        let open = self.desk.requester.folder.open(now)?;
+        let own = match args.resume {
+            Some(id) => Some(id),
+            None if args.methods.is_empty() => Some(own::newest(&open, &args.cluster, now)?),
+            None if args.anew => None,
+            None => own::undecided(&open, &args.cluster, &args.methods, &targets(&args.ask), now),
+        };
+        match own {
+            Some(id) => self.resume(id, args.ask.wait).await,
+            None => self.request(args.methods.clone(), &args.ask).await,
+        }
+    }
+
+    /// Makes a request, and keeps it; nothing leaves yet.
+    pub(crate) fn make(&mut self, methods: Vec<MethodPattern>, ask: &Ask) -> Result<Record, Failure> {
+        let reason = reason(ask)?;
+        let access = request::Access { methods, targets: targets(ask), raw: ask.raw, wanted: ask.wanted };
+        let record = self.desk.requester.make(&self.to, Kind::Access(access), reason)?;
+        report::submitted(self.app, &record);
+        Ok(record)
+    }
+
     /// Asks for methods and waits for the answer.
     pub(crate) async fn request(
         &mut self,
         methods: Vec<MethodPattern>,
         ask: &Ask,
     ) -> Result<Step<Record>, Failure> {
-        let reason = reason(ask)?;
-        let access = Access { methods, targets: targets(ask), raw: ask.raw, wanted: ask.wanted };
-        let record = self.desk.requester.make(&self.to, Kind::Access(access), reason)?;
-        report::submitted(self.app, &record);
+        let record = self.make(methods, ask)?;
         self.wait(record, ask.wait).await
     }
 
@@ -64,63 +91,78 @@ impl Gaining<'_> {
         id: RequestId,
         wait: Option<Duration>,
     ) -> Result<Step<Record>, Failure> {
-        let record = self.desk.requester.folder.record(id)?;
+        let record = own::open(&self.desk.requester.folder, id, self.app.clock.now())?;
         if record.cluster != self.to.cluster {
             return Err(Failure::Usage(format!("request {id} is for {}", record.cluster)));
         }
         if record.is_granted(self.desk.clock.now()) {
             return Ok(Step::Continue(record));
         }
+        self.app.console.note(format_args!("going on with request {id}"));
+        self.app.console.note(format_args!("words   {}", record.words()));
         self.wait(record, wait).await
     }
 
     /// Gets a certificate under a granted request, writes the session's files and proves each door.
     pub(crate) async fn session(
         &mut self,
-        record: Record,
+        record: &Record,
         out: Option<PathBuf>,
     ) -> Result<Step<Session>, Failure> {
+        let folder = out.unwrap_or_else(|| self.desk.sessions.folder(record.id.into()));
+        match self.certificate(record, &folder).await? {
+            Answered::Certificate(certified) => {
+                Ok(Step::Continue(self.establish(record, &certified, folder).await?))
+            }
+            Answered::No(finish) => {
+                self.doubt(record.clone(), &finish)?;
+                Ok(Step::Break(report::ended(self.app, record, &finish)))
+            }
+        }
+    }
+
+    /// Asks for a certificate for the session in `folder`.
+    pub(crate) async fn certificate(
+        &mut self,
+        record: &Record,
+        folder: &std::path::Path,
+    ) -> Result<Answered, Failure> {
         let grant = GrantId::from(record.id);
-        let certified = go_on!(self.certificate(&record, grant).await?);
-        let folder = out.unwrap_or_else(|| self.desk.sessions.folder(grant));
-        let methods = granted(&record);
-        let session = Session::new(folder, self.desk.place(&self.to), grant, &certified, methods);
-        session.save(&certified)?;
-        self.activate(record, &session)?;
+        let key = Session::key(folder, grant)?;
+        let (patience, reason) = (self.patience(CERTIFICATE_TIME), again(record));
+        let (requester, to) = (&self.desk.requester, &self.to);
+        let mut teller = Teller::new(self.app);
+        let mut tell = |news| teller.tell(&news);
+        Ok(requester.certificate(to, grant, key, &reason, &patience, &mut tell).await?)
+    }
+
+    /// Writes the files of a session and proves its doors.
+    pub(crate) async fn establish(
+        &mut self,
+        record: &Record,
+        certified: &Certified,
+        folder: PathBuf,
+    ) -> Result<Session, Failure> {
+        let (place, methods) = (self.desk.place(&self.to), granted(record));
+        let session = Session::new(folder, place, record.id.into(), certified, methods);
+        session.save(certified)?;
+        self.activate(record.clone(), &session)?;
         self.prove(&session).await?;
-        Ok(Step::Continue(session))
+        Ok(session)
     }
 
     async fn wait(&mut self, mut record: Record, wait: Option<Duration>) -> Result<Step<Record>, Failure> {
         let now = self.desk.clock.now();
         let patience = self.patience(wait.unwrap_or_else(|| record.expires.since(now)));
-        let app = &mut *self.app;
-        let mut tell = |news| report::news(&mut app.console, &news, now);
-        let finish = self.desk.requester.ask(&mut record, Goal::Grant, &patience, &mut tell).await?;
+        let finish = {
+            let requester = &self.desk.requester;
+            let mut teller = Teller::new(self.app);
+            let mut tell = |news| teller.tell(&news);
+            requester.ask(&mut record, Goal::Grant, &patience, &mut tell).await?
+        };
         Ok(match finish {
             Finish::Yes(_) => Step::Continue(record),
             other => Step::Break(report::ended(self.app, &record, &other)),
-        })
-    }
-
-    async fn certificate(
-        &mut self,
-        record: &Record,
-        grant: GrantId,
-    ) -> Result<Step<Box<Certified>>, Failure> {
-        self.app.console.progress("granted; getting a certificate");
-        let (now, patience) = (self.desk.clock.now(), self.patience(CERTIFICATE_TIME));
-        let reason = again(record);
-        let app = &mut *self.app;
-        let mut tell = |news| report::news(&mut app.console, &news, now);
-        let answered =
-            self.desk.requester.certificate(&self.to, grant, &reason, &patience, &mut tell).await?;
-        Ok(match answered {
-            Answered::Certificate(certified) => Step::Continue(certified),
-            Answered::No(finish) => {
-                self.doubt(record.clone(), &finish)?;
-                Step::Break(report::ended(self.app, record, &finish))
-            }
         })
     }
 
@@ -146,8 +188,11 @@ impl Gaining<'_> {
     async fn prove(&mut self, session: &Session) -> Result<(), Failure> {
         for target in session.doors.keys() {
             if let Some(line) = session.line(target)? {
-                self.app.console.progress(format_args!("connecting to {target} end to end"));
-                line.prove().await.map_err(|source| Failure::Unproven { grant: session.grant, source })?;
+                self.app.console.live(&format!("connecting to {target} end to end"));
+                let proven = line.prove().await;
+                self.app.console.settle();
+                let (cluster, grant) = (session.cluster.clone(), session.grant);
+                proven.map_err(|source| Failure::Unproven { cluster, grant, source })?;
             }
         }
         Ok(())
@@ -185,6 +230,8 @@ fn granted(record: &Record) -> Vec<MethodPattern> {
     let methods = record.answer.iter().flat_map(|answer| &answer.granted);
     methods.filter_map(|method| method.parse().ok()).collect()
 }
+
+pub(crate) use go_on;
 
 /// Certificates need no person; longer means that the cluster went away.
 const CERTIFICATE_TIME: Duration = Duration::from_secs(60);

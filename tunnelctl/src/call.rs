@@ -11,14 +11,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, client::Grpc, metadata::MetadataMap, transport::Channel};
 use tunnel_protos::{
     MethodName,
-    dynamic::{CallKind, DescriptorsError, DynamicMessage, JsonError, Method, to_json},
+    dynamic::{CallKind, Defaults, DescriptorsError, DynamicMessage, JsonError, Method, to_json},
 };
 use tunnel_runtime::exit::Exit;
 
 use crate::{console::safe, ending::Ending};
 
+mod details;
 mod headers;
 mod input;
+pub mod proto;
 mod reflection;
 
 pub use self::{
@@ -55,6 +57,8 @@ pub enum Error {
         code: Code,
         /// Its message, safe to show.
         message: String,
+        /// Its details, safe to show.
+        details: Vec<String>,
     },
 }
 
@@ -70,9 +74,28 @@ impl Error {
         }
     }
 
-    /// Whether the gate takes the certificate for no longer good.
-    pub const fn is_unauthenticated(&self) -> bool {
-        matches!(self, Self::Status { code: Code::Unauthenticated, .. })
+    /// The facts beside the message, one line each.
+    pub fn details(&self) -> &[String] {
+        match self {
+            Self::Status { details, .. } => details,
+            _ => &[],
+        }
+    }
+
+    /// Whether the end of the grant may be behind it: refused at the gate, or cut there.
+    pub const fn may_be_the_grants_end(&self) -> Option<Code> {
+        match self {
+            Self::Status {
+                code:
+                    code @ (Code::Unauthenticated
+                    | Code::Cancelled
+                    | Code::Unavailable
+                    | Code::Internal
+                    | Code::Unknown),
+                ..
+            } => Some(*code),
+            _ => None,
+        }
     }
 }
 
@@ -86,7 +109,7 @@ impl From<Status> for Error {
         {
             message = format!("{message}: {root}");
         }
-        Self::Status { code: status.code(), message }
+        Self::Status { code: status.code(), message, details: details::lines(&status) }
     }
 }
 
@@ -103,6 +126,8 @@ pub struct Call {
     pub max_time: Option<Duration>,
     /// When the session ends, and the call with it.
     pub until: Instant,
+    /// Whether answers show fields at their defaults.
+    pub defaults: Defaults,
 }
 
 impl Call {
@@ -131,6 +156,7 @@ impl Call {
         requests: mpsc::Receiver<DynamicMessage>,
         show: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(), Error> {
+        let defaults = self.defaults;
         let mut client = Grpc::new(self.channel).max_decoding_message_size(LARGEST_MESSAGE);
         let unready = |error: tonic::transport::Error| Status::from_error(error.into());
         client.ready().await.map_err(unready)?;
@@ -143,7 +169,7 @@ impl Call {
             self.method.name().path().parse().map_err(|_| Error::NoMethod(self.method.name().clone()))?;
         let mut answers = client.streaming(request, path, self.method.codec()).await?.into_inner();
         while let Some(answer) = answers.next().await {
-            show(&to_json(&answer?).map_err(Error::Answer)?);
+            show(&to_json(&answer?, defaults).map_err(Error::Answer)?);
         }
         Ok(())
     }

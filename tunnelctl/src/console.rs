@@ -8,15 +8,17 @@ use std::{
 };
 
 use serde::Serialize;
+use tunnel_protos::text::escape_json;
 
 use crate::surroundings::Terminal;
 
 pub mod table;
 pub mod when;
 
+mod live;
 mod text;
 
-pub use text::safe;
+pub use self::text::safe;
 
 /// The form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -34,6 +36,7 @@ pub struct Console {
     stderr: Box<dyn Write + Send>,
     terminal: Terminal,
     format: Format,
+    live: live::Line,
     failed: Option<io::Error>,
 }
 
@@ -51,7 +54,7 @@ impl Console {
         terminal: Terminal,
         format: Format,
     ) -> Self {
-        Self { stdout, stderr, terminal, format, failed: None }
+        Self { stdout, stderr, terminal, format, live: live::Line::default(), failed: None }
     }
 
     /// The form of results.
@@ -69,6 +72,7 @@ impl Console {
 
     /// One line of text on standard output.
     pub fn print(&mut self, line: impl Display) {
+        self.settle();
         let written = writeln!(self.stdout, "{line}").and_then(|()| self.stdout.flush());
         self.keep(written);
     }
@@ -83,11 +87,25 @@ impl Console {
 
     /// JSON that was written elsewhere, on standard output.
     pub fn json_text(&mut self, json: &str) {
-        self.print(text::safe_json(json));
+        self.print(escape_json(json));
+    }
+
+    /// Shows what goes on right now, in one line that is written over again and again; only on a terminal.
+    pub fn live(&mut self, line: &str) {
+        if self.terminal.stderr {
+            let text = self.live.show(line, self.terminal.columns);
+            let _ = self.stderr.write_all(text.as_bytes()).and_then(|()| self.stderr.flush());
+        }
+    }
+
+    /// Whether a person sees standard error as it is written.
+    pub const fn is_watched(&self) -> bool {
+        self.terminal.stderr
     }
 
     /// A line that a person should see but a program does not read.
     pub fn note(&mut self, line: impl Display) {
+        self.settle();
         // A closed standard error must not fail a command that works.
         let _ = writeln!(self.stderr, "{line}");
     }
@@ -114,9 +132,15 @@ impl Console {
 
     /// The first error of writing results, if any.
     pub fn finish(mut self) -> io::Result<()> {
+        self.settle();
         let flushed = self.stdout.flush();
         self.keep(flushed);
         self.failed.map_or(Ok(()), Err)
+    }
+
+    /// Takes the live line away, so that what follows stands alone.
+    pub fn settle(&mut self) {
+        let _ = self.stderr.write_all(self.live.clear().as_bytes()).and_then(|()| self.stderr.flush());
     }
 
     fn keep(&mut self, written: io::Result<()>) {

@@ -32,9 +32,11 @@ impl Desk {
         let api = Api::new(&context.api, &operator.credential)?;
         let state = app.folders.state.join(name.to_string());
         let sessions = Sessions::new(&app.folders.runtime.join(name.to_string()));
-        // Ended grants leave no keys behind, whatever command runs next.
+        // What ended leaves no keys behind, whatever command runs next.
         sessions.live(app.clock.now())?;
         let folder = Folder::new(&state.join("requests"));
+        folder.open(app.clock.now())?;
+        folder.sweep(std::time::SystemTime::now())?;
         let clock = app.clock.clone();
         Ok(Self {
             entries: Entries::new(&state.join("entries"), context.vendor_keys.clone()),

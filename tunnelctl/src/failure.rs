@@ -1,13 +1,18 @@
 //! Why a command ended without its result, and the exit code that says so: the one table of both.
 
+use tunnel_protos::ClusterName;
 use tunnel_runtime::exit::Exit;
 
 use crate::{
+    access::advice::Told,
     api::{CallError, SetupError},
     call, context,
     ending::Ending,
-    entries, operator,
-    requester::{self, CertificateError, record},
+    entries, operator, proxy,
+    requester::{
+        self, CertificateError,
+        record::{self, Record},
+    },
     session,
 };
 
@@ -42,8 +47,22 @@ pub(crate) enum Failure {
     )]
     Disagrees { what: &'static str, said: String, wanted: String },
     /// Nobody answers at a door that was just granted.
-    #[error("granted, but the door does not answer; try again: tunnelctl connect CLUSTER --resume {grant}")]
-    Unproven { grant: tunnel_protos::GrantId, source: session::DialError },
+    #[error("granted, but the door does not answer; try again: tunnelctl connect {cluster} --resume {grant}")]
+    Unproven { cluster: ClusterName, grant: tunnel_protos::GrantId, source: session::DialError },
+    /// Nothing of this machine to go on with.
+    #[error(
+        "no open grant or request with {0} on this machine; ask: tunnelctl connect {0} --method 'package.Service/*' --reason 'why you need it'"
+    )]
+    NoGrant(ClusterName),
+    /// The request is over, and this machine knows how it ended.
+    #[error("{}", .told.text)]
+    Over { record: Box<Record>, told: Box<Told>, call: Option<tonic::Code> },
+    /// Nobody was asked, so there is nothing to look around in.
+    #[error("no session with {0}; get one: tunnelctl connect {0}, or give --protoset")]
+    NoSession(ClusterName),
+    /// The local end of a proxy.
+    #[error(transparent)]
+    Proxy(#[from] proxy::Error),
     /// A file that a login was given.
     #[error("cannot use {what} {path}")]
     Input {
@@ -61,6 +80,14 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The facts beside the message, one line each.
+    pub(crate) fn details(&self) -> &[String] {
+        match self {
+            Self::Call(error) => error.details(),
+            _ => &[],
+        }
+    }
+
     /// The exit code.
     pub(crate) fn ending(&self) -> Ending {
         match self {
@@ -69,6 +96,9 @@ impl Failure {
             | Self::Setup(_)
             | Self::Input { .. }
             | Self::Usage(_)
+            | Self::NoGrant(_)
+            | Self::NoSession(_)
+            | Self::Proxy(proxy::Error::Exposed(_))
             | Self::Record(record::Error::Unknown(_)) => Exit::Usage.into(),
             Self::Broker(_)
             | Self::Entry(_)
@@ -79,7 +109,10 @@ impl Failure {
             | Self::Door(_)
             | Self::Unproven { .. }
             | Self::Disagrees { .. }
+            | Self::Proxy(_)
             | Self::NoDoor(_) => Exit::Failed.into(),
+            Self::Over { call: Some(code), .. } => Ending::Status(*code as u8),
+            Self::Over { told, .. } => told.exit.into(),
             Self::Call(error) => error.ending(),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use serde_json::json;
 use tunnel_runtime::{chain::chain, exit::Exit};
 
 pub mod api;
@@ -26,17 +26,18 @@ mod desk;
 mod ending;
 mod failure;
 mod folder;
+mod proxy;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-use self::{app::App, cli::Cli, console::Console};
+use self::{app::App, cli::Cli, console::Console, failure::Failure};
 pub use self::{ending::Ending, surroundings::Surroundings};
 
 /// Runs one command line (program name first) and says how it ended; results and messages go to the surroundings.
 pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: Surroundings) -> Ending {
-    match Cli::try_parse_from(args) {
+    match Cli::read(args) {
         Ok(cli) => dispatch(cli, surroundings).await,
         Err(error) => explain(&error, surroundings),
     }
@@ -46,16 +47,29 @@ async fn dispatch(cli: Cli, surroundings: Surroundings) -> Ending {
     let (mut app, command) = App::new(cli, surroundings);
     let ending = match commands::run(&mut app, command).await {
         Ok(ending) => ending,
-        Err(failure) => {
-            app.console.error(chain(&failure));
-            failure.ending()
-        }
+        Err(failure) => fail(&mut app, failure),
     };
     match app.console.finish() {
         Ok(()) => ending,
         // Whoever closed our output has what they wanted, but a script must not take half a result for a whole.
         Err(_) => Exit::Failed.into(),
     }
+}
+
+/// Says why a command ended without its result: to people, and as the last line of JSON.
+fn fail(app: &mut App, failure: Failure) -> Ending {
+    let (text, ending) = (chain(&failure).to_string(), failure.ending());
+    if let Failure::Over { record, told, .. } = failure {
+        access::report::say(app, &record, *told);
+        return ending;
+    }
+    if app.console.format() == console::Format::Json {
+        let event = json!({ "event": "failed", "message": text, "exit": ending.code(), "details": failure.details() });
+        app.console.json(&event);
+    }
+    app.console.error(text);
+    failure.details().iter().for_each(|line| app.console.note(format_args!("  {line}")));
+    ending
 }
 
 /// Help and version are results; anything else that clap says is a mistake in the command line.

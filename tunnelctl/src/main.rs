@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use tokio::signal::unix::{SignalKind, signal};
 use tunnel_runtime::{chain::chain, exit::Exit};
 use tunnelctl::{
     Surroundings,
@@ -30,10 +31,32 @@ fn run(surroundings: Surroundings) -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let ending = runtime.block_on(tunnelctl::run(std::env::args_os(), surroundings));
+    let ending = runtime.block_on(async {
+        tokio::select! {
+            ending = tunnelctl::run(std::env::args_os(), surroundings) => ExitCode::from(ending),
+            // Who asks twice does not want to wait for an orderly end.
+            () = signals(2) => ExitCode::from(INTERRUPTED),
+        }
+    });
     // A read of standard input that nobody waits for any more must not keep the process.
     runtime.shutdown_background();
-    ending.into()
+    ending
+}
+
+/// Ends with the `count`-th wish to stop, by Ctrl-C or SIGTERM.
+async fn signals(count: usize) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without a handler the signal itself ends the process.
+        return std::future::pending().await;
+    };
+    for _ in 0..count {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
 }
 
 fn surroundings() -> Result<Surroundings, Box<dyn std::error::Error>> {
@@ -52,13 +75,12 @@ fn surroundings() -> Result<Surroundings, Box<dyn std::error::Error>> {
             stdout: stdout().is_terminal(),
             stderr: stderr().is_terminal(),
             color: variable("NO_COLOR").is_none(),
+            columns: rustix::termios::tcgetwinsize(stderr()).map_or(0, |size| size.ws_col.into()),
         },
         clock: Clock::system(),
-        interrupt: Box::pin(async {
-            if tokio::signal::ctrl_c().await.is_err() {
-                // Without a handler the signal itself ends the process.
-                std::future::pending::<()>().await;
-            }
-        }),
+        interrupt: Box::pin(signals(1)),
     })
 }
+
+/// As a shell reports a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;

@@ -6,7 +6,7 @@ use tunnel_certs::{
 };
 use tunnel_protos::{OperatorName, UnixMillis, VendorName};
 
-use crate::{console::when, context::IdentityFiles};
+use crate::context::IdentityFiles;
 
 /// Why the identity cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +31,10 @@ pub enum Error {
     #[error(
         "your operator certificate expired at {0}: get a new one from your identity team, to the same file"
     )]
-    Expired(String),
+    Expired(UnixMillis),
     /// The certificate's time has not come.
     #[error("your operator certificate is valid from {0} on: check this machine's clock")]
-    NotYetValid(String),
+    NotYetValid(UnixMillis),
 }
 
 /// An operator identity that can sign now.
@@ -66,9 +66,9 @@ impl Operator {
 
 fn check_validity(not_before: UnixMillis, not_after: UnixMillis, now: UnixMillis) -> Result<(), Error> {
     if now > not_after {
-        Err(Error::Expired(when::stamp(not_after)))
+        Err(Error::Expired(not_after))
     } else if now < not_before {
-        Err(Error::NotYetValid(when::stamp(not_before)))
+        Err(Error::NotYetValid(not_before))
     } else {
         Ok(())
     }

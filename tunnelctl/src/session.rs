@@ -5,11 +5,13 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tunnel_certs::{
     credential::{Credential, CredentialError, certificate_to_pem, certificates_from_pem},
     file::{self, FileError},
+    key::{Algorithm, KeyError, SigningKey},
     roots::{Roots, RootsError},
 };
 use tunnel_protos::{
@@ -44,6 +46,9 @@ pub enum Error {
     /// A file is not what was written.
     #[error("{} is damaged; delete its folder and connect again", .0.display())]
     Damaged(PathBuf),
+    /// No key could be made.
+    #[error("cannot make a key for the session")]
+    Key(#[source] KeyError),
     /// Certificate and key cannot be used.
     #[error("the session's certificate cannot be used; connect again")]
     Credential(#[source] CredentialError),
@@ -98,13 +103,38 @@ impl Session {
         }
     }
 
-    /// Writes ca.pem, cert.pem, key.pem and a description, each 0600.
+    /// Writes ca.pem, cert.pem, key.pem and a description, each 0600 and each in one step. A renewed certificate is for
+    /// the key that lies there already, so whoever reads the files in between finds a pair that fits.
     pub fn save(&self, certified: &Certified) -> Result<(), Error> {
         let anchors = certified.anchors.certificates().iter().map(|der| certificate_to_pem(der));
+        self.write(KEY, certified.credential.key().to_pem().as_bytes())?;
         self.write(CA, anchors.collect::<String>().as_bytes())?;
         self.write(CERTIFICATE, certificate_to_pem(certified.credential.certificate()).as_bytes())?;
-        self.write(KEY, certified.credential.key().to_pem().as_bytes())?;
         self.write(MANIFEST, &manifest::encode(self))
+    }
+
+    /// The key for a certificate under `grant` in `folder`: the one of the session there, else a new one.
+    pub fn key(folder: &Path, grant: GrantId) -> Result<Arc<SigningKey>, Error> {
+        let own = Self::load(folder).is_ok_and(|session| session.grant == grant);
+        let kept = own.then(|| SigningKey::load(&folder.join(KEY)).ok()).flatten();
+        let key = kept.map_or_else(|| SigningKey::generate(Algorithm::P256), Ok);
+        key.map(Arc::new).map_err(Error::Key)
+    }
+
+    /// Removes the files of a session that is over, and their folder if nothing else lies there.
+    pub fn erase(&self) -> Result<(), Error> {
+        for name in [KEY, CERTIFICATE, CA, MANIFEST] {
+            let path = self.file(name);
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::Folder { path, source });
+                }
+                _ => {}
+            }
+        }
+        // A folder that holds something else stays.
+        let _ = std::fs::remove_dir(&self.folder);
+        Ok(())
     }
 
     /// Reads the description of the session in `folder`.

@@ -45,6 +45,8 @@ pub struct Terminal {
     pub stderr: bool,
     /// The person does not mind color (`NO_COLOR` is not set).
     pub color: bool,
+    /// How wide it is; 0 where nobody knows.
+    pub columns: usize,
 }
 
 /// The wall clock, injected so that tests own time.

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -75,6 +76,11 @@ impl Vendor {
         Self { now, key: SigningKey::generate(Algorithm::Ed25519).unwrap(), operators }
     }
 
+    fn clock(&self) -> Clock {
+        let now = self.now;
+        Clock::new(move || now)
+    }
+
     pub(crate) fn operator(&self) -> Operator {
         let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
         let (vendor, name) = ("acme-db".parse().unwrap(), "dana".parse().unwrap());
@@ -105,7 +111,9 @@ pub(crate) fn operators(vendor: &Vendor) -> OperatorVerifier {
 
 /// The customer's side of `acme/prod`.
 pub(crate) struct Cluster {
-    now: UnixMillis,
+    pub(crate) clock: Clock,
+    /// How long certificates live, and when grants end.
+    pub(crate) lives: Mutex<(Duration, UnixMillis)>,
     pub(crate) name: ClusterName,
     pub(crate) label: Label,
     pub(crate) key: SigningKey,
@@ -118,7 +126,8 @@ impl Cluster {
     pub(crate) fn new(vendor: &Vendor) -> Self {
         let ca = SigningKey::generate(Algorithm::P256).unwrap();
         Self {
-            now: vendor.now,
+            clock: vendor.clock(),
+            lives: Mutex::new((Duration::from_secs(900), vendor.now.plus(Duration::from_secs(1800)))),
             name: "acme/prod".parse().unwrap(),
             label: "aaaaaaaaaa".parse().unwrap(),
             key: SigningKey::generate(Algorithm::Ed25519).unwrap(),
@@ -135,7 +144,7 @@ impl Cluster {
             cluster_key: self.key.public().clone(),
             sealing_key: *self.sealing.public(),
             sequence: 1,
-            expires: self.now.plus(std::time::Duration::from_secs(90 * 24 * 3600)),
+            expires: self.clock.now().plus(Duration::from_secs(90 * 24 * 3600)),
         }
     }
 
@@ -143,7 +152,7 @@ impl Cluster {
     pub(crate) fn open(&self, sealed: &SealedRequest) -> Opened {
         let bytes = seal::open_request(sealed, &self.label, &[&self.sealing]).unwrap();
         let place = Place { operators: &self.verifier, cluster: &self.name, label: &self.label };
-        request::open(&bytes, place, self.now, self.now).unwrap()
+        request::open(&bytes, place, self.clock.now(), self.clock.now()).unwrap()
     }
 
     /// Signs and seals an answer.
@@ -158,21 +167,35 @@ impl Cluster {
 
     /// The answer to a request in `state`, with a certificate where one was asked for.
     pub(crate) fn settle(&self, sealed: &SealedRequest, sequence: u64, state: RequestState) -> SealedOutcome {
+        self.say(sealed, sequence, state, "")
+    }
+
+    /// The same, with a sentence.
+    pub(crate) fn say(
+        &self,
+        sealed: &SealedRequest,
+        sequence: u64,
+        state: RequestState,
+        reason: &str,
+    ) -> SealedOutcome {
         let opened = self.open(sealed);
         let issued = match &opened.request.kind {
             Kind::Certificate(ask) if state == RequestState::Done => Some(self.certify(&ask.csr, ask.grant)),
             _ => None,
         };
-        let deadlines = deadlines(self.now);
-        let outcome = Outcome { issued, deadlines, ..outcome(&opened, sequence, state) };
+        let work_until_ms = self.lives.lock().1.0;
+        let deadlines = Deadlines { work_until_ms, ..deadlines(self.clock.now()) };
+        let outcome =
+            Outcome { issued, deadlines, reason: reason.into(), ..outcome(&opened, sequence, state) };
         self.answer(sealed, &opened.request, &outcome)
     }
 
     pub(crate) fn certify(&self, csr: &[u8], grant: GrantId) -> Issued {
-        let until = self.now.plus(std::time::Duration::from_secs(900));
-        let terms = GrantTerms { label: self.label, grant, ttl: until.since(self.now), grant_end: until };
+        let (life, end) = *self.lives.lock();
+        let until = self.clock.now().plus(life).min(end);
+        let terms = GrantTerms { label: self.label, grant, ttl: life, grant_end: until };
         Issued {
-            certificate: self.access.issue_grant(csr, &terms, self.now).unwrap().certificate,
+            certificate: self.access.issue_grant(csr, &terms, self.clock.now()).unwrap().certificate,
             doors: vec![(TargetName::default_target(), Door::from_random([7; 17]))],
             anchors: vec![self.access.certificate().clone()],
         }

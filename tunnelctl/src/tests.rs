@@ -1,151 +1,18 @@
 //! Whole command lines against a broker's API and a gate on loopback, both with real TLS.
 
-use std::{future::pending, path::Path, sync::Arc};
+use std::path::Path;
 
-use tempfile::TempDir;
-use tokio::task::JoinSet;
-use tonic::transport::Server;
-use tunnel_certs::{
-    credential::certificate_to_pem,
-    file,
-    issue::Authority,
-    key::Signer,
-    roots::Roots,
-    tls::{self, GateTls},
-    verify::{GrantCertificate, GrantVerifier},
-};
+use tunnel_certs::{credential::certificate_to_pem, file};
 use tunnel_protos::{UnixMillis, v1::RequestState};
 
+use self::stage::stage;
 use super::*;
-use crate::{
-    surroundings::{Clock, Folders, Terminal},
-    testing::{
-        Captured, Cluster, Vendor,
-        broker::{Broker, Script, delivered, listen, told},
-        operators,
-    },
-};
+use crate::{surroundings::Clock, testing::Vendor};
 
-/// A broker, a gate, and an operator's machine.
-struct Stage {
-    home: TempDir,
-    vendor: Vendor,
-    cluster: Arc<Cluster>,
-    api: String,
-    gate: String,
-    _tasks: JoinSet<()>,
-}
-
-/// What a command did.
-struct Done {
-    ending: Ending,
-    out: String,
-    err: String,
-}
-
-/// A stage whose cluster answers access with `state`, and everything else with Done.
-async fn stage(state: RequestState) -> Stage {
-    let mut tasks = JoinSet::new();
-    let vendor = Vendor::at(Clock::system().now());
-    let cluster = Arc::new(Cluster::new(&vendor));
-    let answering = Arc::clone(&cluster);
-    let broker = Broker::listing(vendor.listed(&cluster.entry()), move |_, sealed| {
-        let access =
-            matches!(answering.open(sealed).request.kind, tunnel_certs::statement::request::Kind::Access(_));
-        let state = if access { state } else { RequestState::Done };
-        Script::ThenSilence(vec![
-            delivered(tunnel_protos::operators::Delivery::Taken),
-            told(answering.settle(sealed, 1, state)),
-        ])
-    });
-    let server = server(&cluster.access);
-    let config = tls::operator_api_server(&server.to_server(), operators(&vendor), &[b"h2"]).unwrap();
-    let api = listen(config, broker.router(), &mut tasks).await.to_string();
-    let gate = gate(&cluster, &mut tasks).await;
-    Stage { home: tempfile::tempdir().unwrap(), vendor, cluster, api, gate, _tasks: tasks }
-}
-
-/// A certificate for `*.aaaaaaaaaa.tunnel.example`, for the gate and (in these tests) for the API.
-fn server(access: &Authority) -> tunnel_certs::credential::Credential {
-    let (label, suffix) = ("aaaaaaaaaa".parse().unwrap(), "tunnel.example".parse().unwrap());
-    access.issue_gate_server(&label, &suffix, Clock::system().now()).unwrap()
-}
-
-/// A gate whose engine has nothing but reflection.
-async fn gate(cluster: &Cluster, tasks: &mut JoinSet<()>) -> String {
-    let roots = Roots::new(vec![cluster.access.certificate().clone()]).unwrap();
-    let gate = GateTls::new(&server(&cluster.access), GrantVerifier::new(cluster.label, roots));
-    let config = gate.server_config(Arc::new(|_: &GrantCertificate| true)).unwrap();
-    let engine = tonic_reflection::server::Builder::configure().build_v1().unwrap();
-    listen(config, Server::builder().add_service(engine), tasks).await.to_string()
-}
-
-impl Stage {
-    fn path(&self, name: &str) -> String {
-        self.home.path().join(name).display().to_string()
-    }
-
-    fn folders(&self) -> Folders {
-        let at = |name: &str| self.home.path().join(name);
-        Folders { config: at("config"), state: at("state"), runtime: at("runtime") }
-    }
-
-    async fn run(&self, line: &[&str]) -> Done {
-        let (out, err) = (Captured::default(), Captured::default());
-        let surroundings = Surroundings {
-            folders: self.folders(),
-            context: None,
-            stdin: Box::new(tokio::io::empty()),
-            stdout: Box::new(out.clone()),
-            stderr: Box::new(err.clone()),
-            terminal: Terminal::default(),
-            clock: Clock::system(),
-            interrupt: Box::pin(pending()),
-        };
-        let args = std::iter::once("tunnelctl").chain(line.iter().copied()).map(OsString::from);
-        let ending = run(args, surroundings).await;
-        Done { ending, out: out.text(), err: err.text() }
-    }
-
-    /// Writes what an administrator hands over, and logs in.
-    async fn login(&self, suffix: &str) -> Done {
-        let operator = self.vendor.operator();
-        let certificate = certificate_to_pem(operator.credential.certificate());
-        file::write(Path::new(&self.path("op.pem")), certificate.as_bytes()).unwrap();
-        operator.credential.key().save(Path::new(&self.path("op.key"))).unwrap();
-        let ca = certificate_to_pem(self.cluster.access.certificate());
-        file::write(Path::new(&self.path("ca.pem")), ca.as_bytes()).unwrap();
-        file::write(Path::new(&self.path("vendor.pub")), self.vendor.key.public().to_pem().as_bytes())
-            .unwrap();
-        let [certificate, key, vendor, ca] =
-            ["op.pem", "op.key", "vendor.pub", "ca.pem"].map(|name| self.path(name));
-        self.run(&[
-            "login",
-            "--certificate",
-            &certificate,
-            "--key",
-            &key,
-            "--vendor-key",
-            &vendor,
-            "--api",
-            &self.api,
-            "--api-ca",
-            &ca,
-            "--api-name",
-            "api.aaaaaaaaaa.tunnel.example",
-            "--suffix",
-            suffix,
-            "--connect-address",
-            &self.gate,
-        ])
-        .await
-    }
-
-    async fn connect(&self, more: &[&str]) -> Done {
-        let line = ["connect", "acme/prod", "--reason", "disk full", "--method", "a.B/C"];
-        self.run(&[&line[..], more].concat()).await
-    }
-}
+mod keeping;
+mod proxying;
+mod stage;
+mod waiting;
 
 #[tokio::test]
 async fn an_operator_logs_in_connects_and_withdraws() {
@@ -205,7 +72,7 @@ async fn a_call_gets_access_once_and_reuses_it() {
     let list = stage.run(&["call", "acme/prod", "list"]).await;
     assert_eq!(list.out, "grpc.reflection.v1.ServerReflection\n", "{}", list.err);
     let describe = stage.run(&["call", "acme/prod", "describe", "grpc.reflection.v1.ServerReflection"]).await;
-    assert!(describe.out.starts_with("rpc grpc.reflection.v1.ServerReflection/"), "{}", describe.err);
+    assert!(describe.out.starts_with("service grpc.reflection.v1.ServerReflection {"), "{}", describe.err);
     assert_eq!(stage.run(&["--output", "json", "requests"]).await.out.lines().count(), 1);
 }
 

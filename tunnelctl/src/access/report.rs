@@ -1,9 +1,12 @@
 //! What the person, or the script, learns while access is being got. Broker's statements are labeled as such.
 
 use serde_json::json;
-use tunnel_protos::{UnixMillis, operators::Delivery, v1::RequestState};
-use tunnel_runtime::exit::Exit;
+use tunnel_protos::text::spoken;
 
+use super::{
+    advice::{self, Told},
+    progress::{Progress, delivered},
+};
 use crate::{
     app::App,
     console::{Console, Format, safe, when},
@@ -11,8 +14,9 @@ use crate::{
     requester::{
         record::Record,
         state_name,
-        wait::{Finish, News},
+        wait::{Finish, News, Pending},
     },
+    surroundings::Clock,
 };
 
 /// The words come before anything else: the customer's side sees the same ones.
@@ -28,102 +32,128 @@ pub(crate) fn submitted(app: &mut App, record: &Record) {
     app.console.note(format_args!("words   {}", record.words()));
 }
 
-/// What is new while waiting.
-pub(crate) fn news(console: &mut Console, news: &News, now: UnixMillis) {
-    match news {
-        News::BrokerSays(delivery) => console.progress(format_args!("broker says: {}", delivered(*delivery))),
-        News::Reconnecting(problem) => console.progress(format_args!("{}; trying again", safe(problem))),
-        News::Ignored(problem) => {
-            console.warn(format_args!("the broker delivered {}; it is ignored", safe(problem)));
+/// Tells what is new while waiting: a live line on a terminal, a line for each change elsewhere, JSON for scripts.
+pub(crate) struct Teller<'a> {
+    console: &'a mut Console,
+    clock: Clock,
+    progress: Progress,
+    said: String,
+    sentence: String,
+    notified: usize,
+}
+
+impl<'a> Teller<'a> {
+    /// A teller of one waiting that begins now.
+    pub(crate) fn new(app: &'a mut App) -> Self {
+        let progress = Progress::new(app.clock.now());
+        let (said, sentence) = (String::new(), String::new());
+        Self { console: &mut app.console, clock: app.clock.clone(), progress, said, sentence, notified: 0 }
+    }
+
+    /// Tells one piece of news.
+    pub(crate) fn tell(&mut self, news: &News) {
+        if self.console.format() == Format::Json
+            && let Some(event) = event(news)
+        {
+            self.console.json(&event);
         }
-        News::Pending { had, needed, asked, until, reason } => {
-            let asked: Vec<_> = asked.iter().map(|who| safe(who)).collect();
-            let asked = if asked.is_empty() { "approvers".into() } else { asked.join(", ") };
-            let until = when::until(*until, now);
-            console.progress(format_args!("waiting for {asked}: {had} of {needed} approvals, until {until}"));
-            if !reason.is_empty() {
-                console.progress(format_args!("cluster says: {}", safe(reason)));
+        match news {
+            News::Ignored(problem) => {
+                self.console.warn(format_args!("the broker delivered {}; it is ignored", safe(problem)));
             }
+            News::Pending(pending) => self.explain(pending),
+            _ => {}
+        }
+        self.progress.on(news);
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let now = self.clock.now();
+        if self.console.is_watched() {
+            self.console.live(&self.progress.line(now));
+            return;
+        }
+        let standing = self.progress.standing(now);
+        if standing != self.said {
+            self.console.note(format_args!("waiting: {standing}"));
+            self.said = standing;
         }
     }
+
+    /// The cluster's sentence, and who was told; each once.
+    fn explain(&mut self, pending: &Pending) {
+        let now = self.clock.now();
+        for (who, time) in pending.notified.iter().skip(self.notified) {
+            self.console.note(format_args!(
+                "customer notified: {} at {}",
+                safe(who),
+                when::short(*time, now)
+            ));
+        }
+        self.notified = self.notified.max(pending.notified.len());
+        if !pending.reason.is_empty() && pending.reason != self.sentence {
+            self.console.note(format_args!("cluster says: {}", safe(&pending.reason)));
+            self.sentence.clone_from(&pending.reason);
+        }
+    }
+}
+
+impl Drop for Teller<'_> {
+    fn drop(&mut self) {
+        self.console.settle();
+    }
+}
+
+fn event(news: &News) -> Option<serde_json::Value> {
+    Some(match news {
+        News::BrokerSays(delivery) => {
+            let name = spoken(delivery.as_str_name(), "DELIVERY_");
+            json!({ "event": "delivery", "brokerSays": name, "text": delivered(*delivery) })
+        }
+        News::Pending(pending) => pending_event(pending),
+        News::Granted { state, until } => {
+            json!({ "event": "granted", "state": state_name(*state), "untilMs": until.0 })
+        }
+        News::Ignored(problem) => json!({ "event": "ignored", "message": safe(problem) }),
+        News::Reconnecting(problem) => json!({ "event": "reconnecting", "message": safe(problem) }),
+        News::Tick => return None,
+    })
+}
+
+fn pending_event(pending: &Pending) -> serde_json::Value {
+    let notified = pending.notified.iter().map(|(who, time)| json!({ "who": who, "timeMs": time.0 }));
+    json!({
+        "event": "pending", "approvalsHad": pending.had, "approvalsNeeded": pending.needed,
+        "notified": notified.collect::<Vec<_>>(), "pendingUntilMs": pending.until.0, "reason": pending.reason,
+    })
 }
 
 /// Says how a request ended that gave no certificate.
 pub(crate) fn ended(app: &mut App, record: &Record, finish: &Finish) -> Ending {
-    let (event, text, exit) = describe(record, finish);
+    say(app, record, advice::of(record, finish))
+}
+
+/// Says an ending and what to do next.
+pub(crate) fn say(app: &mut App, record: &Record, told: Told) -> Ending {
+    let Told { event, text, hint, commands, exit } = told;
     if app.console.format() == Format::Json {
-        let event = json!({ "event": event, "id": record.id.to_string(), "message": text });
+        let event = json!({
+            "event": event, "id": record.id.to_string(), "message": text, "next": commands, "exit": exit as u8,
+        });
         app.console.json(&event);
     }
     app.console.error(text);
+    if !hint.is_empty() {
+        app.console.note(hint);
+    }
+    commands.iter().for_each(|command| app.console.note(format_args!("  {command}")));
     exit.into()
 }
 
-fn describe(record: &Record, finish: &Finish) -> (String, String, Exit) {
-    match finish {
-        Finish::Yes(outcome) => ("done".into(), safe(&outcome.reason), Exit::Ok),
-        Finish::Denied(outcome) => (
-            "denied".into(),
-            format!("denied by the customer{}", why(&outcome.reason, &outcome.rule)),
-            Exit::Denied,
-        ),
-        Finish::Over(outcome) => {
-            let state = state_name(outcome.state);
-            let text = format!("the request is over ({state}){}", why(&outcome.reason, &outcome.rule));
-            let exit = if outcome.state == RequestState::Revoked { Exit::Denied } else { Exit::Expired };
-            (state, text, exit)
-        }
-        Finish::StillWaiting { offline } => still_waiting(record, *offline),
-        Finish::Undeliverable(delivery) => undeliverable(*delivery),
-    }
-}
-
-fn still_waiting(record: &Record, offline: bool) -> (String, String, Exit) {
-    let id = record.id;
-    let go_on = format!(
-        "the request stays open until {}; go on with `tunnelctl connect {} --resume {id}` or end it with `tunnelctl withdraw {id}`",
-        when::stamp(record.expires),
-        record.cluster
-    );
-    if offline {
-        ("offline".into(), format!("broker says: the cluster is offline; {go_on}"), Exit::Offline)
-    } else {
-        ("waiting".into(), format!("no answer yet; {go_on}"), Exit::Waiting)
-    }
-}
-
-fn undeliverable(delivery: Delivery) -> (String, String, Exit) {
-    let exit = if delivery == Delivery::Lapsed { Exit::Offline } else { Exit::Failed };
-    ("undeliverable".into(), format!("broker says: {}", delivered(delivery)), exit)
-}
-
-fn delivered(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Unspecified => "nothing",
-        Delivery::Waiting => "the cluster is offline; the request waits in its mailbox",
-        Delivery::Sent => "sent to the cluster",
-        Delivery::Taken => "the cluster took the request",
-        Delivery::Unproven => {
-            "the cluster could not open or prove the request; is your certificate from the current operator CA?"
-        }
-        Delivery::UnknownKey => {
-            "the cluster has another sealing key; ask again, with its newest inventory entry"
-        }
-        Delivery::Full => "the cluster takes no more requests now; it will be tried again",
-        Delivery::Lapsed => "the cluster was offline for too long, the request was dropped; ask again",
-    }
-}
-
-/// The cluster's own words, as far as its policy discloses them.
-fn why(reason: &str, rule: &str) -> String {
-    let mut text = String::new();
-    if !reason.is_empty() {
-        text += &format!(": {}", safe(reason));
-    }
-    if !rule.is_empty() {
-        text += &format!(" (rule: {})", safe(rule));
-    }
-    text
+/// `until 2026-11-20T04:02:00Z (in 59m)`, for a grant or a certificate.
+pub(crate) fn until(app: &App, time: tunnel_protos::UnixMillis) -> String {
+    when::until(time, app.clock.now())
 }
 
 #[cfg(test)]

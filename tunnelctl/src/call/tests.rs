@@ -19,7 +19,14 @@ async fn call(json: &str) -> (Result<(), Error>, Vec<String>) {
     let method = descriptors.method(&format!("{REFLECTION}/ServerReflectionInfo").parse().unwrap()).unwrap();
     let until = Instant::now() + Duration::from_secs(60);
     let mut shown = Vec::new();
-    let call = Call { channel, method, headers: MetadataMap::new(), max_time: None, until };
+    let call = Call {
+        channel,
+        method,
+        headers: MetadataMap::new(),
+        max_time: None,
+        until,
+        defaults: Defaults::Omit,
+    };
     let done = call.run(Input::text(json), &mut |json| shown.push(json.to_owned())).await;
     (done, shown)
 }
@@ -64,5 +71,8 @@ fn a_status_exits_like_grpcurl_with_its_message_escaped() {
     let error = Error::from(Status::permission_denied("not \u{1b}granted"));
     assert_eq!(error.ending().code(), 71);
     assert_eq!(error.to_string(), "PermissionDenied: not \\u{1b}granted");
-    assert!(Error::from(Status::unauthenticated("over")).is_unauthenticated());
+    for cut in [Status::unauthenticated("over"), Status::cancelled("reset"), Status::unavailable("gone")] {
+        assert!(Error::from(cut).may_be_the_grants_end().is_some());
+    }
+    assert!(Error::from(Status::permission_denied("no")).may_be_the_grants_end().is_none());
 }

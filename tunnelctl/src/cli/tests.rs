@@ -3,7 +3,7 @@ use clap::{CommandFactory, error::ErrorKind};
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(std::iter::once("tunnelctl").chain(line.split('|')))
+    Cli::read(std::iter::once("tunnelctl").chain(line.split('|')).map(OsString::from))
 }
 
 fn refused(line: &str) -> ErrorKind {
@@ -20,9 +20,9 @@ fn connect_reads_what_the_guide_says() {
     let line =
         "connect|acme/prod|--method|a.B/C|--method|a.B/*|--for|90m|--reason|why|--reason-type|incident";
     let Command::Connect(connect) = parse(line).unwrap().command else { panic!("not connect") };
-    assert_eq!(connect.methods.len(), 2);
-    assert_eq!(connect.ask.wanted, Duration::from_secs(5400));
-    assert_eq!(connect.ask.reason_type, Occasion::Incident);
+    assert_eq!(connect.access.methods.len(), 2);
+    assert_eq!(connect.access.ask.wanted, Duration::from_secs(5400));
+    assert_eq!(connect.access.ask.reason_type, Occasion::Incident);
 }
 
 #[test]
@@ -42,9 +42,25 @@ fn refuses_what_the_grammar_does_not_allow() {
 }
 
 #[test]
-fn connect_needs_methods_or_a_request_to_resume() {
-    assert_eq!(refused("connect|acme/prod|--reason|x"), ErrorKind::MissingRequiredArgument);
+fn connect_takes_methods_or_a_request_to_resume() {
     let id = "0b0e7a52-7f5f-4c0e-9d6e-2f6f1f0b3a11";
-    assert!(parse(&format!("connect|acme/prod|--resume|{id}")).is_ok());
+    assert!(parse("connect|acme/prod").is_ok());
+    assert!(parse(&format!("connect|acme/prod|--resume|{id}|--keep")).is_ok());
     assert_eq!(refused(&format!("connect|acme/prod|--resume|{id}|--reason|x")), ErrorKind::ArgumentConflict);
+    assert_eq!(refused("request|access|acme/prod|--reason|x"), ErrorKind::MissingRequiredArgument);
+}
+
+#[test]
+fn call_understands_the_flags_of_grpcurl() {
+    let line = "call|acme/prod|a.B/C|-d|@|-H|x: y|-max-time|5|-protoset=a.pb|-emit-defaults";
+    let Command::Call(call) = parse(line).unwrap().command else { panic!("not call") };
+    assert_eq!((call.max_time, call.protoset.len()), (Some(Duration::from_secs(5)), 1));
+    assert!(call.emit_defaults);
+    assert_eq!(refused("call|acme/prod|a.B/C|-max-time|0"), ErrorKind::ValueValidation);
+}
+
+#[test]
+fn a_proxy_listens_in_one_place() {
+    assert_eq!(refused("proxy|acme/prod|--socket|/x|--listen|127.0.0.1:1"), ErrorKind::ArgumentConflict);
+    assert_eq!(refused("proxy|acme/prod|--expose-to-network"), ErrorKind::MissingRequiredArgument);
 }

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
+use tonic::{metadata::MetadataMap, transport::Channel};
 use tunnel_protos::{
-    ClusterName, MethodName, MethodPattern, RequestId, TargetName, UnixMillis,
-    dynamic::{Descriptors, Method},
+    MethodName, MethodPattern, TargetName,
+    dynamic::{Defaults, Descriptors, Method},
 };
 
 use crate::{
-    access::{self, Gaining, Step},
+    access::{self, Gaining, Step, go_on, keep::verdict, own},
     app::App,
     call::{self, Error, Input, parse_headers, reflect},
     cli,
@@ -18,7 +18,6 @@ use crate::{
     desk::Desk,
     ending::Ending,
     failure::Failure,
-    requester::record::Record,
     session::Session,
 };
 
@@ -28,51 +27,94 @@ pub(super) async fn run(app: &mut App, args: cli::Call) -> Result<Ending, Failur
     match &args.method[..] {
         [list] if list == "list" => describe::services(app, &args).await,
         [list, service] if list == "list" => describe::methods(app, &args, service).await,
+        [describe] if describe == "describe" => describe::everything(app, &args).await,
         [describe, symbol] if describe == "describe" => describe::symbol(app, &args, symbol).await,
         [method] => {
-            let method = method.parse().map_err(|error| Failure::Usage(format!("{method}: {error}")))?;
+            let name = slashed(method);
+            let method = name.parse().map_err(|error| Failure::Usage(format!("{method}: {error}")))?;
             invoke(app, args, method).await
         }
-        _ => Err(Failure::Usage("expected METHOD, `list [SERVICE]` or `describe SYMBOL`".into())),
+        _ => Err(Failure::Usage("expected METHOD, `list [SERVICE]` or `describe [SYMBOL]`".into())),
+    }
+}
+
+/// grpcurl also takes `package.Service.Method`.
+fn slashed(method: &str) -> String {
+    match method.rsplit_once('.') {
+        Some((service, name)) if !method.contains('/') => format!("{service}/{name}"),
+        _ => method.trim_start_matches('/').to_owned(),
     }
 }
 
 async fn invoke(app: &mut App, args: cli::Call, name: MethodName) -> Result<Ending, Failure> {
     let headers = parse_headers(&args.headers)?;
     let described = protosets(&args)?;
+    let input = input(app, args.data.as_deref()).await?;
     let desk = Desk::open(app)?;
     let target = target(&args)?;
     let session = match find_or_gain(app, &desk, &args, &name, &target).await? {
         ControlFlow::Continue(session) => session,
         ControlFlow::Break(ending) => return Ok(ending),
     };
-    let channel = channel(&session, &target)?;
-    let method = method(described, &channel, &name).await?;
-    let until = Instant::now() + session.until.since(app.clock.now());
-    let call = call::Call { channel, method, headers, max_time: args.max_time, until };
-    let done = exchange(app, call, args.data.as_deref()).await;
-    if done.as_ref().is_err_and(Error::is_unauthenticated) {
-        // The grant ended before its time: its files would only lead to the same answer.
-        desk.sessions.remove(session.grant)?;
-        desk.requester.folder.remove(session.grant.into())?;
+    let done = exchange(app, &args, &session, Asked { target, name, described, headers, input }).await;
+    match done {
+        Ok(()) => Ok(Ending::OK),
+        Err(error) => Err(blame(&desk, &session, error).await),
     }
-    done?;
-    Ok(Ending::OK)
 }
 
-async fn exchange(app: &mut App, call: call::Call, data: Option<&str>) -> Result<(), Error> {
-    let input = match data {
-        Some("@") => Input::stream(std::mem::replace(&mut app.stdin, Box::new(tokio::io::empty()))),
-        data => Input::text(data.unwrap_or_default()),
-    };
+/// A call, before it has a session.
+struct Asked {
+    target: TargetName,
+    name: MethodName,
+    described: Option<Descriptors>,
+    headers: MetadataMap,
+    input: Input,
+}
+
+async fn exchange(app: &mut App, args: &cli::Call, session: &Session, asked: Asked) -> Result<(), Failure> {
+    let channel = channel(session, &asked.target)?;
+    let method = method(asked.described, &channel, &asked.name).await?;
+    let until = Instant::now() + session.until.since(app.clock.now());
+    let defaults = if args.emit_defaults { Defaults::Emit } else { Defaults::Omit };
+    let call =
+        call::Call { channel, method, headers: asked.headers, max_time: args.max_time, until, defaults };
     let (console, interrupt) = (&mut app.console, app.interrupt.clone());
     let mut show = |json: &str| match (console.format(), serde_json::from_str::<serde_json::Value>(json)) {
         (Format::Json, Ok(value)) => console.json(&value),
         _ => console.json_text(json),
     };
     tokio::select! {
-        done = call.run(input, &mut show) => done,
-        () = interrupt => Err(tonic::Status::cancelled("interrupted").into()),
+        done = call.run(asked.input, &mut show) => Ok(done?),
+        () = interrupt => Err(Error::from(tonic::Status::cancelled("interrupted")).into()),
+    }
+}
+
+/// A stream that was cut, or a certificate that is refused, says little; the cluster's own last word says why.
+async fn blame(desk: &Desk, session: &Session, failure: Failure) -> Failure {
+    let Failure::Call(error) = &failure else { return failure };
+    let Some(code) = error.may_be_the_grants_end() else { return failure };
+    let Ok(record) = desk.requester.folder.record(session.grant.into()) else { return failure };
+    match verdict(desk, &record).await {
+        Some(told) => {
+            // Its files would only lead to the same answer.
+            let _ = session.erase();
+            Failure::Over { record: Box::new(record), told: Box::new(told), call: Some(code) }
+        }
+        None => failure,
+    }
+}
+
+async fn input(app: &mut App, data: Option<&str>) -> Result<Input, Failure> {
+    match data.map(|data| data.strip_prefix('@').ok_or(data)) {
+        None => Ok(Input::text("")),
+        Some(Err(text)) => Ok(Input::text(text)),
+        Some(Ok("")) => Ok(Input::stream(std::mem::replace(&mut app.stdin, Box::new(tokio::io::empty())))),
+        Some(Ok(path)) => {
+            let failed =
+                |source| Failure::Input { what: "the data", path: path.into(), source: Box::new(source) };
+            Ok(Input::stream(Box::new(tokio::fs::File::open(path).await.map_err(failed)?)))
+        }
     }
 }
 
@@ -88,32 +130,15 @@ async fn find_or_gain(
     if let Some(session) = desk.sessions.find(&args.cluster, method, target, now)? {
         return Ok(Step::Continue(session));
     }
-    let own = own_request(desk.requester.folder.open(now)?, &args.cluster, method, target, now);
+    let open = desk.requester.folder.open(now)?;
+    let own = own::covering(&open, &args.cluster, method, target, now);
     let to = desk.entry(&args.cluster).await?;
     let mut gaining = Gaining { app, desk, to };
-    let record = match own {
+    let record = go_on!(match own {
         Some(id) => gaining.resume(id, args.ask.wait).await?,
         None => gaining.request(vec![MethodPattern::Exact(method.clone())], &args.ask).await?,
-    };
-    match record {
-        ControlFlow::Continue(record) => gaining.session(record, None).await,
-        ControlFlow::Break(ending) => Ok(ControlFlow::Break(ending)),
-    }
-}
-
-/// A grant that covers the call, else the same ask that is still undecided: nobody needs to be asked twice.
-fn own_request(
-    open: Vec<Record>,
-    cluster: &ClusterName,
-    method: &MethodName,
-    target: &TargetName,
-    now: UnixMillis,
-) -> Option<RequestId> {
-    let own: Vec<_> = open.into_iter().filter(|record| record.cluster == *cluster).collect();
-    let live = own.iter().find(|record| record.is_live(now) && record.allows(method, target));
-    let same = |record: &&Record| record.methods == [method.as_str()] && record.targets == [target.as_str()];
-    let undecided = || own.iter().find(|record| !record.is_granted(now) && same(record));
-    live.or_else(undecided).map(|record| record.id)
+    });
+    gaining.session(&record, None).await
 }
 
 async fn method(

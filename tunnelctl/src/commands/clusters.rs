@@ -1,13 +1,15 @@
-//! `clusters`: what the broker lists, each entry verified by the vendor key; the rest is labeled "broker says".
+//! `clusters` and `cluster show`: what the broker lists, each entry verified by the vendor key; the rest is labeled
+//! "broker says".
 
 use serde::Serialize;
+use serde_json::json;
 use tunnel_certs::statement::inventory::Opened;
 use tunnel_protos::{
-    UnixMillis,
+    ClusterName, UnixMillis,
     operators::Cluster,
     v1::{Health, TargetHealth},
 };
-use tunnel_runtime::chain::chain;
+use tunnel_runtime::{chain::chain, exit::Exit, layout};
 
 use crate::{
     app::App,
@@ -16,9 +18,10 @@ use crate::{
     ending::Ending,
     entries,
     failure::Failure,
+    requester::{record::Record, state_name},
 };
 
-pub(super) async fn run(app: &mut App) -> Result<Ending, Failure> {
+pub(super) async fn list(app: &mut App) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let now = app.clock.now();
     let said = desk.requester.api.clusters().await?;
@@ -28,6 +31,43 @@ pub(super) async fn run(app: &mut App) -> Result<Ending, Failure> {
         Format::Text => app.console.print(text(&rows, now)),
     }
     Ok(Ending::OK)
+}
+
+/// One cluster in full, with what this machine has open there.
+pub(super) async fn show(app: &mut App, name: &ClusterName) -> Result<Ending, Failure> {
+    let desk = Desk::open(app)?;
+    let now = app.clock.now();
+    let said = desk.requester.api.cluster(name).await?;
+    let row = Row::new(&said, &desk.entries.accept_as(name, &said, now));
+    let open = desk.requester.folder.open(now)?;
+    let own: Vec<_> =
+        open.iter().filter(|record| record.cluster == *name).map(|record| own(record, now)).collect();
+    match app.console.format() {
+        Format::Json => app.console.json(&json!({ "cluster": row, "own": own })),
+        Format::Text => app.console.print(full(&row, own, now)),
+    }
+    let offline = row.broker_says.tunnels == 0;
+    Ok(if row.proven { if offline { Exit::Offline } else { Exit::Ok } } else { Exit::Failed }.into())
+}
+
+fn own(record: &Record, now: UnixMillis) -> String {
+    let state = record.state(now).map_or_else(|| "unanswered".into(), state_name);
+    format!("{} {state} until {}", record.id, when::until(record.ends(), now))
+}
+
+fn full(row: &Row, own: Vec<String>, now: UnixMillis) -> String {
+    let [cluster, label, entry, broker, _] = row.cells(now);
+    let mut fields = vec![("Cluster", cluster), ("Label", label), ("Entry", entry)];
+    fields.extend(row.words.iter().map(|words| ("Words of the entry", words.clone())));
+    fields.push(("Broker says", broker));
+    let health =
+        |target: &Target| ("Broker says of the engine", format!("{} {}", target.target, target.health));
+    fields.extend(row.broker_says.targets.iter().map(health));
+    fields.extend(own.into_iter().map(|own| ("Yours", own)));
+    if row.broker_says.tunnels == 0 {
+        fields.push(("What to do", OFFLINE.into()));
+    }
+    layout::fields(&fields).trim_end().to_owned()
 }
 
 /// One cluster, proven or not.
@@ -81,9 +121,7 @@ impl Row {
     fn cells(&self, now: UnixMillis) -> [String; 5] {
         let entry = match (&self.problem, self.entry_expires_ms) {
             (Some(problem), _) => format!("NOT PROVEN: {problem}"),
-            (None, expires) => {
-                format!("proven until {}", when::stamp(UnixMillis(expires.unwrap_or_default())))
-            }
+            (None, expires) => format!("proven until {}", UnixMillis(expires.unwrap_or_default())),
         };
         let says = &self.broker_says;
         let targets: Vec<_> = says.targets.iter().map(|t| format!("{} {}", t.target, t.health)).collect();
@@ -114,6 +152,8 @@ fn text(rows: &[Row], now: UnixMillis) -> String {
     table(["CLUSTER", "LABEL", "ENTRY", "BROKER SAYS", "BROKER SAYS OF THE ENGINE"], &cells)
 }
 
+const OFFLINE: &str = "tunnel-client dials out by itself: ask the customer for `tunnel-client status`; requests wait in the \
+                       mailbox for 24 h";
 /// A cluster has at most 64 targets; a broker that lists more is not worth reading on.
 const MOST_TARGETS: usize = 64;
 

@@ -2,32 +2,24 @@
 
 use std::path::Path;
 
+use tunnel_runtime::layout::quoted;
+
 use crate::session::{CA, CERTIFICATE, KEY, Session};
 
 /// The grpcurl command for the door at `host`; `what` is a method or `list`.
 pub(super) fn line(session: &Session, host: &str, protosets: &[&Path], what: &str) -> String {
     let mut words = vec!["grpcurl".to_owned()];
     for (flag, file) in [("-cacert", CA), ("-cert", CERTIFICATE), ("-key", KEY)] {
-        words.extend([flag.into(), quote(&session.file(file).display().to_string())]);
+        words.extend([flag.into(), quoted(&session.file(file).display().to_string())]);
     }
     for protoset in protosets {
-        words.extend(["-protoset".into(), quote(&protoset.display().to_string())]);
+        words.extend(["-protoset".into(), quoted(&protoset.display().to_string())]);
     }
     if session.connect_address.is_some() {
         words.extend(["-servername".into(), host.into()]);
     }
     words.extend([session.address(host), what.into()]);
     words.join(" ")
-}
-
-/// Quoted for a POSIX shell, if it needs to be.
-fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -51,10 +43,5 @@ mod tests {
         let host = session.doors.values().next().unwrap();
         let line = line(&session, host, &[Path::new("a b.pb")], "a.B/C");
         assert!(line.ends_with(&format!(" -protoset 'a b.pb' {host}:443 a.B/C")), "{line}");
-    }
-
-    #[test]
-    fn quotes_what_a_shell_would_read() {
-        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
     }
 }

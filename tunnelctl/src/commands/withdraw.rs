@@ -2,10 +2,13 @@
 
 use serde_json::json;
 use tunnel_certs::statement::request::{Kind, Withdraw};
-use tunnel_protos::GrantId;
+use tunnel_protos::{GrantId, RequestId, v1::RequestState};
 
 use crate::{
-    access::{again, report},
+    access::{
+        again, own,
+        report::{self, Teller},
+    },
     app::App,
     cli,
     desk::Desk,
@@ -18,23 +21,31 @@ use crate::{
 };
 
 pub(super) async fn run(app: &mut App, args: &cli::Withdraw) -> Result<Ending, Failure> {
+    let patience = Patience::new(args.wait, app.interrupt.clone());
+    end(app, args.id, &patience).await
+}
+
+/// Ends the request or grant `id`.
+pub(crate) async fn end(app: &mut App, id: RequestId, patience: &Patience) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let requester = &desk.requester;
-    let record = requester.folder.record(args.id)?;
+    let mut record = own::open(&requester.folder, id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
-    let mut asked = requester.make(&to, Kind::Withdraw(Withdraw { request: args.id }), again(&record))?;
-    let patience = Patience::new(args.wait, app.interrupt.clone());
-    let now = app.clock.now();
-    let mut tell = |news| report::news(&mut app.console, &news, now);
-    let finish = requester.ask(&mut asked, Goal::Done, &patience, &mut tell).await?;
+    let mut asked = requester.make(&to, Kind::Withdraw(Withdraw { request: id }), again(&record))?;
+    let finish = {
+        let mut teller = Teller::new(app);
+        let mut tell = |news| teller.tell(&news);
+        requester.ask(&mut asked, Goal::Done, patience, &mut tell).await?
+    };
     if !matches!(finish, Finish::Yes(_)) {
         return Ok(report::ended(app, &asked, &finish));
     }
-    requester.folder.remove(args.id)?;
-    desk.sessions.remove(GrantId::from(args.id))?;
-    app.console.result(
-        &json!({ "event": "withdrawn", "id": args.id.to_string() }),
-        format_args!("withdrawn {}", args.id),
-    );
+    if let Some(answer) = &mut record.answer {
+        answer.state = RequestState::Withdrawn;
+    }
+    requester.folder.close(&record)?;
+    desk.sessions.remove(GrantId::from(id))?;
+    let value = json!({ "event": "withdrawn", "id": id.to_string() });
+    app.console.result(&value, format_args!("withdrawn {id}"));
     Ok(Ending::OK)
 }

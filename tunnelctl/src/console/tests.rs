@@ -21,7 +21,7 @@ fn color_is_only_for_terminals() {
     let (mut piped, _, err) = console(Terminal { color: true, ..Terminal::default() }, Format::Text);
     piped.error("no");
     assert_eq!(err.text(), "error: no\n");
-    let terminal = Terminal { stderr: true, color: true, stdout: false };
+    let terminal = Terminal { stderr: true, color: true, ..Terminal::default() };
     let (mut shown, _, err) = console(terminal, Format::Text);
     shown.error("no");
     assert_eq!(err.text(), "\x1b[1;31merror:\x1b[0m no\n");

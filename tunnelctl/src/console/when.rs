@@ -1,21 +1,22 @@
 //! Points in time for people.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use tunnel_protos::UnixMillis;
-
-/// `2026-11-20T13:32:27Z`.
-pub fn stamp(time: UnixMillis) -> String {
-    humantime::format_rfc3339_seconds(system(time)).to_string()
-}
+use tunnel_protos::{UnixMillis, time::lasting};
 
 /// `2026-11-20T13:32:27Z (in 14m 3s)`, or `(past)`.
 pub fn until(time: UnixMillis, now: UnixMillis) -> String {
     let left = Duration::from_secs(time.since(now).as_secs());
-    if left.is_zero() {
-        format!("{} (past)", stamp(time))
-    } else {
-        format!("{} (in {})", stamp(time), humantime::format_duration(left))
+    if left.is_zero() { format!("{time} (past)") } else { format!("{time} (in {})", lasting(left)) }
+}
+
+/// `03:02 UTC`: approvers may sit elsewhere, so the zone is said; with the date where it is another day than `now`.
+pub fn short(time: UnixMillis, now: UnixMillis) -> String {
+    let (full, today) = (time.to_string(), now.to_string());
+    let clock = full.get(11..16).unwrap_or_default();
+    match (full.get(..10), today.get(..10)) {
+        (Some(day), Some(today)) if day != today => format!("{} {clock} UTC", &day[5..]),
+        _ => format!("{clock} UTC"),
     }
 }
 
@@ -23,16 +24,9 @@ pub fn until(time: UnixMillis, now: UnixMillis) -> String {
 pub fn ago(time: UnixMillis, now: UnixMillis) -> String {
     match time.0 {
         0 => "never".into(),
-        _ => format!("{} ago", humantime::format_duration(Duration::from_secs(now.since(time).as_secs()))),
+        _ => format!("{} ago", lasting(now.since(time))),
     }
 }
-
-/// Times beyond the year 9999 have no RFC 3339 form and are shown as its end.
-fn system(time: UnixMillis) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(time.seconds()).unwrap_or(0).min(LAST_SECOND))
-}
-
-const LAST_SECOND: u64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
@@ -46,8 +40,9 @@ mod tests {
     }
 
     #[test]
-    fn absurd_times_do_not_panic() {
-        assert_eq!(stamp(UnixMillis(i64::MAX)), "9999-12-31T23:59:59Z");
-        assert_eq!(stamp(UnixMillis(i64::MIN)), "1970-01-01T00:00:00Z");
+    fn short_times_name_the_zone_and_another_day() {
+        let three = UnixMillis((3 * 3600 + 120) * 1000);
+        assert_eq!(short(three, UnixMillis(0)), "03:02 UTC");
+        assert_eq!(short(three, three.plus(Duration::from_secs(86_400))), "01-01 03:02 UTC");
     }
 }

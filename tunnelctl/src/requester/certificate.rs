@@ -1,12 +1,12 @@
-//! Certificates under a grant: asked for with a fresh key, asked for again when an answer is lost, and checked
-//! to be ours before anything is written.
+//! Certificates under a grant: asked for again when an answer is lost, and checked to be for our key and grant before
+//! anything is written.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tunnel_certs::{
     credential::{Credential, CredentialError},
     identity::Identity,
-    key::{Algorithm, KeyError, SignError, SigningKey},
+    key::{SignError, SigningKey},
     roots::{Roots, RootsError},
     statement::{
         inventory::Entry,
@@ -26,9 +26,6 @@ use super::{
 /// Why a certificate that the cluster issued is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// No key or no certificate request could be made.
-    #[error("cannot make a key for the session")]
-    Key(#[source] KeyError),
     /// The key could not sign its certificate request.
     #[error("cannot make a certificate request")]
     Csr(#[source] SignError),
@@ -77,16 +74,16 @@ pub enum Answered {
 }
 
 impl Requester {
-    /// Asks for a certificate under `grant`; when an answer is lost, with a new request for the same key.
+    /// Asks for a certificate for `key` under `grant`; when an answer is lost, with a new request.
     pub async fn certificate(
         &self,
         to: &Entry,
         grant: GrantId,
+        key: Arc<SigningKey>,
         reason: &Reason,
         patience: &Patience,
         tell: Tell<'_>,
     ) -> Result<Answered, CertificateError> {
-        let key = Arc::new(SigningKey::generate(Algorithm::P256).map_err(CertificateError::Key)?);
         let csr = key.csr().map_err(CertificateError::Csr)?;
         loop {
             let kind = Kind::Certificate(Certificate { grant, csr: csr.clone() });

@@ -1,7 +1,10 @@
 //! Asking: a kept request goes out, and its answers are kept as they come, until one ends the waiting.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tunnel_certs::statement::outcome::Outcome;
-use tunnel_protos::{UnixMillis, v1::RequestState};
+use tunnel_protos::{UnixMillis, operators::Delivery, text::spoken, v1::RequestState};
 
 use super::{
     Error, Requester,
@@ -29,7 +32,7 @@ impl Requester {
         let mut events = Events::new(self.api.clone(), record.envelope_id, sealed, reader);
         let mut wait = Wait::new(goal);
         loop {
-            let event = match patience.during(events.next()).await {
+            let event = match ticking(patience.during(events.next()), tell).await {
                 Ok(event) => event.map_err(Error::Broker)?,
                 Err(over) => over,
             };
@@ -45,12 +48,31 @@ impl Requester {
         }
     }
 
-    /// A request that ended is forgotten with its key; any other answer is remembered.
+    /// Puts a kept request into the cluster's mailbox and waits for nothing.
+    pub async fn submit(&self, record: &Record) -> Result<Delivery, Error> {
+        let sealed = self.folder.sealed(record.id).map_err(Error::Record)?;
+        self.api.submit(sealed).await.map_err(Error::Broker)
+    }
+
+    /// A request that ended loses its key; any other answer is remembered.
     fn keep(&self, record: &mut Record, outcome: &Outcome, newest: Newest) -> Result<(), Error> {
         record.answer = Some(Answer::new(outcome, newest));
         let over = Answer::is_final(outcome.state);
-        let kept = if over { self.folder.remove(record.id) } else { self.folder.update(record) };
+        let kept = if over { self.folder.close(record) } else { self.folder.update(record) };
         kept.map_err(Error::Record)
+    }
+}
+
+/// Tells of every second that `work` takes.
+async fn ticking<T>(work: impl Future<Output = T>, tell: Tell<'_>) -> T {
+    let mut seconds = interval_at(Instant::now() + SECOND, SECOND);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = seconds.tick() => tell(News::Tick),
+        }
     }
 }
 
@@ -63,11 +85,15 @@ impl Answer {
             until: deadline(outcome),
             granted: methods.map(|(method, _)| method.to_string()).collect(),
             live: true,
+            at: outcome.time,
+            reason: outcome.reason.clone(),
+            rule: outcome.rule.clone(),
+            deadlines: outcome.deadlines,
         }
     }
 
     /// Whether nothing can follow.
-    const fn is_final(state: RequestState) -> bool {
+    pub(super) const fn is_final(state: RequestState) -> bool {
         !matches!(
             state,
             RequestState::Unspecified
@@ -88,7 +114,10 @@ fn deadline(outcome: &Outcome) -> UnixMillis {
     })
 }
 
-/// `pending`, `rolled_back` …
+/// `pending`, `rolled-back` …
 pub fn state_name(state: RequestState) -> String {
-    state.as_str_name().trim_start_matches("REQUEST_STATE_").to_ascii_lowercase()
+    spoken(state.as_str_name(), "REQUEST_STATE_")
 }
+
+/// What a person takes for alive.
+const SECOND: Duration = Duration::from_secs(1);

@@ -2,13 +2,12 @@
 //!
 //! A record is written before its request leaves, so that no answer can come that could not be read.
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, time::Duration};
 
-use prost::Message;
 use serde::{Deserialize, Serialize};
 use tunnel_certs::{
-    file::{self, FileError},
-    key::{PublicKey, SealingKey, SealingKeyError},
+    file::FileError,
+    key::{PublicKey, SealingKeyError},
     statement::{
         inventory::Entry,
         request::{Kind, Request},
@@ -17,13 +16,15 @@ use tunnel_certs::{
 };
 use tunnel_protos::{
     ClusterName, Digest, EnvelopeId, Label, MethodName, RequestId, TargetName, UnixMillis,
-    v1::{RequestState, SealedRequest},
+    v1::{Deadlines, RequestState},
 };
 
-use super::reader::{Newest, Reader};
-use crate::folder;
+use super::reader::Newest;
 
 mod form;
+mod store;
+
+pub use self::store::Folder;
 
 /// Why an open request could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +88,10 @@ pub struct Record {
     pub methods: Vec<String>,
     /// Targets as asked.
     pub targets: Vec<String>,
+    /// Whether methods of operations were asked for.
+    pub raw: bool,
+    /// How long the work may take, as asked.
+    pub wanted: Duration,
     /// The reason as given.
     pub reason: String,
     /// What the cluster answered last.
@@ -106,6 +111,14 @@ pub struct Answer {
     pub granted: Vec<String>,
     /// No certificate was denied since.
     pub live: bool,
+    /// When the cluster said so.
+    pub at: UnixMillis,
+    /// Its sentence.
+    pub reason: String,
+    /// Its rule.
+    pub rule: String,
+    /// The four deadlines.
+    pub deadlines: Deadlines,
 }
 
 impl Record {
@@ -115,6 +128,10 @@ impl Record {
             Kind::Access(access) => (What::Access, texts(&access.methods), texts(&access.targets)),
             Kind::Certificate(_) => (What::Certificate, Vec::new(), Vec::new()),
             Kind::Withdraw(_) => (What::Withdraw, Vec::new(), Vec::new()),
+        };
+        let (raw, wanted) = match &request.kind {
+            Kind::Access(access) => (access.raw, access.wanted),
+            _ => (false, Duration::ZERO),
         };
         Self {
             id: request.id,
@@ -128,6 +145,8 @@ impl Record {
             expires: request.expires,
             methods,
             targets,
+            raw,
+            wanted,
             reason: request.reason.text.to_string(),
             answer: None,
         }
@@ -136,6 +155,11 @@ impl Record {
     /// Whether it was granted and its time is not over.
     pub fn is_granted(&self, now: UnixMillis) -> bool {
         self.answer.as_ref().is_some_and(Answer::grants) && self.ends() > now
+    }
+
+    /// Whether the cluster has granted it, whatever became of the grant since.
+    pub fn is_answered_yes(&self) -> bool {
+        self.answer.as_ref().is_some_and(Answer::grants)
     }
 
     /// Whether certificates under it are to be expected.
@@ -155,6 +179,19 @@ impl Record {
         Words::of(&self.digest)
     }
 
+    /// Where it stands: by the cluster's last word, or over by its own time.
+    pub fn state(&self, now: UnixMillis) -> Option<RequestState> {
+        let said = self.answer.as_ref().map(|answer| answer.state);
+        let over = self.ends() <= now;
+        match said {
+            Some(RequestState::Active) if over => Some(RequestState::Ended),
+            Some(RequestState::Pending | RequestState::Approved) | None if over => {
+                Some(RequestState::Expired)
+            }
+            said => said,
+        }
+    }
+
     /// When nothing can come of it any more.
     pub fn ends(&self) -> UnixMillis {
         match &self.answer {
@@ -170,110 +207,6 @@ impl Answer {
     }
 }
 
-/// The folder of open requests of one context.
-#[derive(Debug, Clone)]
-pub struct Folder {
-    path: PathBuf,
-}
-
-impl Folder {
-    /// Keeps requests in `path`.
-    pub fn new(path: &Path) -> Self {
-        Self { path: path.into() }
-    }
-
-    /// Keeps a new request with everything needed to wait for it, and to submit it again.
-    pub fn create(&self, record: &Record, key: &SealingKey, sealed: &SealedRequest) -> Result<(), Error> {
-        let path = self.file(record.id, KEY);
-        folder::make_parent(&path).map_err(|error| Error::File(record.id, error))?;
-        key.save(&path).map_err(|error| Error::Key(record.id, error))?;
-        self.write(record.id, SEALED, &sealed.encode_to_vec())?;
-        self.update(record)
-    }
-
-    /// Keeps what changed.
-    pub fn update(&self, record: &Record) -> Result<(), Error> {
-        self.write(record.id, RECORD, &form::encode(record))
-    }
-
-    /// The request with this id.
-    pub fn record(&self, id: RequestId) -> Result<Record, Error> {
-        let path = self.file(id, RECORD);
-        if !path.exists() {
-            return Err(Error::Unknown(id));
-        }
-        let bytes = file::read_private(&path).map_err(|error| Error::File(id, error))?;
-        form::decode(&bytes).ok_or(Error::Damaged(path))
-    }
-
-    /// Reads the answers to a request.
-    pub fn reader(&self, record: &Record) -> Result<Reader, Error> {
-        let key =
-            SealingKey::load(&self.file(record.id, KEY)).map_err(|error| Error::Key(record.id, error))?;
-        let newest = record.answer.as_ref().map(|answer| answer.newest);
-        Ok(Reader::new(record.cluster_key.clone(), record.digest, record.envelope_id, key, newest))
-    }
-
-    /// The sealed request, as it was submitted.
-    pub fn sealed(&self, id: RequestId) -> Result<SealedRequest, Error> {
-        let path = self.file(id, SEALED);
-        let bytes = file::read_private(&path).map_err(|error| Error::File(id, error))?;
-        SealedRequest::decode(bytes.as_slice()).map_err(|_| Error::Damaged(path))
-    }
-
-    /// Forgets a request that ended; its outcome key goes first.
-    pub fn remove(&self, id: RequestId) -> Result<(), Error> {
-        for extension in [KEY, SEALED, RECORD] {
-            let path = self.file(id, extension);
-            match std::fs::remove_file(&path) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::File(id, FileError::Io { action: "remove", path, source }));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// All requests that may still be answered or used, oldest first; those whose time is over are forgotten.
-    pub fn open(&self, now: UnixMillis) -> Result<Vec<Record>, Error> {
-        let mut all = Vec::new();
-        for id in self.ids()? {
-            let record = self.record(id)?;
-            if record.ends() > now { all.push(record) } else { self.remove(id)? }
-        }
-        all.sort_by_key(|record| record.issued);
-        Ok(all)
-    }
-
-    fn ids(&self) -> Result<Vec<RequestId>, Error> {
-        let failed = |source| Error::List { path: self.path.clone(), source };
-        let entries = match std::fs::read_dir(&self.path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
-        let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
-        let names: Vec<_> = names.collect::<Result<_, _>>().map_err(failed)?;
-        Ok(names.iter().filter_map(|name| name.to_str()?.strip_suffix(".json")?.parse().ok()).collect())
-    }
-
-    fn write(&self, id: RequestId, extension: &str, bytes: &[u8]) -> Result<(), Error> {
-        folder::write(&self.file(id, extension), bytes).map_err(|error| Error::File(id, error))
-    }
-
-    fn file(&self, id: RequestId, extension: &str) -> PathBuf {
-        self.path.join(format!("{id}.{extension}"))
-    }
-}
-
 fn texts(items: &[impl ToString]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
 }
-
-const RECORD: &str = "json";
-const KEY: &str = "key";
-const SEALED: &str = "pb";
-
-#[cfg(test)]
-mod tests;

@@ -6,6 +6,7 @@ use tunnel_protos::{
     v1::{GrantLevel, RequestState},
 };
 
+use super::{reader::Newest, record::Answer};
 use crate::testing::{NOW, deadlines};
 
 /// An outcome in `state`, the first of its request.
@@ -27,5 +28,20 @@ pub(crate) fn outcome(state: RequestState) -> Outcome {
         deadlines: deadlines(NOW),
         granted: (state != RequestState::Pending).then_some(granted),
         issued: None,
+    }
+}
+
+/// What is remembered of an answer in `state` until 15 minutes from now.
+pub(crate) fn answer(state: RequestState) -> Answer {
+    Answer {
+        newest: Newest { sequence: 1, sha256: [5; 32] },
+        state,
+        until: NOW.plus(std::time::Duration::from_secs(900)),
+        granted: vec!["a.B/C".into()],
+        live: true,
+        at: NOW,
+        reason: String::new(),
+        rule: String::new(),
+        deadlines: deadlines(NOW),
     }
 }

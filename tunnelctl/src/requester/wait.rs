@@ -12,6 +12,8 @@ pub enum Goal {
     Grant,
     /// A certificate or withdraw request: until it is done.
     Done,
+    /// Any request: until nothing can follow.
+    End,
 }
 
 /// Something that happened while waiting.
@@ -52,22 +54,37 @@ pub enum News {
     /// Where the request is, by the broker's word.
     BrokerSays(Delivery),
     /// People are asked; the cluster says so.
-    Pending {
-        /// Approvals given.
-        had: u32,
-        /// Approvals needed.
-        needed: u32,
-        /// Who was notified.
-        asked: Vec<String>,
-        /// When the request expires.
+    Pending(Pending),
+    /// The cluster granted it, and its end is awaited.
+    Granted {
+        /// Approved or active.
+        state: RequestState,
+        /// When the grant ends, or has to be used.
         until: UnixMillis,
-        /// The cluster's sentence.
-        reason: String,
     },
     /// The broker delivered something that does not hold; ignored.
     Ignored(String),
     /// The broker is out of reach.
     Reconnecting(String),
+    /// Nothing is new, but a second went by.
+    Tick,
+}
+
+/// A request that waits for people, by the cluster's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Approvals given.
+    pub had: u32,
+    /// Approvals needed.
+    pub needed: u32,
+    /// Who was told of it, and when.
+    pub notified: Vec<(String, UnixMillis)>,
+    /// When the cluster said so.
+    pub since: UnixMillis,
+    /// When the request expires.
+    pub until: UnixMillis,
+    /// The cluster's sentence.
+    pub reason: String,
 }
 
 /// How waiting ended.
@@ -137,7 +154,7 @@ impl Wait {
             Meaning::Yes => finish(Finish::Yes(outcome)),
             Meaning::No => finish(Finish::Denied(outcome)),
             Meaning::Over => finish(Finish::Over(outcome)),
-            Meaning::NotYet => self.say(pending(outcome)),
+            Meaning::NotYet => self.say(standing(outcome)),
         }
     }
 
@@ -191,13 +208,21 @@ impl Meaning {
     }
 }
 
-fn pending(outcome: Outcome) -> News {
-    News::Pending {
-        had: outcome.approvals_had,
-        needed: outcome.approvals_needed,
-        asked: outcome.notified.into_iter().map(|(who, _)| who).collect(),
-        until: UnixMillis(outcome.deadlines.pending_until_ms),
-        reason: outcome.reason,
+fn standing(outcome: Outcome) -> News {
+    let deadlines = outcome.deadlines;
+    match outcome.state {
+        state @ RequestState::Approved => {
+            News::Granted { state, until: UnixMillis(deadlines.claim_until_ms) }
+        }
+        state @ RequestState::Active => News::Granted { state, until: UnixMillis(deadlines.work_until_ms) },
+        _ => News::Pending(Pending {
+            had: outcome.approvals_had,
+            needed: outcome.approvals_needed,
+            notified: outcome.notified,
+            since: outcome.time,
+            until: UnixMillis(deadlines.pending_until_ms),
+            reason: outcome.reason,
+        }),
     }
 }
 

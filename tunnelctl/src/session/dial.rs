@@ -106,12 +106,14 @@ impl Line {
         }
     }
 
-    fn connector(&self) -> Result<TlsConnector, DialError> {
+    /// The TLS of every connection by this line.
+    pub fn connector(&self) -> Result<TlsConnector, DialError> {
         let config = tls::grant_client(&self.credential, &self.anchors, &[b"h2"]).map_err(DialError::Tls)?;
         Ok(TlsConnector::from(config))
     }
 
-    async fn connect(&self, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
+    /// A new connection, end to end; TLS 1.3 is done here before the gate has looked at the certificate.
+    pub async fn connect(&self, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
         let connect = async {
             let tcp = TcpStream::connect(&self.address).await?;
@@ -121,7 +123,8 @@ impl Line {
         timeout(CONNECT_DEADLINE, connect).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    fn failed(&self, source: io::Error) -> DialError {
+    /// What a failed connection is told as.
+    pub fn failed(&self, source: io::Error) -> DialError {
         DialError::Connect { host: self.host.clone(), address: self.address.clone(), source }
     }
 }

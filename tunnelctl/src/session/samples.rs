@@ -1,8 +1,14 @@
 //! Sessions for tests.
 
+use tunnel_certs::{
+    credential::Credential,
+    key::{Algorithm, SigningKey},
+    roots::Roots,
+};
 use tunnel_protos::{TargetName, UnixMillis};
 
-use super::Session;
+use super::{Line, Session};
+use crate::testing::{Cluster, Vendor};
 
 /// A session with `acme/prod` for `a.B/C` that ends after 30 minutes, its certificate after 15.
 pub(crate) fn sample(folder: &str, connect_address: Option<&str>) -> Session {
@@ -17,5 +23,19 @@ pub(crate) fn sample(folder: &str, connect_address: Option<&str>) -> Session {
         certificate_until: UnixMillis(900_000),
         until: UnixMillis(1_800_000),
         methods: vec!["a.B/C".parse().unwrap()],
+    }
+}
+
+impl Line {
+    /// A line with a real certificate of some grant.
+    pub(crate) fn for_test(host: &str, address: &str) -> Self {
+        let (key, grant) = (SigningKey::generate(Algorithm::P256).unwrap(), sample("/", None).grant);
+        let issued = Cluster::new(&Vendor::new()).certify(&key.csr().unwrap(), grant);
+        Self {
+            host: host.into(),
+            address: address.into(),
+            credential: Credential::new(vec![issued.certificate], key.into()).unwrap(),
+            anchors: Roots::new(issued.anchors).unwrap(),
+        }
     }
 }

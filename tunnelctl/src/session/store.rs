@@ -26,6 +26,11 @@ impl Sessions {
         self.path.join(grant.to_string())
     }
 
+    /// Where something else of this context belongs that lives as long as a session.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// A session that may call `method` on `target` of `cluster` now; the one that lasts longest.
     pub fn find(
         &self,

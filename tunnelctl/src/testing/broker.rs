@@ -30,6 +30,7 @@ pub(crate) enum Script {
     ThenSilence(Vec<Event>),
     ThenEnd(Vec<Event>),
     Refused(Status),
+    Live(Pin<Box<dyn Stream<Item = Event> + Send>>),
 }
 
 /// Says what the `n`-th watch (from 0, over all requests) of a request tells.
@@ -184,6 +185,10 @@ impl Operators for Broker {
             Script::ThenSilence(told) => Ok(Response::new(Box::pin(events(told).chain(stream::pending())))),
             Script::ThenEnd(told) => Ok(Response::new(Box::pin(events(told)))),
             Script::Refused(status) => Err(status),
+            Script::Live(told) => {
+                let told = told.map(|event| Ok(WatchRequestEvent { event: Some(event) }));
+                Ok(Response::new(Box::pin(told.chain(stream::pending()))))
+            }
         }
     }
 }

@@ -1,71 +1,80 @@
+use tunnel_protos::{UnixMillis, operators::Delivery};
+
 use super::*;
 use crate::{
-    requester::{samples::outcome, tests::scene},
     surroundings::Terminal,
-    testing::{Captured, NOW},
+    testing::{Captured, NOW, clock},
 };
 
-fn exit(finish: &Finish) -> Exit {
-    describe(&scene().access(), finish).2
+struct Screen {
+    console: Console,
+    out: Captured,
+    err: Captured,
 }
 
-#[tokio::test]
-async fn every_end_has_its_exit_code() {
-    let over = |state| Finish::Over(outcome(state));
-    let ends = [
-        (Finish::Denied(outcome(RequestState::Denied)), Exit::Denied),
-        (over(RequestState::Revoked), Exit::Denied),
-        (over(RequestState::Expired), Exit::Expired),
-        (over(RequestState::Withdrawn), Exit::Expired),
-        (over(RequestState::Ended), Exit::Expired),
-        (Finish::StillWaiting { offline: false }, Exit::Waiting),
-        (Finish::StillWaiting { offline: true }, Exit::Offline),
-        (Finish::Undeliverable(Delivery::Lapsed), Exit::Offline),
-        (Finish::Undeliverable(Delivery::Unproven), Exit::Failed),
-    ];
-    for (finish, expected) in ends {
-        assert_eq!(exit(&finish), expected, "{finish:?}");
+fn screen(terminal: Terminal, format: Format) -> Screen {
+    let (out, err) = (Captured::default(), Captured::default());
+    Screen { console: Console::new(Box::new(out.clone()), Box::new(err.clone()), terminal, format), out, err }
+}
+
+impl Screen {
+    fn tell(&mut self, news: &[News]) {
+        let progress = Progress::new(NOW);
+        let (said, sentence) = (String::new(), String::new());
+        let mut teller =
+            Teller { console: &mut self.console, clock: clock(), progress, said, sentence, notified: 0 };
+        news.iter().for_each(|news| teller.tell(news));
     }
 }
 
-#[tokio::test]
-async fn waiting_says_how_to_go_on() {
-    let record = scene().access();
-    let (_, text, _) = describe(&record, &Finish::StillWaiting { offline: false });
-    assert!(text.contains(&format!("tunnelctl connect acme/prod --resume {}", record.id)), "{text}");
+fn pending(reason: &str) -> News {
+    let until = UnixMillis(NOW.0 + 3_600_000);
+    let notified = vec![("alice\u{1b}[2J".to_owned(), NOW)];
+    News::Pending(Pending { had: 0, needed: 1, notified, since: NOW, until, reason: reason.into() })
 }
 
-#[tokio::test]
-async fn unsigned_states_are_the_brokers_word() {
-    let record = scene().access();
-    for finish in [Finish::StillWaiting { offline: true }, Finish::Undeliverable(Delivery::Unproven)] {
-        assert!(describe(&record, &finish).1.starts_with("broker says: "));
-    }
+#[test]
+fn a_terminal_has_one_line_that_goes_away() {
+    let mut screen = screen(Terminal { stderr: true, columns: 200, ..Terminal::default() }, Format::Text);
+    screen.tell(&[News::BrokerSays(Delivery::Sent), pending(""), News::Tick]);
+    let shown = screen.err.text();
+    assert!(shown.lines().count() == 2, "{shown:?}");
+    assert!(
+        shown.contains("0 of 1 approvals · customer notified ") && shown.ends_with("\r\x1b[K"),
+        "{shown:?}"
+    );
 }
 
-#[tokio::test]
-async fn reasons_are_escaped() {
-    let mut denied = outcome(RequestState::Denied);
-    denied.reason = "no\u{1b}[2J\u{202e}".into();
-    denied.rule = "access[0]".into();
-    let (_, text, _) = describe(&scene().access(), &Finish::Denied(denied));
-    assert_eq!(text, "denied by the customer: no\\u{1b}[2J\\u{202e} (rule: access[0])");
+#[test]
+fn elsewhere_each_change_is_a_line_of_its_own() {
+    let mut screen = screen(Terminal::default(), Format::Text);
+    screen.tell(&[News::BrokerSays(Delivery::Sent), News::Tick, News::Tick, pending(""), News::Tick]);
+    let shown = screen.err.text();
+    assert_eq!(shown.lines().count(), 3, "{shown}");
+    assert!(
+        shown.starts_with("waiting: broker says: sent to the cluster\ncustomer notified: alice"),
+        "{shown}"
+    );
+    assert!(shown.contains("\nwaiting: 0 of 1 approvals"), "{shown}");
+}
+
+#[test]
+fn scripts_get_json_for_each_change() {
+    let mut screen = screen(Terminal::default(), Format::Json);
+    screen.tell(&[News::BrokerSays(Delivery::Waiting), News::Tick, pending("asked before")]);
+    let events: Vec<serde_json::Value> =
+        screen.out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["brokerSays"], "waiting");
+    assert_eq!((&events[1]["approvalsNeeded"], &events[1]["reason"]), (&1.into(), &"asked before".into()));
 }
 
 #[test]
 fn news_are_escaped_and_labeled() {
-    let err = Captured::default();
-    let terminal = Terminal { stderr: true, ..Terminal::default() };
-    let mut console =
-        Console::new(Box::new(Captured::default()), Box::new(err.clone()), terminal, Format::Text);
+    let mut screen = screen(Terminal::default(), Format::Text);
     let trick = || "\u{1b}[2J\u{202e}".to_owned();
-    let pending = News::Pending { had: 0, needed: 1, asked: vec![trick()], until: NOW, reason: trick() };
-    for event in
-        [pending, News::Ignored(trick()), News::Reconnecting(trick()), News::BrokerSays(Delivery::Taken)]
-    {
-        news(&mut console, &event, NOW);
-    }
-    let shown = err.text();
+    screen.tell(&[pending(&trick()), News::Ignored(trick()), News::Reconnecting(trick())]);
+    let shown = screen.err.text();
     assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
-    assert!(shown.contains("cluster says: ") && shown.contains("broker says: the cluster took"), "{shown}");
+    assert!(shown.contains("cluster says: "), "{shown}");
 }

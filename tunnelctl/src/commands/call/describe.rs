@@ -2,12 +2,12 @@
 
 use serde_json::json;
 use tonic::transport::Channel;
-use tunnel_protos::dynamic::{CallKind, Descriptors, MessageDescriptor, Method};
+use tunnel_protos::dynamic::Descriptors;
 
 use super::{channel, protosets, target};
 use crate::{
     app::App,
-    call::{list_services, reflect},
+    call::{list_services, proto, reflect},
     cli,
     console::safe,
     desk::Desk,
@@ -32,16 +32,32 @@ pub(super) async fn methods(app: &mut App, args: &cli::Call, service: &str) -> R
     Ok(Ending::OK)
 }
 
+/// `describe` alone: every service.
+pub(super) async fn everything(app: &mut App, args: &cli::Call) -> Result<Ending, Failure> {
+    let (mut shown, mut names) = (Vec::new(), Vec::new());
+    match protosets(args)? {
+        Some(set) => {
+            names.extend(set.services());
+            shown.extend(names.iter().filter_map(|name| proto::symbol(&set, name)));
+        }
+        None => {
+            let channel = any_channel(app, args)?;
+            names.extend(list_services(channel.clone()).await?);
+            for name in &names {
+                shown.extend(proto::symbol(&reflect(channel.clone(), name).await?, name));
+            }
+        }
+    }
+    app.console.result(&json!({ "symbols": names, "text": shown }), lines(shown.iter().cloned()));
+    Ok(Ending::OK)
+}
+
 pub(super) async fn symbol(app: &mut App, args: &cli::Call, symbol: &str) -> Result<Ending, Failure> {
     let set = descriptors(app, args, symbol.split('/').next().unwrap_or(symbol)).await?;
-    let found =
-        set.methods().filter(|method| method.name().service() == symbol || method.name().as_str() == symbol);
-    let mut shown: Vec<_> = found.map(|method| rpc(&method)).collect();
-    shown.extend(set.message(symbol).map(|message| fields(&message)));
-    if shown.is_empty() {
-        return Err(Failure::Usage(format!("no service, method or message {symbol:?}")));
-    }
-    app.console.result(&json!({ "symbol": symbol, "text": shown }), lines(shown.iter().cloned()));
+    let unknown =
+        || Failure::Usage(format!("no service, method, message or enum {symbol:?}; see `call CLUSTER list`"));
+    let shown = proto::symbol(&set, symbol).ok_or_else(unknown)?;
+    app.console.result(&json!({ "symbol": symbol, "text": shown }), lines(std::iter::once(shown.clone())));
     Ok(Ending::OK)
 }
 
@@ -58,28 +74,7 @@ fn any_channel(app: &App, args: &cli::Call) -> Result<Channel, Failure> {
     let mut sessions = desk.sessions.live(now)?.into_iter();
     let live = sessions
         .find(|s| s.cluster == args.cluster && s.certificate_until > now && s.doors.contains_key(&target));
-    let none =
-        || Failure::Usage(format!("no session with {}: connect first, or give --protoset", args.cluster));
-    channel(&live.ok_or_else(none)?, &target)
-}
-
-fn rpc(method: &Method) -> String {
-    let (input, output) = match method.kind() {
-        CallKind::Unary => ("", ""),
-        CallKind::ClientStream => ("stream ", ""),
-        CallKind::ServerStream => ("", "stream "),
-        CallKind::Bidirectional => ("stream ", "stream "),
-    };
-    let (takes, gives) = (method.input(), method.output());
-    format!("rpc {}({input}{}) returns ({output}{});", method.name(), takes.full_name(), gives.full_name())
-}
-
-fn fields(message: &MessageDescriptor) -> String {
-    let fields = message.fields().map(|field| {
-        let repeated = if field.is_list() { "repeated " } else { "" };
-        format!("  {repeated}{:?} {} = {};", field.kind(), field.name(), field.number())
-    });
-    format!("message {} {{\n{}\n}}", message.full_name(), lines(fields))
+    channel(&live.ok_or_else(|| Failure::NoSession(args.cluster.clone()))?, &target)
 }
 
 /// Names in descriptors are the customer's to choose.

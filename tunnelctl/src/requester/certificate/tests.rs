@@ -1,5 +1,8 @@
 use tokio::task::JoinSet;
-use tunnel_certs::{identity::Identity, key::Signer};
+use tunnel_certs::{
+    identity::Identity,
+    key::{Algorithm, Signer},
+};
 use tunnel_protos::v1::{RequestState, SealedOutcome, SealedRequest};
 
 use super::*;
@@ -25,7 +28,8 @@ async fn ask(scene: &Scene, broker: &Broker) -> Result<Answered, CertificateErro
     let mut tasks = JoinSet::new();
     let requester = scene.requester(broker.api(&mut tasks));
     let entry = scene.cluster.entry();
-    requester.certificate(&entry, grant(), &reason(), &patience(), &mut |_: News| {}).await
+    let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
+    requester.certificate(&entry, grant(), key, &reason(), &patience(), &mut |_: News| {}).await
 }
 
 /// A cluster that issues whatever `issue` says.
@@ -54,7 +58,7 @@ fn done(cluster: &Cluster, sealed: &SealedRequest, issued: outcome::Issued) -> S
 }
 
 #[tokio::test]
-async fn a_certificate_is_for_the_fresh_key_and_the_grant() {
+async fn a_certificate_is_for_the_key_and_the_grant() {
     let scene = scene();
     let Ok(Answered::Certificate(certified)) = ask(&scene, &honest(&scene, RequestState::Done)).await else {
         panic!("no certificate")

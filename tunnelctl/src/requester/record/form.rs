@@ -1,9 +1,14 @@
 //! The form of a record on disk (JSON).
 
+use std::time::Duration;
+
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use tunnel_certs::key::PublicKey;
-use tunnel_protos::{UnixMillis, v1::RequestState};
+use tunnel_protos::{
+    UnixMillis,
+    v1::{Deadlines, RequestState},
+};
 
 use super::{Answer, Newest, Record, What};
 
@@ -20,6 +25,10 @@ struct Form {
     expires_ms: i64,
     methods: Vec<String>,
     targets: Vec<String>,
+    #[serde(default)]
+    raw: bool,
+    #[serde(default)]
+    wanted_ms: u64,
     reason: String,
     answer: Option<AnswerForm>,
 }
@@ -32,6 +41,15 @@ struct AnswerForm {
     until_ms: i64,
     granted: Vec<String>,
     live: bool,
+    #[serde(default)]
+    at_ms: i64,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    rule: String,
+    /// Pending, claim, work, certificate.
+    #[serde(default)]
+    deadlines_ms: [i64; 4],
 }
 
 pub(super) fn encode(record: &Record) -> Vec<u8> {
@@ -47,6 +65,8 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
         expires_ms: record.expires.0,
         methods: record.methods.clone(),
         targets: record.targets.clone(),
+        raw: record.raw,
+        wanted_ms: u64::try_from(record.wanted.as_millis()).unwrap_or(u64::MAX),
         reason: record.reason.clone(),
         answer: record.answer.as_ref().map(answer_form),
     };
@@ -67,6 +87,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
         expires: UnixMillis(form.expires_ms),
         methods: form.methods,
         targets: form.targets,
+        raw: form.raw,
+        wanted: Duration::from_millis(form.wanted_ms),
         reason: form.reason,
         answer: match form.answer {
             Some(answer) => Some(parse_answer(answer)?),
@@ -83,6 +105,15 @@ fn answer_form(answer: &Answer) -> AnswerForm {
         until_ms: answer.until.0,
         granted: answer.granted.clone(),
         live: answer.live,
+        at_ms: answer.at.0,
+        reason: answer.reason.clone(),
+        rule: answer.rule.clone(),
+        deadlines_ms: [
+            answer.deadlines.pending_until_ms,
+            answer.deadlines.claim_until_ms,
+            answer.deadlines.work_until_ms,
+            answer.deadlines.certificate_until_ms,
+        ],
     }
 }
 
@@ -94,7 +125,20 @@ fn parse_answer(form: AnswerForm) -> Option<Answer> {
         until: UnixMillis(form.until_ms),
         granted: form.granted,
         live: form.live,
+        at: UnixMillis(form.at_ms),
+        reason: form.reason,
+        rule: form.rule,
+        deadlines: deadlines(form.deadlines_ms),
     })
+}
+
+fn deadlines([pending, claim, work, certificate]: [i64; 4]) -> Deadlines {
+    Deadlines {
+        pending_until_ms: pending,
+        claim_until_ms: claim,
+        work_until_ms: work,
+        certificate_until_ms: certificate,
+    }
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

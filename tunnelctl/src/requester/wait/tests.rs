@@ -38,8 +38,19 @@ fn every_end_has_its_meaning() {
 #[test]
 fn a_certificate_needs_done() {
     let mut wait = Wait::new(Goal::Done);
-    assert!(matches!(wait.on(answer(RequestState::Approved)), Step::Say(News::Pending { .. })));
+    assert!(matches!(wait.on(answer(RequestState::Approved)), Step::Say(News::Granted { .. })));
     assert!(matches!(finished(wait.on(answer(RequestState::Done))), Finish::Yes(_)));
+}
+
+#[test]
+fn whoever_waits_for_the_end_is_told_of_the_grant() {
+    let mut wait = Wait::new(Goal::End);
+    for state in [RequestState::Approved, RequestState::Active] {
+        assert!(
+            matches!(wait.on(answer(state)), Step::Say(News::Granted { state: said, .. }) if said == state)
+        );
+    }
+    assert!(matches!(finished(wait.on(answer(RequestState::Ended))), Finish::Over(_)));
 }
 
 #[test]

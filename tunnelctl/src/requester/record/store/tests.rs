@@ -1,20 +1,22 @@
-use std::{os::unix::fs::PermissionsExt, time::Duration};
+use std::os::unix::fs::PermissionsExt;
+
+use tunnel_protos::v1::RequestState;
 
 use super::*;
 use crate::{
-    requester::tests::{Scene, scene},
+    requester::{
+        reader::Newest,
+        record::Answer,
+        samples::answer,
+        tests::{Scene, scene},
+    },
     testing::NOW,
 };
 
 fn answered(scene: &Scene, until: UnixMillis) -> Record {
     let mut record = scene.access();
-    record.answer = Some(Answer {
-        newest: Newest { sequence: 3, sha256: [5; 32] },
-        state: RequestState::Active,
-        until,
-        granted: vec!["a.B/C".into()],
-        live: true,
-    });
+    let newest = Newest { sequence: 3, sha256: [5; 32] };
+    record.answer = Some(Answer { newest, until, ..answer(RequestState::Active) });
     scene.folder.update(&record).unwrap();
     record
 }
@@ -61,13 +63,52 @@ async fn what_is_over_is_forgotten_with_its_key() {
     let left = scene.folder.open(NOW).unwrap();
     assert_eq!(left.iter().map(|record| record.id).collect::<Vec<_>>(), [open.id]);
     assert!(files(&scene).iter().all(|path| !path.to_string_lossy().contains(&over.id.to_string())));
+    let ended = scene.folder.ended().unwrap();
+    assert_eq!((ended.len(), ended[0].id), (1, over.id));
+    assert_eq!(ended[0].state(NOW), Some(RequestState::Ended));
+    assert!(matches!(scene.folder.record(over.id), Err(Error::Unknown(_))));
+    assert_eq!(scene.folder.any(over.id).unwrap().answer, over.answer);
+}
+
+#[tokio::test]
+async fn keys_without_a_record_are_swept_when_they_are_old() {
+    let scene = scene();
+    let (kept, lost) = (scene.access(), scene.access());
+    std::fs::remove_file(scene.folder.file(lost.id, RECORD)).unwrap();
+    let now = SystemTime::now();
+    scene.folder.sweep(now).unwrap();
+    assert!(scene.folder.file(lost.id, KEY).exists());
+    scene.folder.sweep(now + 2 * STALE).unwrap();
+    assert!(!scene.folder.file(lost.id, KEY).exists() && !scene.folder.file(lost.id, SEALED).exists());
+    assert!(scene.folder.file(kept.id, KEY).exists());
+}
+
+#[tokio::test]
+async fn what_ended_is_kept_up_to_a_bound() {
+    let scene = scene();
+    let record = scene.access();
+    for _ in 0..=MOST_ENDED {
+        let more = Record { id: RequestId::random(), ..record.clone() };
+        scene.folder.write(&scene.folder.ended_file(more.id), more.id, &form::encode(&more)).unwrap();
+    }
+    scene.folder.close(&record).unwrap();
+    assert_eq!(scene.folder.ended().unwrap().len(), MOST_ENDED);
+}
+
+#[tokio::test]
+async fn one_damaged_record_does_not_stand_in_the_way() {
+    let scene = scene();
+    let (damaged, fine) = (scene.access(), scene.access());
+    std::fs::write(scene.folder.file(damaged.id, RECORD), b"{}").unwrap();
+    let open = scene.folder.open(NOW).unwrap();
+    assert_eq!(open.iter().map(|record| record.id).collect::<Vec<_>>(), [fine.id]);
 }
 
 #[tokio::test]
 async fn damaged_and_unknown_records_are_told_apart() {
     let scene = scene();
     let record = scene.access();
-    scene.folder.write(record.id, RECORD, b"{}").unwrap();
+    std::fs::write(scene.folder.file(record.id, RECORD), b"{}").unwrap();
     assert!(matches!(scene.folder.record(record.id), Err(Error::Damaged(_))));
     assert!(matches!(scene.folder.record(RequestId::random()), Err(Error::Unknown(_))));
 }

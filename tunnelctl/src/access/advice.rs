@@ -1,0 +1,148 @@
+//! How a request ended and what to do next: one table of words, commands and exit codes for every command.
+
+use tunnel_certs::statement::outcome::Outcome;
+use tunnel_protos::{operators::Delivery, v1::RequestState};
+use tunnel_runtime::{exit::Exit, layout::quoted};
+
+use super::progress::delivered;
+use crate::{
+    console::safe,
+    requester::{
+        record::{Record, What},
+        state_name,
+        wait::Finish,
+    },
+};
+
+/// An ending as people and scripts are told of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// For scripts.
+    pub(crate) event: String,
+    /// What happened.
+    pub(crate) text: String,
+    /// What that means for the one who asked.
+    pub(crate) hint: &'static str,
+    /// Ready to paste.
+    pub(crate) commands: Vec<String>,
+    pub(crate) exit: Exit,
+}
+
+/// Says how the asking of `record` ended; for a certificate, `record` is its grant.
+pub(crate) fn of(record: &Record, finish: &Finish) -> Told {
+    match finish {
+        Finish::Yes(outcome) => told("done", safe(&outcome.reason), "", vec![], Exit::Ok),
+        Finish::Denied(outcome) if record.is_answered_yes() => certificate_denied(record, outcome),
+        Finish::Denied(outcome) => denied(record, outcome),
+        Finish::Over(outcome) => over(record, outcome.state, &outcome.reason, &outcome.rule),
+        Finish::StillWaiting { offline: true } => still_offline(record),
+        Finish::StillWaiting { offline: false } => still_waiting(record),
+        Finish::Undeliverable(delivery) => undeliverable(record, *delivery),
+    }
+}
+
+/// Says how a request that is no longer open ended, by what is remembered of it.
+pub(crate) fn over(record: &Record, state: RequestState, reason: &str, rule: &str) -> Told {
+    let (text, hint, exit) = match state {
+        RequestState::Revoked => ("revoked by the customer", REVOKED, Exit::Denied),
+        RequestState::Denied => ("denied by the customer", DENIED, Exit::Denied),
+        RequestState::Withdrawn => ("withdrawn by you", "", Exit::Expired),
+        RequestState::Ended => ("the grant has ended", "", Exit::Expired),
+        _ => ("the request expired before it was used", EXPIRED, Exit::Expired),
+    };
+    // Only a denial comes from a rule; what was granted by one is ended by people or by time.
+    let rule = if state == RequestState::Denied { rule } else { "" };
+    // Clients say it in a whole sentence, mostly with these very words.
+    let said = reason.to_lowercase().starts_with(text);
+    let text = if said { safe(reason) } else { format!("{text}{}", why(reason, rule)) };
+    told(&state_name(state), text, hint, vec![again(record)], exit)
+}
+
+fn denied(record: &Record, outcome: &Outcome) -> Told {
+    let text = format!("denied by the customer{}", why(&outcome.reason, &outcome.rule));
+    let commands = if record.what == What::Access { vec![again(record)] } else { vec![] };
+    told("denied", text, if commands.is_empty() { "" } else { DENIED }, commands, Exit::Denied)
+}
+
+fn certificate_denied(record: &Record, outcome: &Outcome) -> Told {
+    let why = why(&outcome.reason, &outcome.rule);
+    let text = format!("the customer gives no certificate under this grant{why}");
+    told("denied", text, NO_CERTIFICATE, vec![resume(record)], Exit::Denied)
+}
+
+fn still_waiting(record: &Record) -> Told {
+    let text = format!("no answer yet; the request stays open until {}", record.ends());
+    told("waiting", text, WAITING, vec![resume(record), withdraw(record)], Exit::Waiting)
+}
+
+fn still_offline(record: &Record) -> Told {
+    let text = format!(
+        "broker says: the cluster is offline; the request waits in its mailbox until {}",
+        record.expires
+    );
+    let show = format!("tunnelctl cluster show {}", record.cluster);
+    told("offline", text, OFFLINE, vec![show, resume(record), withdraw(record)], Exit::Offline)
+}
+
+fn undeliverable(record: &Record, delivery: Delivery) -> Told {
+    let exit = if delivery == Delivery::Lapsed { Exit::Offline } else { Exit::Failed };
+    let text = format!("broker says: {}", delivered(delivery));
+    told("undeliverable", text, "", vec![again(record)], exit)
+}
+
+fn told(event: &str, text: String, hint: &'static str, commands: Vec<String>, exit: Exit) -> Told {
+    Told { event: event.into(), text, hint, commands, exit }
+}
+
+/// The command that asks the same again.
+pub(crate) fn again(record: &Record) -> String {
+    let mut words = vec![format!("tunnelctl connect {}", record.cluster)];
+    words.extend(record.methods.iter().map(|method| format!("--method {}", quoted(&safe(method)))));
+    let targets = record.targets.iter().filter(|target| *target != "default");
+    words.extend(targets.map(|target| format!("--target {}", quoted(&safe(target)))));
+    if record.raw {
+        words.push("--raw".into());
+    }
+    if !record.wanted.is_zero() {
+        words.push(format!(
+            "--for {}",
+            humantime::format_duration(record.wanted).to_string().replace(' ', "")
+        ));
+    }
+    words.push(format!("--reason {}", quoted(&safe(&record.reason))));
+    words.join(" ")
+}
+
+/// The command that goes on with it.
+pub(crate) fn resume(record: &Record) -> String {
+    format!("tunnelctl connect {} --resume {}", record.cluster, record.id)
+}
+
+fn withdraw(record: &Record) -> String {
+    format!("tunnelctl withdraw {}", record.id)
+}
+
+/// The cluster's own words, as far as its policy discloses them.
+fn why(reason: &str, rule: &str) -> String {
+    let mut text = String::new();
+    if !reason.is_empty() {
+        text += &format!(": {}", safe(reason));
+    }
+    if !rule.is_empty() {
+        text += &format!(" (rule: {})", safe(rule));
+    }
+    text
+}
+
+const DENIED: &str = "A denial is final. Talk to the customer first: the same ask again needs a person there and is shown to \
+                      them as denied before. Then ask for what they agree to:";
+const REVOKED: &str = "Every session was cut. Ask the customer why before you ask again:";
+const EXPIRED: &str = "Ask again, and tell the customer that you wait:";
+const NO_CERTIFICATE: &str = "The grant itself may go on: if the customer has paused access, or changed the policy, ask them; \
+                              when they have resumed, go on with:";
+const WAITING: &str = "Read the words above to the customer. Go on waiting, or take the request back:";
+const OFFLINE: &str = "The cluster dials out to the broker by itself: ask the customer whether tunnel-client runs. See, go on \
+                       waiting, or take the request back:";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Own requests of this machine: which one a command means. Pure, but for reading one by its id.
+
+use tunnel_protos::{
+    ClusterName, MethodName, MethodPattern, RequestId, TargetName, UnixMillis, v1::RequestState,
+};
+
+use super::advice;
+use crate::{
+    failure::Failure,
+    requester::record::{self, Folder, Record},
+};
+
+/// The newest live grant with the cluster, else the newest undecided request.
+pub(crate) fn newest(open: &[Record], cluster: &ClusterName, now: UnixMillis) -> Result<RequestId, Failure> {
+    let own = || open.iter().rev().filter(|record| record.cluster == *cluster);
+    let live = own().find(|record| record.is_live(now));
+    let granted = || own().find(|record| record.is_granted(now));
+    let any = live.or_else(granted).or_else(|| own().next());
+    any.map(|record| record.id).ok_or_else(|| Failure::NoGrant(cluster.clone()))
+}
+
+/// The same ask, still undecided: nobody needs to be asked twice.
+pub(crate) fn undecided(
+    open: &[Record],
+    cluster: &ClusterName,
+    methods: &[MethodPattern],
+    targets: &[TargetName],
+    now: UnixMillis,
+) -> Option<RequestId> {
+    let same = |record: &&Record| {
+        record.cluster == *cluster
+            && !record.is_granted(now)
+            && equal(&record.methods, methods)
+            && equal(&record.targets, targets)
+    };
+    open.iter().rev().find(same).map(|record| record.id)
+}
+
+/// A live grant that covers a call, else the same ask that is still undecided.
+pub(crate) fn covering(
+    open: &[Record],
+    cluster: &ClusterName,
+    method: &MethodName,
+    target: &TargetName,
+    now: UnixMillis,
+) -> Option<RequestId> {
+    let covers =
+        |record: &&Record| record.cluster == *cluster && record.is_live(now) && record.allows(method, target);
+    let live = open.iter().find(covers).map(|record| record.id);
+    let pattern = [MethodPattern::Exact(method.clone())];
+    live.or_else(|| undecided(open, cluster, &pattern, std::slice::from_ref(target), now))
+}
+
+/// An open request; of one that ended it is told how.
+pub(crate) fn open(folder: &Folder, id: RequestId, now: UnixMillis) -> Result<Record, Failure> {
+    match folder.record(id) {
+        Err(record::Error::Unknown(_)) => {
+            Err(folder.any(id).map_or_else(Failure::from, |record| ended(&record, now)))
+        }
+        found => Ok(found?),
+    }
+}
+
+fn ended(record: &Record, now: UnixMillis) -> Failure {
+    let state = record.state(now).unwrap_or(RequestState::Expired);
+    let (reason, rule) = record.answer.as_ref().map_or(("", ""), |said| (&said.reason, &said.rule));
+    Failure::Over {
+        record: Box::new(record.clone()),
+        told: Box::new(advice::over(record, state, reason, rule)),
+        call: None,
+    }
+}
+
+fn equal(kept: &[String], asked: &[impl ToString]) -> bool {
+    kept.len() == asked.len() && kept.iter().zip(asked).all(|(kept, asked)| *kept == asked.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        requester::{
+            samples::answer,
+            tests::{Scene, scene},
+        },
+        testing::NOW,
+    };
+
+    fn cluster() -> ClusterName {
+        "acme/prod".parse().unwrap()
+    }
+
+    fn granted(scene: &Scene) -> Record {
+        Record { answer: Some(answer(RequestState::Active)), ..scene.access() }
+    }
+
+    #[tokio::test]
+    async fn a_live_grant_goes_before_a_newer_question() {
+        let scene = scene();
+        let (live, pending) = (granted(&scene), scene.access());
+        assert_eq!(newest(&[live.clone(), pending.clone()], &cluster(), NOW).unwrap(), live.id);
+        assert_eq!(newest(std::slice::from_ref(&pending), &cluster(), NOW).unwrap(), pending.id);
+        assert!(matches!(newest(&[], &cluster(), NOW), Err(Failure::NoGrant(_))));
+    }
+
+    #[tokio::test]
+    async fn the_same_ask_is_found_while_it_is_undecided() {
+        let scene = scene();
+        let find = |record: &Record, method: &str| {
+            let methods = [method.parse().unwrap()];
+            let targets = [TargetName::default_target()];
+            undecided(std::slice::from_ref(record), &cluster(), &methods, &targets, NOW)
+        };
+        let pending = scene.access();
+        assert_eq!(find(&pending, "a.B/C"), Some(pending.id));
+        assert_eq!(find(&pending, "a.B/*"), None);
+        assert_eq!(find(&granted(&scene), "a.B/C"), None);
+    }
+
+    #[tokio::test]
+    async fn of_an_ended_request_it_is_told_how_it_ended() {
+        let scene = scene();
+        let mut record = scene.access();
+        let mut said = answer(RequestState::Revoked);
+        said.reason = "work is done".into();
+        record.answer = Some(said);
+        scene.folder.close(&record).unwrap();
+        let Err(Failure::Over { told, .. }) = open(&scene.folder, record.id, NOW) else { panic!("not over") };
+        assert_eq!(told.text, "revoked by the customer: work is done");
+        assert!(matches!(open(&scene.folder, RequestId::random(), NOW), Err(Failure::Record(_))));
+    }
+}

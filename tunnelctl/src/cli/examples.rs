@@ -1,0 +1,54 @@
+//! What `--help` shows at its end.
+
+pub(super) const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or context, 3 denied or revoked, 4 still waiting, 5 expired or ended,
+6 cluster offline; `call` exits with 64 + the gRPC status.
+
+First minute:
+  tunnelctl connect acme/prod --method 'engine.admin.v1.Admin/*' --reason 'disk of node 3 is full' --keep
+  tunnelctl call acme/prod list
+  tunnelctl proxy acme/prod";
+
+pub(super) const LOGIN: &str = "\
+Example:
+  tunnelctl login --certificate op.pem --key op.key --vendor-key vendor.pub \\
+    --api api.tunnel.example:443 --suffix tunnel.example";
+
+pub(super) const REQUEST: &str = "\
+Example:
+  tunnelctl request access acme/prod --method 'engine.admin.v1.Admin/*' --for 1h --reason 'upgrade rehearsal'
+  tunnelctl watch ID";
+
+pub(super) const CONNECT: &str = "\
+Examples:
+  tunnelctl connect acme/prod --method 'engine.admin.v1.Admin/*' --for 30m \\
+    --reason 'disk of node 3 is full' --reason-type incident --ticket INC-7
+  tunnelctl connect acme/prod --keep          (goes on with the newest grant, renewing its certificate)
+  tunnelctl connect acme/prod --resume ID";
+
+pub(super) const PROXY: &str = "\
+Examples:
+  tunnelctl proxy acme/prod --method 'etcdserverpb.KV/*' --reason 'look at a key'
+  tunnelctl proxy acme/prod --listen 127.0.0.1:2379
+  etcdctl --endpoints=127.0.0.1:2379 get --prefix /
+Clients speak HTTP/2 without TLS to it; the session behind it is end to end to the customer's gate.";
+
+pub(super) const CALL: &str = "\
+Examples:
+  tunnelctl call acme/prod list
+  tunnelctl call acme/prod describe engine.admin.v1.Admin
+  tunnelctl call acme/prod engine.admin.v1.Admin/GetStatus --reason 'morning check'
+  tunnelctl call acme/prod engine.admin.v1.Admin/Put -d '{\"key\":\"a\"}' -H 'x-trace: 1' -max-time 5
+  tunnelctl call acme/prod engine.admin.v1.Admin/Load -d @rows.json
+The flags of grpcurl (-d, -H, -protoset, -max-time, -emit-defaults) are understood with one dash, too.";
+
+pub(super) const WATCH: &str = "\
+Exit codes: 0 granted (or done), 3 denied or revoked, 4 still waiting, 5 expired, withdrawn or ended, 6 cluster offline.
+Example:
+  tunnelctl watch ID && tunnelctl connect acme/prod --resume ID";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  tunnelctl completions bash > /etc/bash_completion.d/tunnelctl
+  tunnelctl completions zsh > \"${fpath[1]}/_tunnelctl\"
+  tunnelctl completions fish > ~/.config/fish/completions/tunnelctl.fish";
