@@ -7,16 +7,17 @@ MAKEFLAGS += --no-print-directory
 
 CARGO := cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+BENCHED = tunnel-broker tunnel-client tunnelctl reference-engine bench bench-load bench-swarm
 CRATES = $(shell grep -hm1 '^name' */Cargo.toml | cut -d'"' -f2)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help demo test check bench lint fmt tools protos \
+.PHONY: help demo test check bench torture lint fmt tools protos \
 	fmt-check clippy docs deny each build unit doctests integration drift bench-smoke
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves it running
+demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves it running, ENGINE=etcd plays it with etcd
 	@$(TARGET)/debug/demo
 
 test: ## Everything that CI runs, with one summary at the end
@@ -25,9 +26,12 @@ test: ## Everything that CI runs, with one summary at the end
 check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
 
-bench: ## The figures of the README, on loopback and on a wire of network namespaces
-	@$(CARGO) build --quiet --locked --release --workspace --bins
-	@$(TARGET)/release/bench $(BENCH_ARGS)
+bench: ## The figures of the README, which it rewrites, on loopback and on a wire of namespaces; BENCH_ARGS for less
+	@$(CARGO) build --quiet --locked --profile measured $(foreach bin,$(BENCHED),--bin $(bin))
+	@$(TARGET)/measured/bench --out $(TARGET)/bench $(or $(BENCH_ARGS),--readme README.md)
+
+torture: build ## 200 power cuts (kill -9) under load; ROUNDS=n SEED=n
+	@$(TARGET)/debug/torture --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
 
 lint: ## Formatting, lints, documentation, dependencies
 	@tools/steps.sh tools fmt-check clippy docs deny
@@ -66,7 +70,7 @@ build: ## All programs, as demo, tests and smoke start them
 	@$(CARGO) build --quiet --locked --workspace --bins
 
 unit: ## Tests of each crate by itself
-	@$(CARGO) test --quiet --locked --workspace --lib --bins
+	@$(CARGO) test --quiet --locked --workspace --lib --bins --no-fail-fast
 
 doctests: ## Examples in the documentation
 	@$(CARGO) test --quiet --locked --workspace --doc
@@ -76,7 +80,7 @@ drift: ## Generated code and descriptor sets are those of their sources
 
 integration: build ## The programs together, with the real grpcurl and etcd
 	@tools/install.sh etcd grpcurl grpcurl-1.9.4
-	@$(CARGO) test --quiet --locked --workspace --test '*'
+	@$(CARGO) test --quiet --locked --workspace --test '*' --no-fail-fast
 
 bench-smoke: build ## The bench at its smallest, to see that it runs
 	@$(TARGET)/debug/bench --smoke --out $(TARGET)/bench-smoke

@@ -1,7 +1,7 @@
-//! The real etcd as a child process: one member on free loopback ports, in a folder of its own.
+//! The real etcd as child processes: one member or several on free loopback ports, each in a folder of its own.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -28,12 +28,42 @@ pub struct Options {
     pub address: SocketAddr,
     /// With TLS, and mutual if there is a client CA.
     pub tls: Option<TlsFiles>,
+    /// Which member of which cluster it is.
+    pub member: Member,
+}
+
+/// One member among all.
+#[derive(Debug, Clone)]
+pub struct Member {
+    name: String,
+    peer: String,
+    all: String,
+}
+
+impl Member {
+    /// The only member. It has no peers: any free port will do, and nobody needs to know it.
+    fn alone() -> Self {
+        let (name, peer) = ("one".to_owned(), "http://127.0.0.1:0".to_owned());
+        Self { all: format!("{name}={peer}"), name, peer }
+    }
+
+    /// Members of these names, which must be known to each other before any starts.
+    fn several(names: &[&str]) -> Result<Vec<Self>> {
+        // All are held until all are known, so that none is given out twice.
+        let free: Result<Vec<_>, _> = names.iter().map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+        let peer = |socket: &TcpListener| Ok(format!("http://{}", socket.local_addr()?));
+        let peers = free?.iter().map(peer).collect::<Result<Vec<_>>>()?;
+        let all: Vec<_> = names.iter().zip(&peers).map(|(name, peer)| format!("{name}={peer}")).collect();
+        let one = |(name, peer): (&&str, String)| Self { name: (*name).to_owned(), peer, all: all.join(",") };
+        Ok(names.iter().zip(peers).map(one).collect())
+    }
 }
 
 impl Options {
     /// Plain HTTP/2 on a free loopback port.
     pub fn loopback(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: None }
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { folder: folder.into(), address, tls: None, member: Member::alone() }
     }
 }
 
@@ -48,6 +78,16 @@ impl Etcd {
         let mut program = Program::start("etcd", command, &options.folder.join("etcd.log"))?;
         let address = program.says("that it serves clients", STARTUP, serving_address).await?;
         Ok(Self { program, address, is_tls: options.tls.is_some() })
+    }
+
+    /// Starts one cluster of members with these names; each answers clients.
+    pub async fn start_cluster(folder: &Path, names: &[&str]) -> Result<Vec<Self>> {
+        let start = Member::several(names)?.into_iter().map(|member| async move {
+            let folder = folder.join(&member.name);
+            std::fs::create_dir_all(&folder)?;
+            Self::start(&Options { member, ..Options::loopback(folder) }).await
+        });
+        futures_util::future::try_join_all(start).await
     }
 
     /// Where clients connect.
@@ -70,13 +110,14 @@ impl Etcd {
 fn flags(options: &Options) -> Vec<String> {
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let client = format!("{scheme}://{}", options.address);
+    let Member { name, peer, all } = &options.member;
     let mut flags = vec![
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
-        format!("--listen-peer-urls={PEER}"),
-        format!("--initial-advertise-peer-urls={PEER}"),
-        format!("--initial-cluster={NAME}={PEER}"),
-        format!("--name={NAME}"),
+        format!("--listen-peer-urls={peer}"),
+        format!("--initial-advertise-peer-urls={peer}"),
+        format!("--initial-cluster={all}"),
+        format!("--name={name}"),
         // The gateway would dial etcd itself and need a client certificate for that.
         "--enable-grpc-gateway=false".to_owned(),
         // Nothing here outlives the machine.
@@ -105,8 +146,5 @@ fn serving_address(log: &str) -> Option<SocketAddr> {
     record.get("address")?.as_str()?.parse().ok()
 }
 
-const NAME: &str = "one";
-/// A single member has no peers: any free port will do, and nobody needs to know it.
-const PEER: &str = "http://127.0.0.1:0";
 /// Ten times what it takes on a busy machine.
 const STARTUP: Duration = Duration::from_secs(30);

@@ -2,9 +2,12 @@
 
 pub mod bench;
 pub mod demo;
+mod dice;
 pub mod engine_tls;
 pub mod etcd;
+pub mod fuzz;
 pub mod generated;
 pub mod harness;
 pub mod netns;
 pub mod reference_engine;
+pub mod torture;

@@ -1,5 +1,7 @@
 //! What is measured on every path: the loads of one round, and the figures read from each.
 
+use anyhow::{Result, bail};
+
 use super::load::{Measurement, Shape};
 
 /// One load and what is read from it.
@@ -35,7 +37,7 @@ impl Amount {
     const fn seconds(self) -> f64 {
         match self {
             Self::Full => 3.0,
-            Self::Smoke => 0.3,
+            Self::Smoke => 0.5,
         }
     }
 
@@ -69,12 +71,33 @@ pub fn loads(amount: Amount) -> Vec<Load> {
     ]
 }
 
+/// The loads that give any of the figures named, or all if none is named; fails on a name that no load gives.
+pub fn selected(amount: Amount, keys: &[&String]) -> Result<Vec<Load>> {
+    let mut selected = loads(amount);
+    let known = |key: &&String| selected.iter().any(|load| load.gives(key));
+    if let Some(unknown) = keys.iter().find(|key| !known(key)) {
+        bail!("no load gives a figure {unknown}");
+    }
+    selected.retain(|load| keys.is_empty() || keys.iter().any(|key| load.gives(key)));
+    Ok(selected)
+}
+
+impl Load {
+    /// Whether the figure of this key is read from it.
+    pub fn gives(&self, key: &str) -> bool {
+        self.figures.iter().any(|figure| figure.key == key)
+    }
+}
+
 const ONE: &[Figure] = &[
     Figure { key: "c1_p50_us", ratio: Some("c1_p50"), read: |m| m.p50_us },
     Figure { key: "c1_p99_us", ratio: None, read: |m| m.p99_us },
 ];
+/// Calls per second, 64 at a time on one connection.
+pub const C64: &str = "c64_rps";
+
 const MANY: &[Figure] = &[
-    Figure { key: "c64_rps", ratio: Some("c64"), read: |m| m.rate },
+    Figure { key: C64, ratio: Some("c64"), read: |m| m.rate },
     Figure { key: "c64_p99_us", ratio: None, read: |m| m.p99_us },
 ];
 const SPREAD: &[Figure] =

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde_json::{Map, Value, json};
 
 use super::{
-    figures::{Figure, Load},
+    figures::{C64, Figure, Load},
     load::Measurement,
     stats::Spread,
 };
@@ -44,7 +44,11 @@ impl LinkResults {
 
     /// Median of `path` divided by that of the direct path.
     fn ratio(&self, key: &str, path: &str) -> Option<f64> {
-        Some(self.spread(key, path)?.median / self.spread(key, DIRECT)?.median)
+        self.ratio_to(key, path, DIRECT)
+    }
+
+    fn ratio_to(&self, key: &str, path: &str, base: &str) -> Option<f64> {
+        Some(self.spread(key, path)?.median / self.spread(key, base)?.median)
     }
 
     fn paths(&self) -> Vec<String> {
@@ -54,7 +58,8 @@ impl LinkResults {
         paths
     }
 
-    /// `{path: {figure: median, …, "spread": {figure: [min, max]}}, …, "ratios": {…}}`; ratios are the tunnel's.
+    /// `{path: {figure: median, …, "spread": {figure: [min, max]}}, …, "ratios": {…}}`; ratios are the tunnel's to
+    /// direct, and under the name of an audited path that one's calls to the tunnel's.
     pub fn to_json(&self) -> Value {
         let mut link = Map::new();
         for path in self.paths() {
@@ -63,7 +68,10 @@ impl LinkResults {
         let ratios = self.ratios.iter();
         let ratios =
             ratios.filter_map(|(name, key)| Some(((*name).to_owned(), rounded(self.ratio(key, TUNNEL)?))));
-        link.insert("ratios".to_owned(), Value::Object(ratios.collect()));
+        let audited = [AUDIT, AUDIT_SLOW].into_iter();
+        let audited =
+            audited.filter_map(|path| Some((path.to_owned(), rounded(self.ratio_to(C64, path, TUNNEL)?))));
+        link.insert("ratios".to_owned(), Value::Object(ratios.chain(audited).collect()));
         Value::Object(link)
     }
 
@@ -109,6 +117,12 @@ impl LinkResults {
 
 /// The whole product, the path whose ratios are quoted.
 pub const TUNNEL: &str = "tunnel";
+
+/// The same for calls that mutate: each waits for its audit record.
+pub const AUDIT: &str = "tunnel+audit";
+
+/// The same on a disk that takes 5 ms for every sync.
+pub const AUDIT_SLOW: &str = "tunnel+audit+5ms";
 
 fn rounded(value: f64) -> Value {
     json!((value * 1000.0).round() / 1000.0)

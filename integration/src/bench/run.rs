@@ -5,7 +5,7 @@ use std::{process::Stdio, time::Duration};
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    figures::{Amount, Load, loads},
+    figures::Load,
     load::{Measurement, Target},
     report::LinkResults,
 };
@@ -19,22 +19,30 @@ pub struct Path {
     pub target: Target,
     /// Words that put the generator into its place; empty for here.
     pub entry: Vec<String>,
+    /// Only the load that gives this figure; every load without.
+    pub only: Option<&'static str>,
 }
 
-/// Measures all paths; `told` hears what is being done.
+impl Path {
+    fn takes(&self, load: &Load) -> bool {
+        self.only.is_none_or(|key| load.gives(key))
+    }
+}
+
+/// Measures all paths under all loads; `told` hears what is being done.
 pub async fn measure(
     paths: &[Path],
-    amount: Amount,
+    loads: &[Load],
     rounds: usize,
     told: impl Fn(&str),
 ) -> Result<LinkResults> {
     let mut results = LinkResults::default();
     for round in 1..=rounds {
-        for load in loads(amount) {
+        for load in loads {
             told(&format!("round {round} of {rounds}: {}", load.title));
-            for path in paths {
-                let measurement = run(path, &load).await;
-                results.add(path.name, &load, &measurement.with_context(|| failure(path, &load))?);
+            for path in paths.iter().filter(|path| path.takes(load)) {
+                let measurement = run(path, load).await;
+                results.add(path.name, load, &measurement.with_context(|| failure(path, load))?);
             }
         }
     }

@@ -10,8 +10,9 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::{
+    figures::C64,
     load::Target,
-    report::{DIRECT, TUNNEL},
+    report::{AUDIT, AUDIT_SLOW, DIRECT, TUNNEL},
     run::Path,
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         broker::BrokerSettings,
         client::ClientSettings,
         engine::EngineSettings,
+        profile::Shipped,
         program::Program,
         tunnelctl::Tunnelctl,
         vendor::{Files, Vendor},
@@ -29,7 +31,7 @@ use crate::{
 /// The running programs and the ways through them.
 pub struct Site {
     paths: Vec<Path>,
-    _programs: [Program; 3],
+    _programs: Vec<Program>,
     _folder: TempDir,
 }
 
@@ -59,33 +61,68 @@ impl Link<'_> {
 }
 
 impl Site {
-    /// Starts everything, and walks the operator's way to a certificate.
+    /// Starts everything, and walks the operators' ways to their certificates.
     pub async fn start(link: Link<'_>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let vendor = Vendor::create(&folder.path().join("vendor"))?;
         let (engine, engine_at, direct) = start_engine(&vendor, link, folder.path()).await?;
-        let mut client = ClientSettings::of(&vendor, "acme/prod", &folder.path().join("customer"))?;
-        client.endpoints = vec![("default".to_owned(), format!("http://{engine_at}"))];
-        client.export_keys(&vendor).await?;
         let place = folder.path().join("broker");
         let settings = BrokerSettings::of(&vendor, "b1", &place, link.address(Place::Broker))?;
-        client.publish(&settings.entries)?;
+        let mut clients = Vec::new();
+        for customer in CUSTOMERS {
+            let client = customer.settings(&vendor, folder.path(), engine_at)?;
+            client.export_keys(&vendor).await?;
+            client.publish(&settings.entries)?;
+            clients.push((customer, client));
+        }
         let (broker, listen) = settings.spawn(&place, &link.entry(Place::Broker)).await?;
-        client.brokers = vec![listen.quic];
-        let mut customer = client.spawn(&link.entry(Place::Customer))?;
-        client.attached(&mut customer).await?;
-        let tunnel = tunnel(&vendor, link, folder.path(), listen.tcp).await?;
-        let entry = link.entry(Place::Operator);
-        let paths = vec![
-            Path { name: DIRECT, target: direct, entry: entry.clone() },
-            Path { name: TUNNEL, target: tunnel, entry },
-        ];
-        Ok(Self { paths, _programs: [engine, broker, customer], _folder: folder })
+        let (mut programs, entry) = (vec![engine, broker], link.entry(Place::Operator));
+        let mut paths = vec![Path { name: DIRECT, target: direct, entry: entry.clone(), only: None }];
+        for (customer, mut client) in clients {
+            client.brokers = vec![listen.quic];
+            let mut program = client.spawn(&link.entry(Place::Customer))?;
+            client.attached(&mut program).await?;
+            programs.push(program);
+            let operator = Tunnelctl::new(&client.folder.join("operator"), entry.clone())?;
+            let target = tunnel(&vendor, customer, &operator, listen.tcp).await?;
+            paths.push(Path { name: customer.path, target, entry: entry.clone(), only: customer.only });
+        }
+        Ok(Self { paths, _programs: programs, _folder: folder })
     }
 
     /// The ways from load generator to engine.
     pub fn paths(&self) -> &[Path] {
         &self.paths
+    }
+}
+
+/// One cluster of the site: a client of its own before the same engine.
+struct Customer {
+    /// Key of the path through it.
+    path: &'static str,
+    cluster: &'static str,
+    profile: Shipped,
+    more: &'static str,
+    only: Option<&'static str>,
+}
+
+const CUSTOMERS: &[Customer] = &[
+    Customer { path: TUNNEL, cluster: "acme/prod", profile: Shipped::ReferenceEngine, more: "", only: None },
+    audited(AUDIT, "acme/audited", ""),
+    audited(AUDIT_SLOW, "acme/slow", "audit: { syncDelay: 5ms }\n"),
+];
+
+const fn audited(path: &'static str, cluster: &'static str, more: &'static str) -> Customer {
+    Customer { path, cluster, profile: Shipped::Mutating, more, only: Some(C64) }
+}
+
+impl Customer {
+    fn settings(&self, vendor: &Vendor, folder: &FilePath, engine: SocketAddr) -> Result<ClientSettings> {
+        let mut client = ClientSettings::of(vendor, self.cluster, &folder.join(self.path))?;
+        client.endpoints = vec![("default".to_owned(), format!("http://{engine}"))];
+        client.profile = self.profile;
+        self.more.clone_into(&mut client.more);
+        Ok(client)
     }
 }
 
@@ -107,15 +144,16 @@ async fn start_engine(
 }
 
 /// The operator's way through the product.
-async fn tunnel(vendor: &Vendor, link: Link<'_>, folder: &FilePath, broker: SocketAddr) -> Result<Target> {
-    let operator = Tunnelctl::new(&folder.join("operator"), link.entry(Place::Operator))?;
+async fn tunnel(
+    vendor: &Vendor,
+    customer: &Customer,
+    operator: &Tunnelctl,
+    broker: SocketAddr,
+) -> Result<Target> {
     let identity = vendor.operator(&"ada".parse()?)?;
     operator.login(vendor, &identity, broker).await?;
-    let session = operator
-        .connect(
-            "acme/prod",
-            &["engine.admin.v1.Admin/Echo", "engine.admin.v1.Admin/Snapshot", "engine.admin.v1.Admin/Import"],
-        )
-        .await?;
+    let methods =
+        ["engine.admin.v1.Admin/Echo", "engine.admin.v1.Admin/Snapshot", "engine.admin.v1.Admin/Import"];
+    let session = operator.connect(customer.cluster, &methods).await?;
     Ok(Target { addr: broker, name: session.host, ca: session.ca, cert: session.cert, key: session.key })
 }

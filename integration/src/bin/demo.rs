@@ -1,15 +1,20 @@
-//! `make demo`: the main job from end to end. `HOLD=1` leaves it running and prints lines to paste.
+//! `make demo`: the main job from end to end. `ENGINE=etcd` plays it with etcd, `HOLD=1` leaves it running and prints
+//! lines to paste.
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
-use tokio::{signal::ctrl_c, time::Instant};
-use tunnel_integration::demo::{hold, narrator::Narrator, play};
+use anyhow::{Context, bail};
+use tempfile::TempDir;
+use tokio::time::Instant;
+use tunnel_integration::{
+    demo::{hold, narrator::Narrator, play, play::Play},
+    harness::wait::until,
+};
+use tunnel_runtime::drain;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    #[expect(clippy::disallowed_methods, reason = "main reads the environment")]
-    let hold = std::env::var("HOLD").is_ok_and(|value| !value.is_empty() && value != "0");
-    match run(hold).await {
+    match start().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nThe demo failed: {error:#}");
@@ -18,21 +23,52 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(hold: bool) -> anyhow::Result<()> {
+#[expect(clippy::disallowed_methods, reason = "main reads the environment")]
+async fn start() -> anyhow::Result<()> {
+    let hold = std::env::var("HOLD").is_ok_and(|value| !value.is_empty() && value != "0");
+    let engine = std::env::var("ENGINE").unwrap_or_default();
+    let play = Play::named(&engine).with_context(|| format!("ENGINE={engine}: `reference` or `etcd`"))?;
     let folder = tempfile::Builder::new().prefix("postern-demo-").tempdir()?;
-    let start = Instant::now();
-    let mut stage = match play(folder.path(), Narrator::standard()).await {
-        Ok(stage) => stage,
-        Err(error) => {
-            // Kept, so that the logs named below can be looked at.
-            let folder = folder.keep();
-            return Err(error.context(format!("logs and files are in {}", folder.display())));
-        }
+    let ended = tokio::select! {
+        ended = run(folder.path(), play, hold) => ended.map(|()| Ended::Itself),
+        signaled = drain::signaled() => signaled.map(|_| Ended::BySignal).context("wait for signals"),
     };
+    match ended {
+        Ok(ended) => {
+            remove(folder).await?;
+            if ended == Ended::BySignal && !hold { bail!("ended by a signal") } else { Ok(()) }
+        }
+        // Kept, so that the logs can be looked at.
+        Err(error) => Err(error.context(format!("logs and files are in {}", folder.keep().display()))),
+    }
+}
+
+/// How the demo ended, if it did not fail.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    Itself,
+    BySignal,
+}
+
+async fn run(folder: &Path, what: &'static Play, hold: bool) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let mut stage = play(folder, Narrator::standard(), what).await?;
     stage.told.end(start.elapsed());
     if hold {
         hold::lines(&mut stage).await?;
-        ctrl_c().await?;
+        std::future::pending::<()>().await;
     }
     Ok(())
+}
+
+/// Programs that were killed a moment ago may still be writing.
+async fn remove(folder: TempDir) -> anyhow::Result<()> {
+    let path = folder.keep();
+    until("the demo's folder is gone", tunnel_integration::harness::PATIENCE, || async {
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if path.exists() => Err(error),
+            _ => Ok(()),
+        }
+    })
+    .await
 }

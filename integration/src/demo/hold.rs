@@ -1,6 +1,7 @@
 //! Lines to paste while the demo is held.
 
 use anyhow::{Context, Result};
+use tunnel_runtime::layout::quoted;
 
 use super::{stage::Stage, steps::operator};
 use crate::harness::grpcurl::Grpcurl;
@@ -9,21 +10,23 @@ use crate::harness::grpcurl::Grpcurl;
 pub async fn lines(stage: &mut Stage) -> Result<()> {
     stage.told.step("Held: paste these into another terminal", "Ctrl-C ends it all");
     let access = operator::ask(stage, "looking around").await?;
-    let grpcurl = Grpcurl::find().context("grpcurl is not installed under .tools/bin; run `make tools`")?;
-    let program = grpcurl.path().canonicalize()?;
-    let paste = |line: String| line.replacen("grpcurl", &program.display().to_string(), 1);
+    stage.told.command(&format!("export PATH={}:$PATH", folders()?));
     stage.told.command(&format!("cd {}", stage.shell.folder().display()));
-    let status = "engine.admin.v1.Admin/GetStatus";
-    let task = "{\"task\": \"TASK_CHECK\", \"pauseMillis\": 1000}";
-    for (what, line) in [
-        ("a unary call", access.line("", "{}", status)),
-        ("a server stream", access.line("", task, "engine.admin.v1.Admin/RunTask")),
-    ] {
+    for (what, call) in [("a call that changes nothing", stage.play.read.0), ("a stream", stage.play.stream)]
+    {
         stage.told.explain(&format!("# {what}"));
-        stage.told.command(&paste(line));
+        stage.told.command(&access.line("", call.data, call.method));
     }
     let socket = stage.client_settings.socket();
     stage.told.explain("# the customer ends it");
     stage.told.command(&format!("tunnel-client revoke {} --socket {}", access.grant, socket.display()));
     Ok(())
+}
+
+/// Where the pasted programs are: this one's neighbors, and grpcurl.
+fn folders() -> Result<String> {
+    let grpcurl = Grpcurl::find().context("grpcurl is not installed under .tools/bin; run `make tools`")?;
+    let programs = [std::env::current_exe()?, grpcurl.path().canonicalize()?];
+    let folders = programs.iter().filter_map(|program| program.parent());
+    Ok(quoted(&folders.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":")))
 }

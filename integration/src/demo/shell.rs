@@ -15,6 +15,7 @@ use crate::harness::{binaries, grpcurl::Grpcurl};
 /// The folder that all commands run in.
 pub struct Shell {
     folder: PathBuf,
+    person: &'static str,
 }
 
 /// How a command ended.
@@ -28,7 +29,12 @@ pub struct Ran {
 impl Shell {
     /// A shell in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), person: "operator" }
+    }
+
+    /// The same folder with another person at the keyboard, whose contexts and sessions are their own.
+    pub fn of(&self, person: &'static str) -> Self {
+        Self { folder: self.folder.clone(), person }
     }
 
     /// Its folder.
@@ -87,8 +93,10 @@ impl Shell {
             _ => binaries::command(&program, &[])?,
         };
         command.args(words).current_dir(&self.folder).kill_on_drop(true);
-        // A state folder of its own: the demo leaves nothing in the home of whoever runs it.
-        command.env("XDG_STATE_HOME", self.folder.join("operator")).env("HOME", self.folder.join("operator"));
+        // A home of their own: the demo leaves nothing in that of whoever runs it.
+        for name in ["HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+            command.env(name, self.folder.join(self.person));
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Ok(command)
     }

@@ -7,15 +7,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use tokio::process::Child;
 use tunnel_certs::crypto::random;
 use tunnel_protos::Label;
 
-use super::{narrator::Narrator, shell::Shell};
+use super::{
+    engine::{self, Engine},
+    narrator::Narrator,
+    play::Play,
+    shell::Shell,
+    steps::customer::Pending,
+};
 use crate::harness::{
     broker::{BrokerSettings, Listen},
     client::ClientSettings,
-    engine::EngineSettings,
-    profile::Shipped,
     program::Program,
     vendor::Files,
 };
@@ -26,20 +31,33 @@ pub struct Stage {
     pub shell: Shell,
     /// Tells what happens.
     pub told: Narrator,
+    /// What is played.
+    pub play: &'static Play,
     /// How the engine is started.
-    pub engine_settings: EngineSettings,
+    pub engine_settings: engine::Settings,
     /// How the broker is started.
     pub broker_settings: BrokerSettings,
     /// How the client is started.
     pub client_settings: ClientSettings,
     /// The engine, once started.
-    pub engine: Option<Program>,
+    pub engine: Option<Engine>,
     /// The broker, once started.
     pub broker: Option<Program>,
     /// The client, once started.
     pub client: Option<Program>,
+    /// The operator's waiting command, while a request is pending.
+    pub waiting: Option<Waiting>,
     /// The operator's access, once granted.
     pub access: Option<Access>,
+}
+
+/// A `tunnelctl connect` that waits for the customer.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The command.
+    pub command: Child,
+    /// The request as the customer sees it.
+    pub pending: Pending,
 }
 
 /// What `tunnelctl connect` printed.
@@ -68,19 +86,21 @@ pub enum Role {
 
 impl Stage {
     /// An empty stage in `folder`.
-    pub fn new(folder: &Path, told: Narrator) -> Result<Self> {
+    pub fn new(folder: &Path, told: Narrator, play: &'static Play) -> Result<Self> {
         for place in ["vendor", "broker/entries", "broker/state", "customer", "operator", "engine"] {
             fs::create_dir_all(folder.join(place))?;
         }
         Ok(Self {
             shell: Shell::new(folder),
             told,
-            engine_settings: EngineSettings::loopback(&folder.join("engine")),
+            play,
+            engine_settings: engine::Settings::of(play.profile, &folder.join("engine")),
             broker_settings: broker_settings(folder),
-            client_settings: client_settings(folder)?,
+            client_settings: client_settings(folder, play)?,
             engine: None,
             broker: None,
             client: None,
+            waiting: None,
             access: None,
         })
     }
@@ -92,7 +112,7 @@ impl Stage {
 
     /// Starts the engine, at the address it had before if it had one.
     pub async fn start_engine(&mut self) -> Result<()> {
-        self.engine = Some(self.engine_settings.spawn(&[]).await?);
+        self.engine = Some(self.engine_settings.start().await?);
         Ok(())
     }
 
@@ -112,14 +132,23 @@ impl Stage {
         Ok(())
     }
 
+    /// The roles whose programs run.
+    pub fn running(&self) -> Vec<Role> {
+        let running = [
+            (Role::Broker, self.broker.is_some()),
+            (Role::Client, self.client.is_some()),
+            (Role::Engine, self.engine.is_some()),
+        ];
+        running.into_iter().filter(|(_, runs)| *runs).map(|(role, _)| role).collect()
+    }
+
     /// Kills a program as a power cut would, and starts it again.
     pub async fn crash(&mut self, role: Role) -> Result<()> {
-        let program = match role {
-            Role::Engine => self.engine.as_mut(),
-            Role::Broker => self.broker.as_mut(),
-            Role::Client => self.client.as_mut(),
-        };
-        program.context("it does not run yet")?.kill().await?;
+        match role {
+            Role::Engine => self.engine.as_mut().context(NOT_RUNNING)?.kill().await?,
+            Role::Broker => self.broker.as_mut().context(NOT_RUNNING)?.kill().await?,
+            Role::Client => self.client.as_mut().context(NOT_RUNNING)?.kill().await?,
+        }
         match role {
             Role::Engine => self.start_engine().await,
             Role::Broker => self.start_broker().await,
@@ -174,7 +203,7 @@ fn broker_settings(folder: &Path) -> BrokerSettings {
     }
 }
 
-fn client_settings(folder: &Path) -> Result<ClientSettings> {
+fn client_settings(folder: &Path, play: &Play) -> Result<ClientSettings> {
     Ok(ClientSettings {
         folder: folder.join("customer"),
         cluster: "acme/prod".parse()?,
@@ -183,22 +212,14 @@ fn client_settings(folder: &Path) -> Result<ClientSettings> {
         trust_bundle: folder.join("vendor/trust-bundle.pb"),
         brokers: Vec::new(),
         endpoints: Vec::new(),
-        profile: Shipped::ReferenceEngine,
+        profile: play.profile,
         profile_more: String::new(),
-        policy: POLICY.to_owned(),
+        policy: format!("version: 1\naccess:\n{}", play.access),
         more: String::new(),
     })
 }
 
-/// What the demo's customer allows.
-const POLICY: &str = "\
-version: 1
-access:
-  - methods: [engine.admin.v1.Admin/GetStatus, engine.admin.v1.Admin/RunTask, grpc.health.v1.Health/Check]
-    approval: auto
-  - methods: [engine.admin.v1.Admin/Restart]
-    approval: manual
-";
+const NOT_RUNNING: &str = "it does not run yet";
 
 #[cfg(test)]
 mod tests {

@@ -7,8 +7,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
+use tunnel_certs::statement::approval::Answer;
 use tunnel_protos::approvers::{
-    GetStatusRequest, ListRequestsRequest, RequestView, RevokeReply, RevokeRequest, Status,
+    AnswerRequest, DenyOperatorReply, DenyOperatorRequest, GetRequestRequest, GetStatusRequest,
+    ListRequestsRequest, PauseRequest, PauseView, RequestView, RevokeReply, RevokeRequest, Status,
     approvers_client::ApproversClient,
 };
 
@@ -27,27 +29,58 @@ impl Approver {
     /// Every request, ended ones included.
     pub async fn requests(&self) -> Result<Vec<RequestView>> {
         let request = ListRequestsRequest { all: true };
-        Ok(self.client()?.list_requests(request).await?.into_inner().requests)
+        Ok(self.client().list_requests(request).await?.into_inner().requests)
+    }
+
+    /// One request.
+    pub async fn show(&self, id: &str) -> Result<RequestView, tonic::Status> {
+        let request = GetRequestRequest { id: id.to_owned() };
+        Ok(self.client().get_request(request).await?.into_inner())
+    }
+
+    /// Says yes or no to a request.
+    pub async fn answer(&self, request: AnswerRequest, answer: Answer) -> Result<RequestView, tonic::Status> {
+        let mut client = self.client();
+        let answered = match answer {
+            Answer::Yes => client.approve(request).await,
+            Answer::No => client.deny(request).await,
+        };
+        Ok(answered?.into_inner())
     }
 
     /// Ends a grant.
     pub async fn revoke(&self, id: &str) -> Result<RevokeReply> {
         let request = RevokeRequest { id: id.to_owned(), note: "a test ends it".to_owned() };
-        Ok(self.client()?.revoke(request).await?.into_inner())
+        Ok(self.client().revoke(request).await?.into_inner())
+    }
+
+    /// Stops everything.
+    pub async fn pause(&self) -> Result<PauseView> {
+        Ok(self.client().pause(PauseRequest { note: "a test pauses".to_owned() }).await?.into_inner())
+    }
+
+    /// Refuses an operator from now on.
+    pub async fn deny_operator(&self, operator: &str) -> Result<DenyOperatorReply> {
+        let request = DenyOperatorRequest { operator: operator.to_owned(), note: "a test denies".to_owned() };
+        Ok(self.client().deny_operator(request).await?.into_inner())
     }
 
     /// The client at a glance.
     pub async fn status(&self) -> Result<Status> {
-        Ok(self.client()?.get_status(GetStatusRequest {}).await?.into_inner())
+        Ok(self.client().get_status(GetStatusRequest {}).await?.into_inner())
     }
 
-    fn client(&self) -> Result<ApproversClient<Channel>> {
+    fn client(&self) -> ApproversClient<Channel> {
         let socket = self.socket.clone();
         let connect = move |_| {
             let socket = socket.clone();
             async move { UnixStream::connect(socket).await.map(TokioIo::new) }
         };
         let endpoint = Endpoint::from_static("http://localhost").timeout(super::PATIENCE);
-        Ok(ApproversClient::new(endpoint.connect_with_connector_lazy(service_fn(connect))))
+        let channel = endpoint.connect_with_connector_lazy(service_fn(connect));
+        ApproversClient::new(channel).max_decoding_message_size(LARGEST_ANSWER)
     }
 }
+
+/// Some thousands of requests in one list, as the client's own commands take them.
+const LARGEST_ANSWER: usize = 64 << 20;

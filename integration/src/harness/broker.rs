@@ -88,7 +88,7 @@ impl BrokerSettings {
              listen: {{ quic: \"{}\", tcp: \"{}\", admin: \"{}\" }}\n\
              stateDir: {}\n\
              entries: {}\n\
-             probeInterval: {}\n\
+             timeouts: {{ probeInterval: {} }}\n\
              operators: {{ \"*\": {{ clusters: [\"*\"] }} }}\n\
              {}",
             self.trust_bundle.display(),
@@ -118,13 +118,18 @@ impl BrokerSettings {
         Ok(Broker::build(self.config()?).await?.start())
     }
 
-    /// Runs it as a child process; gives its sockets, which a restart should keep.
-    pub async fn spawn(&self, folder: &Path, entry: &[String]) -> Result<(Program, Listen)> {
+    /// Starts it as a child process, and does not wait for it.
+    pub fn start_child(&self, folder: &Path, entry: &[String]) -> Result<Program> {
         let file = folder.join("broker.yaml");
         fs::write(&file, self.yaml())?;
         let mut command = binaries::command("tunnel-broker", entry)?;
         command.arg("--config").arg(&file);
-        let mut program = Program::start("broker", command, &folder.join("broker.log"))?;
+        Program::start("broker", command, &folder.join("broker.log"))
+    }
+
+    /// Runs it as a child process; gives its sockets, which a restart should keep.
+    pub async fn spawn(&self, folder: &Path, entry: &[String]) -> Result<(Program, Listen)> {
+        let mut program = self.start_child(folder, entry)?;
         let listen = program.says("its sockets", super::PATIENCE, listening).await?;
         Ok((program, listen))
     }

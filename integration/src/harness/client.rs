@@ -81,20 +81,18 @@ impl ClientSettings {
         format!(
             "cluster: {{ name: {}, label: {} }}\n\
              stateDir: state\n\
-             vendorKeys: [{}]\n\
-             trustBundle: {}\n\
+             trust: {{ bundle: {}, vendorKeys: [{}] }}\n\
              inventoryEntry: entry.pb\n\
-             meshCertificate: replica.pem\n\
+             mesh: {{ certificate: replica.pem }}\n\
              brokers: [{}]\n\
              profile: profile.yaml\n\
              policy: policy.yaml\n\
-             socket: run/approvers.sock\n\
-             admin: \"127.0.0.1:0\"\n\
+             listen: {{ socket: run/approvers.sock, admin: \"127.0.0.1:0\" }}\n\
              {}",
             self.cluster,
             self.label,
-            self.vendor_key.display(),
             self.trust_bundle.display(),
+            self.vendor_key.display(),
             brokers.join(", "),
             self.more,
         )
@@ -144,8 +142,9 @@ impl ClientSettings {
 pub async fn run(mut command: Command) -> Result<String> {
     command.kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.context("the command hangs")??;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "{:?}: {complaint}", command.as_std());
+    let (said, complaint) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    anyhow::ensure!(output.status.success(), "{:?}: {said}{complaint}", command.as_std());
     Ok(String::from_utf8(output.stdout)?)
 }
 

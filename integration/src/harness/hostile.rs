@@ -1,6 +1,6 @@
 //! A broker taken over: it holds a real mesh certificate, speaks the real transport, and does what a test wants.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context, Result};
 use rustls_pki_types::ServerName;
@@ -127,11 +127,6 @@ impl Captive {
             _ => None,
         })
         .await
-    }
-
-    /// Whether any outcome comes within `limit`; for what must not be answered.
-    pub async fn stays_silent(&mut self, limit: Duration) -> bool {
-        timeout(limit, self.outcome()).await.is_err()
     }
 
     async fn hear<T>(&mut self, what: &str, wanted: impl Fn(ToBroker) -> Option<T>) -> Result<T> {

@@ -13,7 +13,7 @@ use tunnel_certs::{
     roots::Roots,
     seal,
     statement::{
-        inventory, outcome,
+        envelope, inventory, outcome,
         request::{self, Access, Certificate, Kind, Occasion, Reason, Request},
     },
     tls,
@@ -130,13 +130,20 @@ impl Operator {
 
     /// Drafts, signs, seals and submits.
     pub async fn ask(&self, cluster: &ClusterName, kind: Kind) -> Result<Submitted> {
+        let (submitted, sealed) = self.prepare(cluster, kind).await?;
+        self.submit_sealed(sealed).await?;
+        Ok(submitted)
+    }
+
+    /// Drafts, signs and seals; submitting the same bytes again changes nothing.
+    pub async fn prepare(&self, cluster: &ClusterName, kind: Kind) -> Result<(Submitted, v1::SealedRequest)> {
         let entry = self.entry(cluster).await?;
         let outcome_key = SealingKey::generate()?;
         let request = self.draft(&entry, &outcome_key, kind)?;
         let envelope = self.sign(&request)?;
-        let id = self.submit(&entry, &envelope.encode_to_vec()).await?;
-        let digest = tunnel_certs::statement::envelope::digest(&envelope);
-        Ok(Submitted { request, digest, id, cluster_key: entry.cluster_key, outcome_key })
+        let sealed = seal::seal_request(&envelope.encode_to_vec(), &entry.label, &entry.sealing_key)?;
+        let (id, digest) = (seal::envelope_id(&sealed), envelope::digest(&envelope));
+        Ok((Submitted { request, digest, id, cluster_key: entry.cluster_key, outcome_key }, sealed))
     }
 
     /// Seals the bytes of an envelope to the entry's cluster and submits them.
@@ -188,13 +195,26 @@ impl Operator {
 
     /// Asks for a certificate under a grant, with a fresh key.
     pub async fn certificate(&self, cluster: &ClusterName, grant: GrantId) -> Result<Pass> {
-        use tunnel_certs::key::Signer as _;
         let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
         let kind = Kind::Certificate(Certificate { grant, csr: key.csr()? });
         let submitted = self.ask(cluster, kind).await?;
         let outcome = self.outcome(&submitted, |_| true).await?;
         let told = format!("{:?}: {}", outcome.state, outcome.reason);
         let issued = outcome.issued.with_context(|| format!("no certificate: {told}"))?;
+        self.pass_of(&submitted, issued, key)
+    }
+
+    /// What a certificate request brought, with the key that it was for.
+    pub fn pass_of(
+        &self,
+        submitted: &Submitted,
+        issued: outcome::Issued,
+        key: Arc<SigningKey>,
+    ) -> Result<Pass> {
+        use tunnel_certs::key::Signer as _;
+        let Kind::Certificate(Certificate { grant, .. }) = submitted.request.kind else {
+            bail!("not a certificate request");
+        };
         issued.check_key(key.public())?;
         let (_, door) = issued.doors.first().context("no door")?;
         let name = DoorName { door: *door, label: submitted.request.label };
@@ -210,7 +230,13 @@ impl Operator {
 
     /// The whole way: access, decision, certificate.
     pub async fn pass(&self, cluster: &ClusterName, methods: &[&str]) -> Result<Pass> {
-        let (submitted, outcome) = self.access(cluster, methods).await?;
+        self.pass_for(cluster, access_to(methods)?).await
+    }
+
+    /// The same for any access.
+    pub async fn pass_for(&self, cluster: &ClusterName, kind: Kind) -> Result<Pass> {
+        let submitted = self.ask(cluster, kind).await?;
+        let outcome = self.outcome(&submitted, |outcome| outcome.state != v1::RequestState::Pending).await?;
         let told = format!("{:?}: {}", outcome.state, outcome.reason);
         anyhow::ensure!(outcome.state == v1::RequestState::Approved, "not approved: {told}");
         self.certificate(cluster, submitted.request.id.into()).await
@@ -219,9 +245,21 @@ impl Operator {
 
 /// Asks for methods or patterns of the target `default`.
 pub fn access_to(methods: &[&str]) -> Result<Kind> {
+    access_at(&["default"], methods)
+}
+
+/// The same for a work window of one's own.
+pub fn access_for(methods: &[&str], wanted: Duration) -> Result<Kind> {
+    let Kind::Access(access) = access_to(methods)? else { bail!("not an access") };
+    Ok(Kind::Access(Access { wanted, ..access }))
+}
+
+/// Asks for methods or patterns of these targets.
+pub fn access_at(targets: &[&str], methods: &[&str]) -> Result<Kind> {
     let methods: Result<Vec<MethodPattern>, _> = methods.iter().map(|method| method.parse()).collect();
-    let (targets, wanted) = (vec!["default".parse()?], Duration::from_secs(600));
-    Ok(Kind::Access(Access { methods: methods?, targets, raw: false, wanted }))
+    let targets: Result<Vec<TargetName>, _> = targets.iter().map(|target| target.parse()).collect();
+    let wanted = Duration::from_secs(600);
+    Ok(Kind::Access(Access { methods: methods?, targets: targets?, raw: false, wanted }))
 }
 
 impl Submitted {
@@ -233,6 +271,14 @@ impl Submitted {
 }
 
 impl Pass {
+    /// The same at the door of another target.
+    pub fn at(&self, target: &str) -> Result<Self> {
+        let door = self.doors.iter().find(|(name, _)| name.as_str() == target);
+        let (_, door) = door.with_context(|| format!("no door of target {target}"))?;
+        let (_, domain) = self.host.split_once('.').context("a host without a domain")?;
+        Ok(Self { host: format!("{door}.{domain}"), ..self.clone() })
+    }
+
     /// How to reach the gate through the broker.
     pub fn peer(&self) -> Result<Peer> {
         self.peer_as(&self.host, &self.credential)

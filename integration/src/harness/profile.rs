@@ -9,6 +9,8 @@ use anyhow::Result;
 pub enum Shipped {
     /// `profiles/reference-engine.yaml`.
     ReferenceEngine,
+    /// As [`Shipped::ReferenceEngine`] without its `readOnly`: the audit log is waited for on every call.
+    Mutating,
     /// `profiles/etcd.yaml`.
     Etcd,
 }
@@ -17,13 +19,14 @@ impl Shipped {
     /// Writes `profile.yaml` with these endpoints and further lines, and the descriptor set it names.
     pub fn write(self, folder: &Path, endpoints: &[(String, String)], more: &str) -> Result<()> {
         let (yaml, name, descriptors) = self.files();
-        fs::write(folder.join("profile.yaml"), with_endpoints(yaml, endpoints) + more)?;
+        let yaml = if self == Self::Mutating { without_read_only(yaml) } else { yaml.to_owned() };
+        fs::write(folder.join("profile.yaml"), with_endpoints(&yaml, endpoints) + more)?;
         Ok(fs::write(folder.join(name), descriptors)?)
     }
 
     fn files(self) -> (&'static str, &'static str, &'static [u8]) {
         match self {
-            Self::ReferenceEngine => (
+            Self::ReferenceEngine | Self::Mutating => (
                 include_str!("../../profiles/reference-engine.yaml"),
                 "reference-engine.protoset",
                 include_bytes!("../../profiles/reference-engine.protoset"),
@@ -47,9 +50,24 @@ fn with_endpoints(yaml: &str, endpoints: &[(String, String)]) -> String {
     })
 }
 
+fn without_read_only(yaml: &str) -> String {
+    let mut inside = false;
+    let keep = |line: &&str| {
+        inside = *line == "readOnly:" || inside && line.starts_with("  - ");
+        !inside
+    };
+    yaml.lines().filter(keep).fold(String::new(), |text, line| text + line + "\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_its_list_nothing_is_read_only() {
+        let yaml = "name: x\nreadOnly:\n  - a/B\n  - a/C\nhealth:\n  method: a/B\n";
+        assert_eq!(without_read_only(yaml), "name: x\nhealth:\n  method: a/B\n");
+    }
 
     #[test]
     fn endpoints_replace_the_shipped_one() {

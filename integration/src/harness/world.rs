@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -189,9 +189,14 @@ impl World {
 
     /// Drains the client as its program does at SIGTERM.
     pub async fn stop_client(&mut self) -> Result<()> {
+        self.drain_client(PATIENCE).await
+    }
+
+    /// The same with another grace.
+    pub async fn drain_client(&mut self, grace: Duration) -> Result<()> {
         let RunningClient { task, drain } = self.client.take().context("no client runs")?;
         let mut ended = Ok(());
-        drain.run(PATIENCE, async { ended = task.await }).await;
+        drain.run(grace, async { ended = task.await }).await;
         Ok(ended?)
     }
 

@@ -1,11 +1,14 @@
 //! Doors: what the broker routes, what the gate serves, and what neither does.
 
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tunnel_certs::crypto::random;
 use tunnel_integration::harness::{
+    PATIENCE,
     alert::{Answer, after_handshake, answer},
     hostile::HostileBroker,
     operator::Pass,
     stranger,
+    wait::until,
     world::{Plan, World},
 };
 use tunnel_protos::{Door, DoorName};
@@ -54,6 +57,49 @@ async fn a_caller_without_a_certificate_gets_an_alert() {
     let mut peer = pass.peer().unwrap();
     peer.tls = stranger::anonymous(pass.anchors.certificates()).unwrap();
     assert!(answer(&peer).await.unwrap().is_alert());
+}
+
+#[tokio::test]
+async fn strangers_at_a_door_never_keep_an_operator_out() {
+    let mut plan = Plan::new().unwrap();
+    plan.client.more.push_str("limits: { sessions: 32 }\n");
+    let world = plan.start().await.unwrap();
+    let pass = world.pass(&[STATUS]).await.unwrap();
+    let mut strangers = Vec::new();
+    for n in 0..150 {
+        strangers.push(knock(&pass, world.address()).await);
+        if n % 30 == 0 {
+            assert_eq!(answer(&pass.peer().unwrap()).await.unwrap(), Answer::Served, "after {n}");
+        }
+    }
+    assert_eq!(answer(&pass.peer().unwrap()).await.unwrap(), Answer::Served);
+    let cut = until("all strangers but the newest are cut", PATIENCE, || {
+        let cut = strangers.iter().filter(|stranger| is_cut(stranger)).count();
+        async move { if cut >= 150 - 8 { Ok(()) } else { Err(format!("{cut} of 150")) } }
+    });
+    cut.await.unwrap();
+}
+
+/// A connection that says which door it wants, and then nothing.
+async fn knock(pass: &Pass, broker: std::net::SocketAddr) -> TcpStream {
+    let mut hello = Vec::new();
+    let peer = pass.peer().unwrap();
+    let mut client = rustls::ClientConnection::new(peer.tls, peer.name).unwrap();
+    client.write_tls(&mut hello).unwrap();
+    let mut stream = TcpStream::connect(broker).await.unwrap();
+    stream.write_all(&hello).await.unwrap();
+    stream
+}
+
+/// Reads what the gate said until then.
+fn is_cut(stranger: &TcpStream) -> bool {
+    loop {
+        match stranger.try_read(&mut [0; 4096]) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 /// A world whose client is attached to a broker that was taken over; the pass was had through the honest one.

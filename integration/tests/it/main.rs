@@ -1,24 +1,35 @@
 //! All tests that need more than one program or a real engine, in one binary.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+mod approvals;
 mod bad_engine;
 mod children;
 mod crash;
 mod credentials;
 mod cutting;
+mod demo_end;
 mod doors;
 mod engines;
 mod etcd;
 mod etcd_direct;
+mod full_disk;
+mod fuzz;
 mod grpcurl_kinds;
+mod grpcurl_reflection;
 mod hostile_broker;
 mod hostile_flood;
 mod hostile_texts;
 mod large_streams;
 mod mailbox;
+mod policies;
+mod profile_check;
 mod profiles;
+mod proxy;
 mod reference_engine;
 mod scope;
+mod statuses;
+mod targets;
+mod torture;
 mod way;
 mod wire_faults;

@@ -8,14 +8,25 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{demo::stage::Stage, harness::grpcurl::Grpcurl};
+use crate::{
+    demo::{play::Call, stage::Stage},
+    harness::grpcurl::Grpcurl,
+};
 
 /// A granted call.
 pub async fn call(stage: &mut Stage) -> Result<()> {
     stage.told.step("An admin call through the tunnel", "operator → broker → client → engine");
-    let line = line(stage, "{}", "engine.admin.v1.Admin/GetStatus")?;
-    let printed = stage.shell.run(&mut stage.told, &line).await?;
-    ensure!(printed.contains("healthy"), "the engine's status is not in the answer");
+    if Grpcurl::find().is_some() {
+        stage.told.explain("Reflection shows what was granted, and nothing else:");
+        let access = stage.access()?;
+        let list = format!("{} {} list", access.flags, access.address);
+        stage.shell.run(&mut stage.told, &list).await?;
+    }
+    for (call, answer) in [stage.play.read, stage.play.write] {
+        let line = line(stage, call)?;
+        let printed = stage.shell.run(&mut stage.told, &line).await?;
+        ensure!(printed.contains(answer), "not the answer of {}: {printed}", call.method);
+    }
     stage.told.good("the engine answered");
     Ok(())
 }
@@ -23,13 +34,13 @@ pub async fn call(stage: &mut Stage) -> Result<()> {
 /// A call that nobody granted.
 pub async fn out_of_scope(stage: &mut Stage) -> Result<()> {
     stage.told.step("Out of scope: refused, with the reason", "operator → client's gate");
-    let line =
-        line(stage, "{\"component\": \"storage\", \"release\": \"2.0\"}", "engine.admin.v1.Admin/Upgrade")?;
+    stage.told.explain("With the engine's whole descriptor set at hand, so that grpcurl does send it:");
+    let line = line(stage, stage.play.foreign)?
+        .replace(" -max-time", &format!(" -protoset {} -max-time", stage.play.protoset));
     stage.told.command(&line);
     let ran = stage.shell.quietly(&line).await?;
     let printed = ran.text;
-    // What follows are the same facts for programs, in base64.
-    stage.told.output(printed.split("  Details:").next().unwrap_or_default());
+    stage.told.output(for_people(&printed));
     ensure!(!ran.status.success(), "the call succeeded and must not");
     let said = ["PermissionDenied", "PERMISSION_DENIED", "denied"];
     ensure!(said.iter().any(|word| printed.contains(word)), "not the reason: {printed}");
@@ -40,8 +51,7 @@ pub async fn out_of_scope(stage: &mut Stage) -> Result<()> {
 /// The customer ends the grant while a stream runs.
 pub async fn revoke(stage: &mut Stage) -> Result<()> {
     stage.told.step("The customer revokes: a live stream is cut", "customer's engineer");
-    let task = "{\"task\": \"TASK_CHECK\", \"pauseMillis\": 1500}";
-    let line = line(stage, task, "engine.admin.v1.Admin/RunTask")?;
+    let line = line(stage, stage.play.stream)?;
     let mut stream = stage.shell.start(&mut stage.told, &line)?;
     let mut lines = BufReader::new(stream.stdout.take().context("its output")?).lines();
     let first = timeout(LIMIT, first_message(&mut lines)).await.context("no message of the stream")??;
@@ -54,9 +64,14 @@ pub async fn revoke(stage: &mut Stage) -> Result<()> {
     let output = timeout(LIMIT, stream.wait_with_output()).await.context("the stream was not cut")??;
     let took = start.elapsed();
     ensure!(!output.status.success(), "the stream ended as if nothing had happened");
-    stage.told.output(&String::from_utf8_lossy(&output.stderr));
+    stage.told.output(for_people(&String::from_utf8_lossy(&output.stderr)));
     stage.told.good(&format!("cut within {} ms of the command", took.as_millis()));
     Ok(())
+}
+
+/// What follows are the same facts for programs, in base64.
+fn for_people(error: &str) -> &str {
+    error.split("  Details:").next().unwrap_or_default()
 }
 
 /// The first message of a server stream as grpcurl prints it: from `{` to `}`.
@@ -73,15 +88,12 @@ async fn first_message(lines: &mut Lines<impl AsyncRead + AsyncBufReadExt + Unpi
 }
 
 /// By grpcurl if it is installed, else by tunnelctl.
-fn line(stage: &Stage, data: &str, method: &str) -> Result<String> {
-    let access = stage.access()?;
+fn line(stage: &Stage, call: Call) -> Result<String> {
+    let (access, Call { method, data }) = (stage.access()?, call);
     Ok(match Grpcurl::find() {
         Some(_) => access.line(" -max-time 60", data, method),
         // With a reason, tunnelctl asks for what it does not have, and shows the customer's answer.
-        None => format!(
-            "tunnelctl call acme/prod {method} -d '{data}' --reason 'disk of node 3 is full' \
-             --protoset customer/reference-engine.protoset"
-        ),
+        None => format!("tunnelctl call acme/prod {method} -d '{data}' --reason 'disk of node 3 is full'"),
     })
 }
 

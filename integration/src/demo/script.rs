@@ -1,0 +1,50 @@
+//! The steps in their order. Demo and power-cut tests walk the same list, so that none can be forgotten.
+
+use std::{future::Future, pin::Pin};
+
+use anyhow::Result;
+
+use super::{
+    stage::Stage,
+    steps::{broker, calls, customer, operator, vendor},
+};
+
+/// One step.
+pub struct Step {
+    /// What it is called in the tests' messages.
+    pub name: &'static str,
+    act: for<'s> fn(&'s mut Stage) -> Acting<'s>,
+}
+
+type Acting<'s> = Pin<Box<dyn Future<Output = Result<()>> + 's>>;
+
+impl Step {
+    /// Plays it; the stage is left working.
+    pub async fn play(&self, stage: &mut Stage) -> Result<()> {
+        (self.act)(stage).await
+    }
+}
+
+macro_rules! steps {
+    ($($name:literal: $act:path,)*) => {
+        &[$(Step { name: $name, act: |stage| Box::pin($act(stage)) },)*]
+    };
+}
+
+/// All of it.
+pub const SCRIPT: &[Step] = steps! {
+    "the vendor's keys": vendor::keys,
+    "registration": customer::register,
+    "the approver's key": customer::name_approver,
+    "start": customer::start,
+    "log in": operator::log_in,
+    "refused": operator::refused,
+    "request": operator::request,
+    "approval": operator::approved,
+    "call": calls::call,
+    "out of scope": calls::out_of_scope,
+    "audit": customer::audit,
+    "revoke": calls::revoke,
+    "receipt": customer::receipt,
+    "the broker's view": broker::view,
+};

@@ -1,0 +1,94 @@
+//! Every parser of peers' bytes as a function of bytes: for cargo-fuzz (`fuzz/`), and for a bounded smoke in the tests.
+//!
+//! A target may refuse anything and must not panic; where a parser has a property (pieces, round trip), it is asserted.
+
+pub mod mutate;
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use prost::Message as _;
+use tunnel_certs::{csr, statement::registration};
+use tunnel_client::policy::{Methods, Policy};
+use tunnel_protos::{strict, v1};
+use tunnel_runtime::grpc::timeout;
+use tunnel_transport::{
+    Header,
+    frame::{self, CONTROL_CAP, HEADER_CAP},
+};
+
+/// One parser.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// As its folder of seeds and its file in `fuzz/` are called.
+    pub name: &'static str,
+    /// Parses; panics only if a promise is broken.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "client_hello", run: client_hello },
+    Target { name: "stream_header", run: stream_header },
+    Target { name: "control_frames", run: control_frames },
+    Target { name: "signed_payload", run: signed_payload },
+    Target { name: "registration", run: open_registration },
+    Target { name: "certificate_request", run: certificate_request },
+    Target { name: "grpc_timeout", run: grpc_timeout },
+    Target { name: "policy", run: policy },
+];
+
+/// The first bytes of an operator; pieces are read as the whole.
+pub fn client_hello(bytes: &[u8]) {
+    tunnel_broker::fuzz_client_hello(bytes);
+}
+
+/// The first frame of a stream; what was read is written again as it was meant.
+pub fn stream_header(bytes: &[u8]) {
+    let Ok(Some(message)) = frame::decode(&mut BytesMut::from(bytes), HEADER_CAP) else { return };
+    let Ok(header) = Header::decode(message) else { return };
+    let mut again = BytesMut::from(header.encode().expect("a header fits its cap").as_ref());
+    let message = frame::decode(&mut again, HEADER_CAP).expect("a frame").expect("a whole one");
+    assert_eq!(Header::decode(message), Ok(header), "a header changed on its way");
+}
+
+/// Control messages of either side.
+pub fn control_frames(bytes: &[u8]) {
+    let mut buffer = BytesMut::from(bytes);
+    while let Ok(Some(message)) = frame::decode(&mut buffer, CONTROL_CAP) {
+        drop(v1::BrokerMessage::decode(message.clone()));
+        drop(v1::ReplicaMessage::decode(message));
+    }
+}
+
+/// Payloads of every kind of envelope, in which an unknown field refuses the whole.
+pub fn signed_payload(bytes: &[u8]) {
+    drop(strict::decode::<v1::Request>("postern.v1.Request", bytes));
+    drop(strict::decode::<v1::Outcome>("postern.v1.Outcome", bytes));
+    drop(strict::decode::<v1::Approval>("postern.v1.Approval", bytes));
+    drop(strict::decode::<v1::InventoryEntry>("postern.v1.InventoryEntry", bytes));
+    drop(strict::decode::<v1::TrustBundle>("postern.v1.TrustBundle", bytes));
+}
+
+/// An envelope that brings its own key: signatures, payload, certificate request.
+pub fn open_registration(bytes: &[u8]) {
+    drop(registration::open(bytes));
+}
+
+/// A PKCS#10.
+pub fn certificate_request(bytes: &[u8]) {
+    drop(csr::public_key(bytes));
+}
+
+/// A header of any caller; what was read is written again no shorter than the gate would wait.
+pub fn grpc_timeout(bytes: &[u8]) {
+    if let Ok(read) = timeout::parse(bytes) {
+        assert!(timeout::parse(timeout::format(read).as_bytes()).is_ok(), "{read:?} cannot be written");
+    }
+}
+
+/// A policy file: whoever edits it is trusted, but a reload must never end the client.
+pub fn policy(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    drop(Policy::load(&text, Arc::new(Methods::without_descriptors([].into(), [0; 32]))));
+}

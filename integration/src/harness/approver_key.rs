@@ -1,0 +1,39 @@
+//! An approver's own key, made by the real command line, and the policy that knows it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::{binaries, client::run};
+
+/// The key of an approver named `alice`.
+#[derive(Debug, Clone)]
+pub struct ApproverKey {
+    /// The private key's file.
+    pub file: PathBuf,
+    line: String,
+}
+
+impl ApproverKey {
+    /// Makes `alice.key` in `folder`.
+    pub async fn create(folder: &Path) -> Result<Self> {
+        let file = folder.join("alice.key");
+        let mut command = binaries::command("tunnel-certs", &[])?;
+        command.args(["key", "approver", "--out"]).arg(&file);
+        let said = run(command).await?;
+        let entry = said.split("key: \"").nth(1).context("no line for the policy")?;
+        let line = entry.split('"').next().unwrap_or_default().to_owned();
+        Ok(Self { file, line })
+    }
+
+    /// A policy whose approvers are alice, by this key and by user id 1001, and bob, by user id 1002.
+    pub fn policy(&self, access: &str) -> String {
+        let alice = format!("alice: {{ key: \"{}\", uid: {ALICE} }}", self.line);
+        format!("version: 1\napprovers: {{ {alice}, bob: {{ uid: {BOB} }} }}\naccess:\n{access}")
+    }
+}
+
+/// The user id of alice.
+pub const ALICE: u32 = 1001;
+/// The user id of bob.
+pub const BOB: u32 = 1002;
