@@ -444,6 +444,166 @@ pub struct PolicyStatus {
     #[prost(string, tag = "2")]
     pub error: ::prost::alloc::string::String,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetEnrollmentRequest {}
+/// Where the enrollment is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollmentView {
+    #[prost(enumeration = "EnrollmentState", tag = "1")]
+    pub state: i32,
+    /// What to do next, for people; empty when there is nothing to do.
+    #[prost(string, tag = "2")]
+    pub next: ::prost::alloc::string::String,
+    /// The 8 words of the registration that waits or was taken, for the vendor's administrator.
+    #[prost(string, tag = "3")]
+    pub registration_words: ::prost::alloc::string::String,
+    /// End of the token while it is redeemed; 0 if there is none.
+    #[prost(int64, tag = "4")]
+    pub token_expires_ms: i64,
+    /// Why the last attempt failed; empty if it did not.
+    #[prost(string, tag = "5")]
+    pub last_error: ::prost::alloc::string::String,
+    /// End of the entry in force; 0 if none is.
+    #[prost(int64, tag = "6")]
+    pub entry_expires_ms: i64,
+    /// Sequence of the entry in force; 0 if none is.
+    #[prost(uint64, tag = "7")]
+    pub entry_sequence: u64,
+    /// An entry with new keys waits for its words. They are not shown here: they come from the vendor's administrator.
+    #[prost(bool, tag = "8")]
+    pub entry_waits: bool,
+    /// Digest of the entry that waits, 32 bytes, only for who signs its approval with a key, who compares the words first.
+    #[prost(bytes = "vec", tag = "9")]
+    pub waiting_entry_digest: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmEntryRequest {
+    /// The 8 words of the entry, as the vendor's administrator read them out.
+    #[prost(string, tag = "1")]
+    pub words: ::prost::alloc::string::String,
+    /// As in `AnswerRequest`, with subject `enroll_confirm`.
+    #[prost(bytes = "vec", tag = "2")]
+    pub approval: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTrustRequest {}
+/// Whom this client trusts of the vendor.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrustView {
+    #[prost(string, tag = "1")]
+    pub vendor: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+    #[prost(int64, tag = "3")]
+    pub expires_ms: i64,
+    #[prost(message, repeated, tag = "4")]
+    pub roots: ::prost::alloc::vec::Vec<RootView>,
+    /// Why a newer bundle was refused last; empty if none was.
+    #[prost(string, tag = "5")]
+    pub last_error: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "6")]
+    pub broker_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// One root of the trust bundle, or one that was removed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RootView {
+    /// SHA-256 of the certificate (DER), hex.
+    #[prost(string, tag = "1")]
+    pub fingerprint: ::prost::alloc::string::String,
+    /// `mesh` or `operator`.
+    #[prost(string, tag = "2")]
+    pub purpose: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub not_after_ms: i64,
+    /// Removed here.
+    #[prost(bool, tag = "5")]
+    pub removed: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportTrustRequest {
+    /// Envelope of a TrustBundle.
+    #[prost(message, optional, tag = "1")]
+    pub trust_bundle: ::core::option::Option<super::super::v1::Envelope>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRootRequest {
+    /// SHA-256 of the certificate, hex, or a unique beginning of at least 8 characters.
+    #[prost(string, tag = "1")]
+    pub fingerprint: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateAccessCaRequest {
+    /// Only if less than a third of its life is left.
+    #[prost(bool, tag = "1")]
+    pub if_due: bool,
+}
+/// The access CAs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccessCaView {
+    /// False: it was not due.
+    #[prost(bool, tag = "1")]
+    pub rotated: bool,
+    /// SHA-256 of the certificate, hex, and its end.
+    #[prost(string, tag = "2")]
+    pub current_fingerprint: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub current_not_after_ms: i64,
+    /// The one before, while it is still accepted; empty if none is.
+    #[prost(string, tag = "4")]
+    pub previous_fingerprint: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub previous_until_ms: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeysRequest {}
+/// Where the enrollment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EnrollmentState {
+    Unspecified = 0,
+    /// The token is being redeemed.
+    Redeeming = 1,
+    /// The vendor's administrator has to confirm the registration.
+    Registered = 2,
+    /// The entry is here, an approver has to confirm it.
+    EntryWaits = 3,
+    /// Requests are taken.
+    Enrolled = 4,
+    /// The token or the certificate is no longer good; a new bundle is needed.
+    Failed = 5,
+}
+impl EnrollmentState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENROLLMENT_STATE_UNSPECIFIED",
+            Self::Redeeming => "ENROLLMENT_STATE_REDEEMING",
+            Self::Registered => "ENROLLMENT_STATE_REGISTERED",
+            Self::EntryWaits => "ENROLLMENT_STATE_ENTRY_WAITS",
+            Self::Enrolled => "ENROLLMENT_STATE_ENROLLED",
+            Self::Failed => "ENROLLMENT_STATE_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENROLLMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENROLLMENT_STATE_REDEEMING" => Some(Self::Redeeming),
+            "ENROLLMENT_STATE_REGISTERED" => Some(Self::Registered),
+            "ENROLLMENT_STATE_ENTRY_WAITS" => Some(Self::EntryWaits),
+            "ENROLLMENT_STATE_ENROLLED" => Some(Self::Enrolled),
+            "ENROLLMENT_STATE_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod approvers_client {
     #![allow(
@@ -1710,6 +1870,747 @@ pub mod approvers_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "postern.approvers.v1.Approvers";
     impl<T> tonic::server::NamedService for ApproversServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod membership_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Belonging to a vendor: enrollment, trust, and the keys of this cluster. The rule of `Approvers` holds here, too.
+    #[derive(Debug, Clone)]
+    pub struct MembershipClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl MembershipClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> MembershipClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MembershipClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MembershipClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Where the enrollment of this cluster is, and what to do next.
+        pub async fn get_enrollment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetEnrollmentRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollmentView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/GetEnrollment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Membership", "GetEnrollment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Confirms the inventory entry whose words the vendor's administrator read out; needs an approver.
+        pub async fn confirm_entry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmEntryRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollmentView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/ConfirmEntry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Membership", "ConfirmEntry"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Whom this client trusts of the vendor.
+        pub async fn get_trust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/GetTrust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Membership", "GetTrust"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a newer trust bundle from a file; it proves itself by a vendor key of the one in force.
+        pub async fn import_trust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/ImportTrust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Membership", "ImportTrust"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops trusting one root, whatever a trust bundle says, now and later.
+        pub async fn remove_root(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveRootRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/RemoveRoot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Membership", "RemoveRoot"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a new access CA beside the old one, which goes on for as long as what it issued.
+        pub async fn rotate_access_ca(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateAccessCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::AccessCaView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/RotateAccessCa",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Membership", "RotateAccessCa"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes new cluster and sealing keys, registered by the old cluster key; in force once their entry is confirmed.
+        pub async fn rotate_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeysRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollmentView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Membership/RotateKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Membership", "RotateKeys"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod membership_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with MembershipServer.
+    #[async_trait]
+    pub trait Membership: std::marker::Send + std::marker::Sync + 'static {
+        /// Where the enrollment of this cluster is, and what to do next.
+        async fn get_enrollment(
+            &self,
+            request: tonic::Request<super::GetEnrollmentRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollmentView>, tonic::Status>;
+        /// Confirms the inventory entry whose words the vendor's administrator read out; needs an approver.
+        async fn confirm_entry(
+            &self,
+            request: tonic::Request<super::ConfirmEntryRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollmentView>, tonic::Status>;
+        /// Whom this client trusts of the vendor.
+        async fn get_trust(
+            &self,
+            request: tonic::Request<super::GetTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustView>, tonic::Status>;
+        /// Takes a newer trust bundle from a file; it proves itself by a vendor key of the one in force.
+        async fn import_trust(
+            &self,
+            request: tonic::Request<super::ImportTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustView>, tonic::Status>;
+        /// Stops trusting one root, whatever a trust bundle says, now and later.
+        async fn remove_root(
+            &self,
+            request: tonic::Request<super::RemoveRootRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrustView>, tonic::Status>;
+        /// Makes a new access CA beside the old one, which goes on for as long as what it issued.
+        async fn rotate_access_ca(
+            &self,
+            request: tonic::Request<super::RotateAccessCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::AccessCaView>, tonic::Status>;
+        /// Makes new cluster and sealing keys, registered by the old cluster key; in force once their entry is confirmed.
+        async fn rotate_keys(
+            &self,
+            request: tonic::Request<super::RotateKeysRequest>,
+        ) -> std::result::Result<tonic::Response<super::EnrollmentView>, tonic::Status>;
+    }
+    /// Belonging to a vendor: enrollment, trust, and the keys of this cluster. The rule of `Approvers` holds here, too.
+    #[derive(Debug)]
+    pub struct MembershipServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> MembershipServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for MembershipServer<T>
+    where
+        T: Membership,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/postern.approvers.v1.Membership/GetEnrollment" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetEnrollmentSvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::GetEnrollmentRequest>
+                    for GetEnrollmentSvc<T> {
+                        type Response = super::EnrollmentView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetEnrollmentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::get_enrollment(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetEnrollmentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Membership/ConfirmEntry" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmEntrySvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::ConfirmEntryRequest>
+                    for ConfirmEntrySvc<T> {
+                        type Response = super::EnrollmentView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmEntryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::confirm_entry(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmEntrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Membership/GetTrust" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTrustSvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::GetTrustRequest>
+                    for GetTrustSvc<T> {
+                        type Response = super::TrustView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTrustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::get_trust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTrustSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Membership/ImportTrust" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportTrustSvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::ImportTrustRequest>
+                    for ImportTrustSvc<T> {
+                        type Response = super::TrustView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportTrustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::import_trust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportTrustSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Membership/RemoveRoot" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveRootSvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::RemoveRootRequest>
+                    for RemoveRootSvc<T> {
+                        type Response = super::TrustView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveRootRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::remove_root(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveRootSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Membership/RotateAccessCa" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateAccessCaSvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::RotateAccessCaRequest>
+                    for RotateAccessCaSvc<T> {
+                        type Response = super::AccessCaView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateAccessCaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::rotate_access_ca(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateAccessCaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Membership/RotateKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateKeysSvc<T: Membership>(pub Arc<T>);
+                    impl<
+                        T: Membership,
+                    > tonic::server::UnaryService<super::RotateKeysRequest>
+                    for RotateKeysSvc<T> {
+                        type Response = super::EnrollmentView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Membership>::rotate_keys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateKeysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for MembershipServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "postern.approvers.v1.Membership";
+    impl<T> tonic::server::NamedService for MembershipServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

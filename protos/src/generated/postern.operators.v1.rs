@@ -748,3 +748,1467 @@ pub mod operators_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateTokenRequest {
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<Token>,
+    /// SHA-256 of the secret for the broker, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub broker_secret_sha256: ::prost::alloc::vec::Vec<u8>,
+}
+/// A token as the broker knows it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Token {
+    /// 26 characters of base32.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(enumeration = "super::super::v1::TokenKind", tag = "2")]
+    pub kind: i32,
+    #[prost(string, tag = "3")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub expires_ms: i64,
+    /// Who made it.
+    #[prost(string, tag = "6")]
+    pub created_by: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub created_ms: i64,
+    #[prost(enumeration = "TokenState", tag = "8")]
+    pub state: i32,
+    /// Unix milliseconds; 0 for never.
+    #[prost(int64, tag = "9")]
+    pub redeemed_ms: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTokensRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTokensReply {
+    #[prost(message, repeated, tag = "1")]
+    pub tokens: ::prost::alloc::vec::Vec<Token>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeTokenRequest {
+    #[prost(string, tag = "1")]
+    pub token_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRegistrationRequest {
+    #[prost(oneof = "get_registration_request::Of", tags = "1, 2")]
+    pub of: ::core::option::Option<get_registration_request::Of>,
+}
+/// Nested message and enum types in `GetRegistrationRequest`.
+pub mod get_registration_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Of {
+        #[prost(string, tag = "1")]
+        TokenId(::prost::alloc::string::String),
+        /// The newest that the cluster sent over its tunnel, for new keys.
+        #[prost(string, tag = "2")]
+        Label(::prost::alloc::string::String),
+    }
+}
+/// What a replica redeemed; unproven until the administrator checked the MAC.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegistrationReply {
+    /// Absent for one that came over a tunnel.
+    #[prost(message, optional, tag = "1")]
+    pub token: ::core::option::Option<Token>,
+    /// Envelope of a Registration.
+    #[prost(message, optional, tag = "2")]
+    pub registration: ::core::option::Option<super::super::v1::Envelope>,
+    /// 32 bytes; empty for one that came over a tunnel, which the cluster key of the entry in force signed.
+    #[prost(bytes = "vec", tag = "3")]
+    pub mac: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishEntryRequest {
+    /// Envelope of an InventoryEntry.
+    #[prost(message, optional, tag = "1")]
+    pub entry: ::core::option::Option<super::super::v1::Envelope>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishEntryReply {
+    /// Live tunnels that it was sent over.
+    #[prost(uint32, tag = "1")]
+    pub tunnels: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReplicasRequest {
+    /// Empty for all.
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    /// At most this many; 0 for 1,000.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReplicasReply {
+    #[prost(message, repeated, tag = "1")]
+    pub replicas: ::prost::alloc::vec::Vec<Replica>,
+    /// Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A replica as the broker knows it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Replica {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub connected: bool,
+    /// End of its newest certificate.
+    #[prost(int64, tag = "4")]
+    pub not_after_ms: i64,
+    #[prost(bool, tag = "5")]
+    pub banned: bool,
+    #[prost(int64, tag = "6")]
+    pub last_seen_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BanRequest {
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    /// Empty for the whole cluster.
+    #[prost(string, tag = "2")]
+    pub replica: ::prost::alloc::string::String,
+    /// One line of at most 512 bytes.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BanReply {
+    /// Live tunnels that were closed.
+    #[prost(uint32, tag = "1")]
+    pub closed: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTrustRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetTrustReply {
+    /// Envelope of the TrustBundle.
+    #[prost(message, optional, tag = "1")]
+    pub trust_bundle: ::core::option::Option<super::super::v1::Envelope>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishTrustRequest {
+    /// Envelope of the TrustBundle.
+    #[prost(message, optional, tag = "1")]
+    pub trust_bundle: ::core::option::Option<super::super::v1::Envelope>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareMeshCaRequest {}
+/// A mesh CA.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MeshCaReply {
+    /// X.509 (DER).
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPhaseRequest {
+    #[prost(enumeration = "super::super::v1::RotationPhase", tag = "1")]
+    pub phase: i32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRotationRequest {}
+/// Where the rotation is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RotationStatus {
+    #[prost(enumeration = "super::super::v1::RotationPhase", tag = "1")]
+    pub phase: i32,
+    /// X.509 (DER) of the mesh CAs whose keys are here, oldest first.
+    #[prost(bytes = "vec", repeated, tag = "2")]
+    pub mesh_cas: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// X.509 (DER) of the one that issues now.
+    #[prost(bytes = "vec", tag = "3")]
+    pub issuing: ::prost::alloc::vec::Vec<u8>,
+    /// End entity certificate (DER) of this broker.
+    #[prost(bytes = "vec", tag = "4")]
+    pub broker_certificate: ::prost::alloc::vec::Vec<u8>,
+    /// Sequence of the trust bundle in force.
+    #[prost(uint64, tag = "5")]
+    pub trust_sequence: u64,
+    #[prost(message, repeated, tag = "6")]
+    pub replicas: ::prost::alloc::vec::Vec<ReplicaRotation>,
+}
+/// How far one replica is that is not banned and whose certificate could still be renewed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplicaRotation {
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub replica: ::prost::alloc::string::String,
+    #[prost(bool, tag = "3")]
+    pub connected: bool,
+    #[prost(int64, tag = "4")]
+    pub last_seen_ms: i64,
+    /// Envelope of the newest RotationAcknowledgement, signed by the cluster key; absent if none.
+    #[prost(message, optional, tag = "5")]
+    pub acknowledgement: ::core::option::Option<super::super::v1::Envelope>,
+}
+/// Where a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TokenState {
+    Unspecified = 0,
+    Open = 1,
+    /// Redeemed; for kind `cluster` it waits for `tunnelctl enroll confirm`.
+    Redeemed = 2,
+    /// An inventory entry with the registered keys was published.
+    Confirmed = 3,
+    Revoked = 4,
+    Expired = 5,
+}
+impl TokenState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOKEN_STATE_UNSPECIFIED",
+            Self::Open => "TOKEN_STATE_OPEN",
+            Self::Redeemed => "TOKEN_STATE_REDEEMED",
+            Self::Confirmed => "TOKEN_STATE_CONFIRMED",
+            Self::Revoked => "TOKEN_STATE_REVOKED",
+            Self::Expired => "TOKEN_STATE_EXPIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOKEN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOKEN_STATE_OPEN" => Some(Self::Open),
+            "TOKEN_STATE_REDEEMED" => Some(Self::Redeemed),
+            "TOKEN_STATE_CONFIRMED" => Some(Self::Confirmed),
+            "TOKEN_STATE_REVOKED" => Some(Self::Revoked),
+            "TOKEN_STATE_EXPIRED" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod administration_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Enrollment, inventory, bans, trust and its rotation.
+    #[derive(Debug, Clone)]
+    pub struct AdministrationClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl AdministrationClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> AdministrationClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> AdministrationClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            AdministrationClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes a token known; idempotent by its id and content.
+        pub async fn create_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::Token>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/CreateToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.operators.v1.Administration", "CreateToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tokens that are not yet forgotten, newest first; at most 10,000.
+        pub async fn list_tokens(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTokensRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTokensReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/ListTokens",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.operators.v1.Administration", "ListTokens"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The token is good for nothing more; what it issued stays.
+        pub async fn revoke_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::Token>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/RevokeToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.operators.v1.Administration", "RevokeToken"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What was redeemed with a token, or sent over a tunnel to replace keys.
+        pub async fn get_registration(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRegistrationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegistrationReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/GetRegistration",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "postern.operators.v1.Administration",
+                        "GetRegistration",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Publishes an inventory entry that a vendor key signed: to operators, and to the cluster over its tunnels.
+        pub async fn publish_entry(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PublishEntryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PublishEntryReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/PublishEntry",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "postern.operators.v1.Administration",
+                        "PublishEntry",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replicas that hold or held a certificate.
+        pub async fn list_replicas(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListReplicasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReplicasReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/ListReplicas",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "postern.operators.v1.Administration",
+                        "ListReplicas",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Closes tunnels at once and issues no more, to one replica or to a whole cluster.
+        pub async fn ban(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BanRequest>,
+        ) -> std::result::Result<tonic::Response<super::BanReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/Ban",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.operators.v1.Administration", "Ban"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a ban back.
+        pub async fn unban(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BanRequest>,
+        ) -> std::result::Result<tonic::Response<super::BanReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/Unban",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.operators.v1.Administration", "Unban"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The trust bundle in force.
+        pub async fn get_trust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTrustReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/GetTrust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.operators.v1.Administration", "GetTrust"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the trust bundle by one that a vendor key of the current list signed, and sends it over all tunnels.
+        pub async fn publish_trust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PublishTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTrustReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/PublishTrust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "postern.operators.v1.Administration",
+                        "PublishTrust",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes the next mesh CA at the broker, or gives the one that was made; its key never leaves the broker.
+        pub async fn prepare_mesh_ca(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PrepareMeshCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::MeshCaReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/PrepareMeshCa",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "postern.operators.v1.Administration",
+                        "PrepareMeshCa",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Enters a phase of the mesh rotation; refused unless the certificates allow it.
+        pub async fn set_phase(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPhaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotationStatus>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/SetPhase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.operators.v1.Administration", "SetPhase"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Where the rotation is: phase, mesh CAs, who acknowledged.
+        pub async fn get_rotation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRotationRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotationStatus>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.operators.v1.Administration/GetRotation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.operators.v1.Administration", "GetRotation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod administration_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with AdministrationServer.
+    #[async_trait]
+    pub trait Administration: std::marker::Send + std::marker::Sync + 'static {
+        /// Makes a token known; idempotent by its id and content.
+        async fn create_token(
+            &self,
+            request: tonic::Request<super::CreateTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::Token>, tonic::Status>;
+        /// Tokens that are not yet forgotten, newest first; at most 10,000.
+        async fn list_tokens(
+            &self,
+            request: tonic::Request<super::ListTokensRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListTokensReply>, tonic::Status>;
+        /// The token is good for nothing more; what it issued stays.
+        async fn revoke_token(
+            &self,
+            request: tonic::Request<super::RevokeTokenRequest>,
+        ) -> std::result::Result<tonic::Response<super::Token>, tonic::Status>;
+        /// What was redeemed with a token, or sent over a tunnel to replace keys.
+        async fn get_registration(
+            &self,
+            request: tonic::Request<super::GetRegistrationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RegistrationReply>,
+            tonic::Status,
+        >;
+        /// Publishes an inventory entry that a vendor key signed: to operators, and to the cluster over its tunnels.
+        async fn publish_entry(
+            &self,
+            request: tonic::Request<super::PublishEntryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PublishEntryReply>,
+            tonic::Status,
+        >;
+        /// Replicas that hold or held a certificate.
+        async fn list_replicas(
+            &self,
+            request: tonic::Request<super::ListReplicasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReplicasReply>,
+            tonic::Status,
+        >;
+        /// Closes tunnels at once and issues no more, to one replica or to a whole cluster.
+        async fn ban(
+            &self,
+            request: tonic::Request<super::BanRequest>,
+        ) -> std::result::Result<tonic::Response<super::BanReply>, tonic::Status>;
+        /// Takes a ban back.
+        async fn unban(
+            &self,
+            request: tonic::Request<super::BanRequest>,
+        ) -> std::result::Result<tonic::Response<super::BanReply>, tonic::Status>;
+        /// The trust bundle in force.
+        async fn get_trust(
+            &self,
+            request: tonic::Request<super::GetTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTrustReply>, tonic::Status>;
+        /// Replaces the trust bundle by one that a vendor key of the current list signed, and sends it over all tunnels.
+        async fn publish_trust(
+            &self,
+            request: tonic::Request<super::PublishTrustRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetTrustReply>, tonic::Status>;
+        /// Makes the next mesh CA at the broker, or gives the one that was made; its key never leaves the broker.
+        async fn prepare_mesh_ca(
+            &self,
+            request: tonic::Request<super::PrepareMeshCaRequest>,
+        ) -> std::result::Result<tonic::Response<super::MeshCaReply>, tonic::Status>;
+        /// Enters a phase of the mesh rotation; refused unless the certificates allow it.
+        async fn set_phase(
+            &self,
+            request: tonic::Request<super::SetPhaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotationStatus>, tonic::Status>;
+        /// Where the rotation is: phase, mesh CAs, who acknowledged.
+        async fn get_rotation(
+            &self,
+            request: tonic::Request<super::GetRotationRequest>,
+        ) -> std::result::Result<tonic::Response<super::RotationStatus>, tonic::Status>;
+    }
+    /// Enrollment, inventory, bans, trust and its rotation.
+    #[derive(Debug)]
+    pub struct AdministrationServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> AdministrationServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for AdministrationServer<T>
+    where
+        T: Administration,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/postern.operators.v1.Administration/CreateToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateTokenSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::CreateTokenRequest>
+                    for CreateTokenSvc<T> {
+                        type Response = super::Token;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::create_token(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/ListTokens" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListTokensSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::ListTokensRequest>
+                    for ListTokensSvc<T> {
+                        type Response = super::ListTokensReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListTokensRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::list_tokens(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListTokensSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/RevokeToken" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeTokenSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::RevokeTokenRequest>
+                    for RevokeTokenSvc<T> {
+                        type Response = super::Token;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeTokenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::revoke_token(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeTokenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/GetRegistration" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRegistrationSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::GetRegistrationRequest>
+                    for GetRegistrationSvc<T> {
+                        type Response = super::RegistrationReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRegistrationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::get_registration(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRegistrationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/PublishEntry" => {
+                    #[allow(non_camel_case_types)]
+                    struct PublishEntrySvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::PublishEntryRequest>
+                    for PublishEntrySvc<T> {
+                        type Response = super::PublishEntryReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PublishEntryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::publish_entry(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PublishEntrySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/ListReplicas" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListReplicasSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::ListReplicasRequest>
+                    for ListReplicasSvc<T> {
+                        type Response = super::ListReplicasReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListReplicasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::list_replicas(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListReplicasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/Ban" => {
+                    #[allow(non_camel_case_types)]
+                    struct BanSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::BanRequest> for BanSvc<T> {
+                        type Response = super::BanReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::ban(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/Unban" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnbanSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::BanRequest> for UnbanSvc<T> {
+                        type Response = super::BanReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::unban(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnbanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/GetTrust" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetTrustSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::GetTrustRequest>
+                    for GetTrustSvc<T> {
+                        type Response = super::GetTrustReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetTrustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::get_trust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetTrustSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/PublishTrust" => {
+                    #[allow(non_camel_case_types)]
+                    struct PublishTrustSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::PublishTrustRequest>
+                    for PublishTrustSvc<T> {
+                        type Response = super::GetTrustReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PublishTrustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::publish_trust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PublishTrustSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/PrepareMeshCa" => {
+                    #[allow(non_camel_case_types)]
+                    struct PrepareMeshCaSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::PrepareMeshCaRequest>
+                    for PrepareMeshCaSvc<T> {
+                        type Response = super::MeshCaReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PrepareMeshCaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::prepare_mesh_ca(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PrepareMeshCaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/SetPhase" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetPhaseSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::SetPhaseRequest>
+                    for SetPhaseSvc<T> {
+                        type Response = super::RotationStatus;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetPhaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::set_phase(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetPhaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.operators.v1.Administration/GetRotation" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRotationSvc<T: Administration>(pub Arc<T>);
+                    impl<
+                        T: Administration,
+                    > tonic::server::UnaryService<super::GetRotationRequest>
+                    for GetRotationSvc<T> {
+                        type Response = super::RotationStatus;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRotationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Administration>::get_rotation(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRotationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for AdministrationServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "postern.operators.v1.Administration";
+    impl<T> tonic::server::NamedService for AdministrationServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

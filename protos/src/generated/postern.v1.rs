@@ -451,7 +451,8 @@ pub struct InventoryEntry {
     pub expires_ms: i64,
 }
 /// Payload `application/vnd.postern.registration.v1+protobuf`: the public keys that a cluster made for itself.
-/// Exported to a file it is signed by the cluster key it names; over enrollment it carries an HMAC beside it.
+/// It is signed by the cluster key that it names; over enrollment it carries an HMAC beside it, and one that replaces
+/// keys is signed by the cluster key in force, too.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Registration {
     /// Always 1.
@@ -812,7 +813,10 @@ pub struct ReplicaMessage {
     /// Not 0: repeated until acknowledged; counts up per tunnel and direction.
     #[prost(uint64, tag = "1")]
     pub id: u64,
-    #[prost(oneof = "replica_message::Body", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(
+        oneof = "replica_message::Body",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
+    )]
     pub body: ::core::option::Option<replica_message::Body>,
 }
 /// Nested message and enum types in `ReplicaMessage`.
@@ -839,6 +843,9 @@ pub mod replica_message {
         Draining(super::Draining),
         #[prost(message, tag = "11")]
         Ack(super::Ack),
+        /// Envelope of a Registration with new keys, signed by the cluster key of the entry in force.
+        #[prost(message, tag = "12")]
+        Registration(super::Envelope),
     }
 }
 /// A control message from broker to replica; at most 1 MiB.
@@ -1152,6 +1159,247 @@ impl ReceivedStatus {
             "RECEIVED_STATUS_UNKNOWN_KEY" => Some(Self::UnknownKey),
             "RECEIVED_STATUS_UNPROVEN" => Some(Self::Unproven),
             "RECEIVED_STATUS_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// One ask.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnrollRequest {
+    #[prost(oneof = "enroll_request::Body", tags = "1, 2, 3, 4, 5")]
+    pub body: ::core::option::Option<enroll_request::Body>,
+}
+/// Nested message and enum types in `EnrollRequest`.
+pub mod enroll_request {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Body {
+        #[prost(message, tag = "1")]
+        Redeem(super::Redeem),
+        #[prost(message, tag = "2")]
+        Join(super::JoinByServiceAccount),
+        #[prost(message, tag = "3")]
+        Challenge(super::ChallengeRequest),
+        #[prost(message, tag = "4")]
+        Reissue(super::Reissue),
+        /// The newest trust bundle this broker holds; the bundle proves itself.
+        #[prost(message, tag = "5")]
+        TrustBundle(super::FetchTrustBundle),
+    }
+}
+/// One answer.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnrollReply {
+    #[prost(oneof = "enroll_reply::Body", tags = "1, 2, 3, 4")]
+    pub body: ::core::option::Option<enroll_reply::Body>,
+}
+/// Nested message and enum types in `EnrollReply`.
+pub mod enroll_reply {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Body {
+        #[prost(message, tag = "1")]
+        Issued(super::Issued),
+        #[prost(message, tag = "2")]
+        Challenge(super::Challenge),
+        /// Envelope of a TrustBundle.
+        #[prost(message, tag = "3")]
+        TrustBundle(super::Envelope),
+        #[prost(message, tag = "4")]
+        Refused(super::EnrollRefused),
+    }
+}
+/// Redeems a token. The first public key that presents it has it; the same key gets the same answer again until expiry.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Redeem {
+    #[prost(string, tag = "1")]
+    pub token_id: ::prost::alloc::string::String,
+    /// HKDF-SHA-256(secret, empty salt, info `postern/v1/enroll/broker`), 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub broker_secret: ::prost::alloc::vec::Vec<u8>,
+    /// Envelope of a Registration, signed by the cluster key that it names; for kind `replica` absent.
+    #[prost(message, optional, tag = "3")]
+    pub registration: ::core::option::Option<Envelope>,
+    /// HMAC-SHA-256 over the registration's PAE under HKDF-SHA-256(secret, empty salt, info `postern/v1/enroll/ends`).
+    /// The broker cannot make it, so that it cannot swap a key; the administrator checks it.
+    #[prost(bytes = "vec", tag = "4")]
+    pub mac: ::prost::alloc::vec::Vec<u8>,
+    /// PKCS#10 (DER) of the replica's mesh key; the registration's for kind `cluster`.
+    #[prost(bytes = "vec", tag = "5")]
+    pub csr: ::prost::alloc::vec::Vec<u8>,
+}
+/// A further replica of an enrolled cluster, proven by its Kubernetes service account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JoinByServiceAccount {
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    /// JSON Web Token with audience `postern/<vendor>/<label>`.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// PKCS#10 (DER).
+    #[prost(bytes = "vec", tag = "3")]
+    pub csr: ::prost::alloc::vec::Vec<u8>,
+}
+/// Asks for a challenge, to prove the key of a certificate that ran out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChallengeRequest {
+    /// The certificate (DER), expired up to 30 days ago.
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+}
+/// What must be signed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Challenge {
+    /// 32 random bytes; good for this connection only.
+    #[prost(bytes = "vec", tag = "1")]
+    pub nonce: ::prost::alloc::vec::Vec<u8>,
+}
+/// Proves the key of the certificate of ChallengeRequest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reissue {
+    /// ECDSA P-256 (DER) by the certificate's key over `postern/v1/reissue` followed by a zero byte, the nonce and the CSR.
+    #[prost(bytes = "vec", tag = "1")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// PKCS#10 (DER).
+    #[prost(bytes = "vec", tag = "2")]
+    pub csr: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FetchTrustBundle {}
+/// A mesh certificate, and what the replica needs to use it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Issued {
+    /// X.509 (DER).
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+    /// Envelope of the newest TrustBundle.
+    #[prost(message, optional, tag = "2")]
+    pub trust_bundle: ::core::option::Option<Envelope>,
+    /// Envelope of the InventoryEntry, once there is one.
+    #[prost(message, optional, tag = "3")]
+    pub inventory_entry: ::core::option::Option<Envelope>,
+}
+/// Why not. The text is the broker's, for people.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EnrollRefused {
+    #[prost(enumeration = "EnrollRefusal", tag = "1")]
+    pub reason: i32,
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+/// What `tunnelctl enroll create` hands to the customer: a file, or base64url of its bytes. Delivering it is the root
+/// of trust, so both sides compare words afterwards. It holds a secret: 0600.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EnrollmentBundle {
+    /// Always 1.
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    #[prost(string, tag = "2")]
+    pub vendor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub suffix: ::prost::alloc::string::String,
+    /// `host:port`, 1 to 64.
+    #[prost(string, repeated, tag = "4")]
+    pub broker_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Raw Ed25519 public keys, 1 to 8.
+    #[prost(bytes = "vec", repeated, tag = "5")]
+    pub vendor_keys: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Envelope of the TrustBundle.
+    #[prost(message, optional, tag = "6")]
+    pub trust_bundle: ::core::option::Option<Envelope>,
+    /// `customer/cluster`.
+    #[prost(string, tag = "7")]
+    pub cluster: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub label: ::prost::alloc::string::String,
+    #[prost(enumeration = "TokenKind", tag = "9")]
+    pub kind: i32,
+    /// 26 characters of base32.
+    #[prost(string, tag = "10")]
+    pub token_id: ::prost::alloc::string::String,
+    /// 32 random bytes.
+    #[prost(bytes = "vec", tag = "11")]
+    pub secret: ::prost::alloc::vec::Vec<u8>,
+    /// Unix milliseconds.
+    #[prost(int64, tag = "12")]
+    pub expires_ms: i64,
+}
+/// Why a broker does not issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EnrollRefusal {
+    Unspecified = 0,
+    /// No such token, another secret, or revoked: one answer for all, so that nobody learns which tokens exist.
+    Unknown = 1,
+    Expired = 2,
+    /// Redeemed before with another key.
+    Used = 3,
+    /// The replica or its cluster is banned.
+    Banned = 4,
+    /// Not proven: certificate, signature or service account.
+    Unproven = 5,
+    Malformed = 6,
+    /// Later again.
+    Busy = 7,
+}
+impl EnrollRefusal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENROLL_REFUSAL_UNSPECIFIED",
+            Self::Unknown => "ENROLL_REFUSAL_UNKNOWN",
+            Self::Expired => "ENROLL_REFUSAL_EXPIRED",
+            Self::Used => "ENROLL_REFUSAL_USED",
+            Self::Banned => "ENROLL_REFUSAL_BANNED",
+            Self::Unproven => "ENROLL_REFUSAL_UNPROVEN",
+            Self::Malformed => "ENROLL_REFUSAL_MALFORMED",
+            Self::Busy => "ENROLL_REFUSAL_BUSY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENROLL_REFUSAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENROLL_REFUSAL_UNKNOWN" => Some(Self::Unknown),
+            "ENROLL_REFUSAL_EXPIRED" => Some(Self::Expired),
+            "ENROLL_REFUSAL_USED" => Some(Self::Used),
+            "ENROLL_REFUSAL_BANNED" => Some(Self::Banned),
+            "ENROLL_REFUSAL_UNPROVEN" => Some(Self::Unproven),
+            "ENROLL_REFUSAL_MALFORMED" => Some(Self::Malformed),
+            "ENROLL_REFUSAL_BUSY" => Some(Self::Busy),
+            _ => None,
+        }
+    }
+}
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TokenKind {
+    Unspecified = 0,
+    /// The first replica: brings the cluster's keys.
+    Cluster = 1,
+    /// A further replica: a mesh certificate only.
+    Replica = 2,
+}
+impl TokenKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOKEN_KIND_UNSPECIFIED",
+            Self::Cluster => "TOKEN_KIND_CLUSTER",
+            Self::Replica => "TOKEN_KIND_REPLICA",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOKEN_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOKEN_KIND_CLUSTER" => Some(Self::Cluster),
+            "TOKEN_KIND_REPLICA" => Some(Self::Replica),
             _ => None,
         }
     }
