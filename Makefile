@@ -27,6 +27,7 @@ check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
 
 bench: ## The figures of the README, which it rewrites, on loopback and on a wire of namespaces; BENCH_ARGS for less
+	@tools/debian.sh iproute2 ethtool || [ -n '$(findstring no-wire,$(BENCH_ARGS))' ]
 	@$(CARGO) build --quiet --locked --profile measured $(foreach bin,$(BENCHED),--bin $(bin))
 	@$(TARGET)/measured/bench --out $(TARGET)/bench $(or $(BENCH_ARGS),--readme README.md)
 

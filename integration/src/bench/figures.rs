@@ -63,6 +63,7 @@ pub fn loads(amount: Amount) -> Vec<Load> {
         load("unary 64 B, 1 at a time", unary(1, 1, 64), ONE),
         load("unary 64 B, 64 on one connection", unary(1, 64, 64), MANY),
         load("unary 64 B, 64 on 64 connections", unary(64, 64, 64), SPREAD),
+        load("unary 64 B, 512 on 8 connections", unary(8, 512, 64), CROWD),
         load("unary 1 KiB, 64 on one connection", unary(1, 64, 1024), KIB),
         load("unary 64 KiB, 64 on one connection", unary(1, 64, 65_536), KIB64),
         load("server stream of 64 KiB messages", Shape::Pull { bytes, chunk }, PULL),
@@ -100,6 +101,10 @@ const MANY: &[Figure] = &[
     Figure { key: C64, ratio: Some("c64"), read: |m| m.rate },
     Figure { key: "c64_p99_us", ratio: None, read: |m| m.p99_us },
 ];
+/// Calls per second, 512 at a time on 8 connections: enough that a sync of 5 ms is shared, not waited for in turn.
+pub const C512: &str = "c512_rps";
+
+const CROWD: &[Figure] = &[Figure { key: C512, ratio: Some("c512"), read: |m| m.rate }];
 const SPREAD: &[Figure] =
     &[Figure { key: "c64_connections_rps", ratio: Some("c64_connections"), read: |m| m.rate }];
 const KIB: &[Figure] = &[Figure { key: "c64_1kib_rps", ratio: Some("c64_1kib"), read: |m| m.rate }];

@@ -35,7 +35,7 @@ fn ratio(summary: &Value, link: &str, key: &str) -> Option<String> {
     Some(format!("{:.2}", summary["shape"][link]["ratios"][key].as_f64()?))
 }
 
-const ROWS: [(&str, &str); 8] = [
+const ROWS: [(&str, &str); 9] = [
     ("unary 64 B, one at a time, median latency", "c1_p50"),
     ("unary 64 B, 64 at a time on one connection, calls per second", "c64"),
     ("unary 64 B, 64 connections, calls per second", "c64_connections"),
@@ -44,6 +44,7 @@ const ROWS: [(&str, &str); 8] = [
     ("new sessions per second", "sessions"),
     ("mutating calls, each audited before it passes, to reading ones, 64 at a time", "tunnel+audit"),
     ("the same with a disk that takes 5 ms for a sync", "tunnel+audit+5ms"),
+    ("the same, 512 at a time", "tunnel+audit+5ms c512"),
 ];
 const BEGIN: &str = "<!-- figures: written by make bench -->";
 const END: &str = "<!-- end of figures -->";

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use serde_json::{Map, Value, json};
 
 use super::{
-    figures::{C64, Figure, Load},
+    figures::{C64, C512, Figure, Load},
     load::Measurement,
     stats::Spread,
 };
@@ -68,9 +68,10 @@ impl LinkResults {
         let ratios = self.ratios.iter();
         let ratios =
             ratios.filter_map(|(name, key)| Some(((*name).to_owned(), rounded(self.ratio(key, TUNNEL)?))));
-        let audited = [AUDIT, AUDIT_SLOW].into_iter();
-        let audited =
-            audited.filter_map(|path| Some((path.to_owned(), rounded(self.ratio_to(C64, path, TUNNEL)?))));
+        let audited = AUDITED.iter();
+        let audited = audited.filter_map(|(name, key, path)| {
+            Some(((*name).to_owned(), rounded(self.ratio_to(key, path, TUNNEL)?)))
+        });
         link.insert("ratios".to_owned(), Value::Object(ratios.chain(audited).collect()));
         Value::Object(link)
     }
@@ -123,6 +124,14 @@ pub const AUDIT: &str = "tunnel+audit";
 
 /// The same on a disk that takes 5 ms for every sync.
 pub const AUDIT_SLOW: &str = "tunnel+audit+5ms";
+
+/// Ratios of audited calls to those of the tunnel: name, figure, path.
+const AUDITED: [(&str, &str, &str); 4] = [
+    (AUDIT, C64, AUDIT),
+    (AUDIT_SLOW, C64, AUDIT_SLOW),
+    ("tunnel+audit c512", C512, AUDIT),
+    ("tunnel+audit+5ms c512", C512, AUDIT_SLOW),
+];
 
 fn rounded(value: f64) -> Value {
     json!((value * 1000.0).round() / 1000.0)

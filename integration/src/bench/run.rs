@@ -19,13 +19,13 @@ pub struct Path {
     pub target: Target,
     /// Words that put the generator into its place; empty for here.
     pub entry: Vec<String>,
-    /// Only the load that gives this figure; every load without.
-    pub only: Option<&'static str>,
+    /// Only the loads that give these figures; every load without.
+    pub only: Option<&'static [&'static str]>,
 }
 
 impl Path {
     fn takes(&self, load: &Load) -> bool {
-        self.only.is_none_or(|key| load.gives(key))
+        self.only.is_none_or(|keys| keys.iter().any(|key| load.gives(key)))
     }
 }
 

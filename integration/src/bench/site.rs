@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::{
-    figures::C64,
+    figures::{C64, C512},
     load::Target,
     report::{AUDIT, AUDIT_SLOW, DIRECT, TUNNEL},
     run::Path,
@@ -103,7 +103,7 @@ struct Customer {
     cluster: &'static str,
     profile: Shipped,
     more: &'static str,
-    only: Option<&'static str>,
+    only: Option<&'static [&'static str]>,
 }
 
 const CUSTOMERS: &[Customer] = &[
@@ -113,7 +113,7 @@ const CUSTOMERS: &[Customer] = &[
 ];
 
 const fn audited(path: &'static str, cluster: &'static str, more: &'static str) -> Customer {
-    Customer { path, cluster, profile: Shipped::Mutating, more, only: Some(C64) }
+    Customer { path, cluster, profile: Shipped::Mutating, more, only: Some(&[C64, C512]) }
 }
 
 impl Customer {
