@@ -6,6 +6,7 @@ pub mod admin;
 pub mod build_info;
 pub mod chain;
 pub mod config;
+pub mod doctor;
 pub mod drain;
 #[cfg(feature = "test-util")]
 pub mod eventually;
