@@ -7,6 +7,7 @@
 mod config;
 mod connection;
 mod dial;
+mod farewell;
 mod listener;
 mod reset_key;
 mod runtime;

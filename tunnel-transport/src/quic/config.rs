@@ -8,7 +8,10 @@ use quinn::{
 };
 use tunnel_certs::{identity::Role, verify::MeshVerifier};
 
-use super::ALPN;
+use super::{
+    ALPN,
+    farewell::{Closing, Factory},
+};
 use crate::Limits;
 
 /// TLS that cannot be used for QUIC.
@@ -42,12 +45,17 @@ pub struct ClientTls {
     pub verifier: MeshVerifier,
 }
 
-pub(super) fn server(tls: &ServerTls, limits: &Limits) -> Result<quinn::ServerConfig, ConfigError> {
+/// `closing` opens the windows of all connections.
+pub(super) fn server(
+    tls: &ServerTls,
+    limits: &Limits,
+    closing: Closing,
+) -> Result<quinn::ServerConfig, ConfigError> {
     let mut rustls = (*tls.config).clone();
     rustls.alpn_protocols = vec![ALPN.to_vec()];
     let crypto = QuicServerConfig::try_from(rustls).map_err(|_| ConfigError::InitialSuite)?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    let mut transport = transport(limits)?;
+    let mut transport = transport(limits, closing)?;
     // The replica may open none: each allowed stream would cost memory in every idle tunnel.
     transport.max_concurrent_bidi_streams(VarInt::from_u32(0));
     config.transport_config(Arc::new(transport));
@@ -59,7 +67,7 @@ pub(super) fn client(tls: &ClientTls, limits: &Limits) -> Result<quinn::ClientCo
     rustls.alpn_protocols = vec![ALPN.to_vec()];
     let crypto = QuicClientConfig::try_from(rustls).map_err(|_| ConfigError::InitialSuite)?;
     let mut config = quinn::ClientConfig::new(Arc::new(crypto));
-    let mut transport = transport(limits)?;
+    let mut transport = transport(limits, Closing::default())?;
     transport.max_concurrent_bidi_streams(VarInt::from_u32(limits.streams));
     // The broker itself stays with what fits Ethernet: it would keep a buffer of this size for every idle tunnel.
     let mut discovery = MtuDiscoveryConfig::default();
@@ -69,11 +77,12 @@ pub(super) fn client(tls: &ClientTls, limits: &Limits) -> Result<quinn::ClientCo
     Ok(config)
 }
 
-fn transport(limits: &Limits) -> Result<TransportConfig, ConfigError> {
+fn transport(limits: &Limits, closing: Closing) -> Result<TransportConfig, ConfigError> {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .max_idle_timeout(Some(IdleTimeout::try_from(limits.idle).map_err(|_| ConfigError::Idle)?))
+        .congestion_controller_factory(Arc::new(Factory::new(closing)))
         // Probes on the control stream keep the tunnel and its NAT binding alive, and prove more.
         .keep_alive_interval(None)
         .stream_receive_window(VarInt::from_u32(limits.stream_window))

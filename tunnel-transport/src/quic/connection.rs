@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 
+use super::farewell;
 use crate::{
     Closed, Code, Stats, StreamError, Written,
     carrier::{CarrierRecv, CarrierSend},
@@ -33,6 +34,7 @@ impl Connection {
     }
 
     pub(crate) fn close(&self, code: Code, retry_after: Option<Duration>) {
+        farewell::announce(&self.connection);
         let reason = retry_after.map(|after| after.as_millis().to_string()).unwrap_or_default();
         self.connection.close(code.number().into(), reason.as_bytes());
     }

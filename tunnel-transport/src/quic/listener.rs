@@ -25,6 +25,7 @@ use super::{
     ResetKey,
     config::{self, ConfigError, ServerTls},
     connection::{self, Connection},
+    farewell::{self, Closing},
     runtime::Frugal,
     socket,
 };
@@ -71,6 +72,7 @@ pub struct Listener {
     limits: Limits,
     admission: Admission,
     tls: Mutex<ServerTls>,
+    closing: Closing,
     handshakes: Arc<AtomicUsize>,
 }
 
@@ -109,13 +111,14 @@ impl Listener {
         limits: Limits,
         admission: Admission,
     ) -> Result<Self, BindError> {
-        let config = config::server(&tls, &limits).map_err(BindError::Config)?;
+        let closing = Closing::default();
+        let config = config::server(&tls, &limits, closing.clone()).map_err(BindError::Config)?;
         let unbound = |error| BindError::Socket(address, error);
         let socket = socket::bind(address).map_err(unbound)?;
         let mut own = reset_key.endpoint();
         own.max_udp_payload_size(config::DATAGRAM).expect("QUIC allows 1,200 to 65,527");
         let endpoint = Endpoint::new(own, Some(config), socket, Arc::new(Frugal)).map_err(unbound)?;
-        Ok(Self { endpoint, limits, admission, tls: Mutex::new(tls), handshakes: Arc::default() })
+        Ok(Self { endpoint, limits, admission, tls: Mutex::new(tls), closing, handshakes: Arc::default() })
     }
 
     /// Where it is bound.
@@ -125,7 +128,7 @@ impl Listener {
 
     /// Uses `tls` for attempts from now on; tunnels that are up go on with what they have.
     pub fn set_tls(&self, tls: ServerTls) -> Result<(), ConfigError> {
-        let config = config::server(&tls, &self.limits)?;
+        let config = config::server(&tls, &self.limits, self.closing.clone())?;
         self.endpoint.set_server_config(Some(config));
         *self.tls.lock() = tls;
         Ok(())
@@ -153,6 +156,7 @@ impl Listener {
 
     /// Closes all tunnels with `code`, and waits until the peers can have seen it; bound it with a deadline.
     pub async fn close(&self, code: Code) {
+        self.closing.begin();
         self.endpoint.close(code.number().into(), b"");
         self.endpoint.wait_idle().await;
     }
@@ -200,6 +204,7 @@ impl Handshaking {
                 Ok(Tunnel::new(carrier, peer, self.limits))
             }
             Err(error) => {
+                farewell::announce(&connection);
                 connection.close(Code::Unauthorized.number().into(), b"");
                 Err(HandshakeError::Peer(error))
             }

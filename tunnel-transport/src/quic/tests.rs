@@ -51,7 +51,7 @@ fn session() -> Header {
 struct Pair {
     broker: Tunnel,
     replica: Tunnel,
-    _listener: Listener,
+    listener: Listener,
 }
 
 impl Pair {
@@ -61,7 +61,7 @@ impl Pair {
         let to = to(listener.local_addr().unwrap(), &mesh, limits);
         let accepted = async { listener.accept().await.unwrap().finish(LONG).await.unwrap() };
         let (broker, replica) = tokio::join!(accepted, dial(&to));
-        Self { broker, replica: replica.unwrap(), _listener: listener }
+        Self { broker, replica: replica.unwrap(), listener }
     }
 
     async fn new() -> Self {

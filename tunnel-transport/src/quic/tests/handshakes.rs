@@ -163,7 +163,7 @@ async fn a_handshake_can_be_finished_on_another_runtime() {
         other.handle().spawn(handshaking.finish(LONG)).await.unwrap().unwrap()
     };
     let (broker, replica) = tokio::join!(elsewhere, dial(&to));
-    let pair = Pair { broker, replica: replica.unwrap(), _listener: listener };
+    let pair = Pair { broker, replica: replica.unwrap(), listener };
     assert_eq!(pair.broker.open_streams(), 0);
     drop(pair.stream().await);
     other.shutdown_background();
@@ -184,11 +184,11 @@ async fn a_restarted_broker_with_the_same_key_resets_forgotten_tunnels() {
         before.handle().spawn(handshaking.finish(LONG)).await.unwrap().unwrap()
     };
     let (broker, replica) = tokio::join!(accepted, dial(&to));
-    let pair = Pair { broker, replica: replica.unwrap(), _listener: first };
+    let pair = Pair { broker, replica: replica.unwrap(), listener: first };
     let (_opened, accepted) = pair.stream().await;
     // As kill -9: nothing of it runs any more, and nobody is told.
     tokio::task::spawn_blocking(move || before.shutdown_timeout(LONG)).await.unwrap();
-    let Pair { replica, broker, _listener: first } = pair;
+    let Pair { replica, broker, listener: first } = pair;
     let rebind = || {
         let tls = server_tls(&mesh, &mesh.broker());
         Listener::bind(address, tls, &ResetKey::new([7; 32]), Limits::default(), Admission::default())

@@ -24,7 +24,10 @@ fn endpoint(server: Option<quinn::ServerConfig>) -> Endpoint {
 impl Hostile {
     async fn new() -> Self {
         let (mesh, limits) = (Mesh::new(), Limits::default());
-        let endpoint = endpoint(Some(config::server(&server_tls(&mesh, &mesh.broker()), &limits).unwrap()));
+        let endpoint = endpoint(Some(
+            config::server(&server_tls(&mesh, &mesh.broker()), &limits, farewell::Closing::default())
+                .unwrap(),
+        ));
         let to = to(endpoint.local_addr().unwrap(), &mesh, limits);
         let accepted = async { endpoint.accept().await.unwrap().await.unwrap() };
         let (connection, replica) = tokio::join!(accepted, dial(&to));

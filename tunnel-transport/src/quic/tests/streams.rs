@@ -164,6 +164,32 @@ async fn close_codes_and_retry_times_reach_the_peer() {
     }
 }
 
+/// A tunnel whose broker has sent all that its congestion window takes, and waits to send more.
+async fn congested() -> (Pair, [Stream; 2]) {
+    let pair = Pair::new().await;
+    let (mut broker, replica) = pair.stream().await;
+    broker.write_all(&[7; 1 << 20]).await.unwrap();
+    // The driver sends; what comes back is not read before this task has run again.
+    tokio::task::yield_now().await;
+    (pair, [broker, replica])
+}
+
+#[tokio::test]
+async fn a_close_reaches_the_peer_though_the_congestion_window_is_full() {
+    let (pair, _streams) = congested().await;
+    pair.broker.close(Code::Superseded);
+    let closed = timeout(LONG, pair.replica.closed()).await.unwrap();
+    assert_eq!(closed, Closed::ByPeer { code: Code::Superseded, retry_after: None });
+}
+
+#[tokio::test]
+async fn a_closing_listener_is_heard_though_the_congestion_windows_are_full() {
+    let (pair, _streams) = congested().await;
+    let (closed, ()) =
+        tokio::join!(timeout(LONG, pair.replica.closed()), pair.listener.close(Code::Draining));
+    assert_eq!(closed.unwrap(), Closed::ByPeer { code: Code::Draining, retry_after: None });
+}
+
 #[tokio::test]
 async fn a_closed_tunnel_opens_nothing_and_ends_its_streams() {
     let pair = Pair::new().await;
