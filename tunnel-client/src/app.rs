@@ -93,7 +93,7 @@ impl Client {
         tasks.spawn(info_span!("ready"), ready(self.tunnels.attached(), self.attached));
         let engine = self.engine;
         tasks.spawn(info_span!("engine"), async move { engine.watch_health().await });
-        tasks.spawn(info_span!("approvers"), approvers::serve(self.listener, desk, drain.clone()));
+        tasks.spawn(info_span!("approvers"), approvers::serve(self.listener, desk, None, drain.clone()));
         tasks.supervise(self.tunnels.run(&rooms, &self.shards, &drain)).await;
         self.readiness.drain();
         // Their handles go with them, which ends the clerk; it closes the store.

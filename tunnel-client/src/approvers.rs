@@ -9,6 +9,7 @@ mod counter;
 mod desk;
 mod errors;
 mod hygiene;
+mod membership;
 mod proof;
 mod service;
 mod socket;
@@ -17,25 +18,34 @@ mod who;
 
 pub use self::{
     desk::{Desk, OperatorDenied, Revoked},
-    errors::{AnswerError, ClockError, OperatorError, ResumeError, RevokeError, StoreFault},
+    errors::{
+        AnswerError, ClockError, ConfirmError, MembershipError, OperatorError, ResumeError, RevokeError,
+        RotateKeysError, StoreFault,
+    },
+    membership::{EnrollmentDesk, MembershipDesk, Offices},
     socket::{SocketError, bind},
     who::{Approver, Peer, Proof, Signed, Who},
 };
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::net::UnixListener;
 use tonic::service::Routes;
-use tunnel_protos::approvers::approvers_server::ApproversServer;
+use tunnel_protos::approvers::{approvers_server::ApproversServer, membership_server::MembershipServer};
 use tunnel_runtime::{
     drain::Watch,
     grpc::{GrpcLimits, GrpcServer},
 };
 
 /// Serves the customer's API on `listener` (see [`bind`]) until drained.
-pub async fn serve<D: Desk>(listener: UnixListener, desk: D, drain: Watch) {
-    let service = service::Service::new(desk, drain.clone());
-    let routes = Routes::new(ApproversServer::new(service));
+pub async fn serve<D: Desk>(listener: UnixListener, desk: D, offices: Option<Offices>, drain: Watch) {
+    let counter = Arc::new(counter::Counter::new(desk, drain.clone()));
+    let membership = offices.map(|offices| membership::Service::new(Arc::clone(&counter), offices));
+    let routes = Routes::new(ApproversServer::new(service::Service::new(counter)));
+    let routes = match membership {
+        Some(membership) => routes.add_service(MembershipServer::new(membership)),
+        None => routes,
+    };
     GrpcServer::new(routes, LIMITS).serve_unix(listener, drain).await;
 }
 

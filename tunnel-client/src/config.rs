@@ -3,6 +3,7 @@
 //! Invariant: a [`Config`] that exists has passed every check that needs no other file.
 
 mod audit;
+mod enrollment;
 mod webhook;
 
 use std::{
@@ -21,6 +22,7 @@ use tunnel_runtime::{
 };
 
 pub use self::audit::AuditConfig;
+pub use self::enrollment::EnrollmentConfig;
 pub use self::webhook::{
     Event as WebhookEvent, Format as WebhookFormat, Header as WebhookHeader, WebhookConfig,
 };
@@ -28,17 +30,18 @@ pub use self::webhook::{
 /// Everything a client is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Which cluster this is.
-    pub cluster: Cluster,
+    /// Which cluster this is; without it, the enrollment says so.
+    pub cluster: Option<Cluster>,
     /// Keys and store; created with mode 0700.
     pub state_dir: PathBuf,
-    /// Where trust comes from.
-    pub trust: TrustConfig,
-    /// What came back for our registration: the signed inventory entry; naming it here confirms it. Requests are
-    /// refused until it is there.
-    pub inventory_entry: PathBuf,
-    /// The PEM certificate issued for the registration's CSR.
-    pub mesh_certificate: PathBuf,
+    /// How this replica enrolls; without it, by files.
+    pub enrollment: Option<EnrollmentConfig>,
+    /// Where trust comes from; without it, from the enrollment.
+    pub trust: Option<TrustConfig>,
+    /// What came back for our registration: the signed inventory entry; naming it here confirms it.
+    pub inventory_entry: Option<PathBuf>,
+    /// The PEM certificate issued for the registration's CSR; without it, the one in the state folder.
+    pub mesh_certificate: Option<PathBuf>,
     /// Brokers to dial; empty for those of the trust bundle.
     pub brokers: Vec<BrokerAddress>,
     /// The engine profile.
@@ -132,20 +135,21 @@ impl Config {
 
 impl FromSection for Config {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (cluster, trust) = (section.section("cluster"), section.section("trust"));
-        let mesh = section.section::<MeshCertificate>("mesh");
+        let vendor = VendorFiles::of(section);
+        let enrollment = section.optional_section("enrollment");
         let (state_dir, profile) = (section.path("stateDir"), section.path("profile"));
-        let inventory_entry = section.path("inventoryEntry");
         let (policy, brokers) = (section.optional_path("policy"), section.values("brokers"));
         let (listen, webhook) = (section.section("listen"), section.optional_section("webhook"));
         let (log, timeouts) = (section.section("log"), section.section("timeouts"));
         let (limits, audit) = (section.section("limits"), section.section("audit"));
+        let VendorFiles { cluster, trust, mesh, inventory_entry } = vendor?;
         Some(Self {
-            cluster: cluster?,
+            cluster,
             state_dir: state_dir?,
-            trust: trust?,
-            inventory_entry: inventory_entry?,
-            mesh_certificate: mesh?.0,
+            enrollment: enrollment?,
+            trust,
+            inventory_entry,
+            mesh_certificate: mesh.map(|mesh| mesh.0),
             brokers: brokers?,
             profile: profile?,
             policy: policy?,
@@ -156,6 +160,40 @@ impl FromSection for Config {
             limits: limits?,
             audit: audit?,
         })
+    }
+}
+
+/// What the vendor's administrator handed over by files: all of it, unless an enrollment brings the rest.
+struct VendorFiles {
+    cluster: Option<Cluster>,
+    trust: Option<TrustConfig>,
+    mesh: Option<MeshCertificate>,
+    inventory_entry: Option<PathBuf>,
+}
+
+impl VendorFiles {
+    fn of(section: &mut Section<'_>) -> Option<Self> {
+        let any = ["trust", "mesh", "inventoryEntry"].iter().any(|key| section.has(key));
+        if any && !section.has("enrollment") { Self::all(section) } else { Self::some(section) }
+    }
+
+    fn all(section: &mut Section<'_>) -> Option<Self> {
+        let (cluster, trust) = (section.section("cluster"), section.section("trust"));
+        let (mesh, entry) = (section.section("mesh"), section.path("inventoryEntry"));
+        let (cluster, trust, mesh, entry) = (cluster?, trust?, mesh?, entry?);
+        Some(Self {
+            cluster: Some(cluster),
+            trust: Some(trust),
+            mesh: Some(mesh),
+            inventory_entry: Some(entry),
+        })
+    }
+
+    fn some(section: &mut Section<'_>) -> Option<Self> {
+        let (cluster, trust) = (section.optional_section("cluster"), section.optional_section("trust"));
+        let (mesh, inventory_entry) =
+            (section.optional_section("mesh"), section.optional_path("inventoryEntry"));
+        Some(Self { cluster: cluster?, trust: trust?, mesh: mesh?, inventory_entry: inventory_entry? })
     }
 }
 
@@ -294,22 +332,48 @@ mod tests {
         let config = Config::read(&example(), BTreeMap::new()).unwrap().config;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         assert_eq!(config.state_dir, folder.join("state"));
-        assert_eq!(config.trust.vendor_keys, [folder.join("vendor.pub")]);
+        assert_eq!(config.trust.unwrap().vendor_keys, [folder.join("vendor.pub")]);
         assert_eq!(config.policy, Some(folder.join("policy.yaml")));
+    }
+
+    #[test]
+    fn an_enrollment_brings_what_the_vendors_files_would() {
+        let read = |yaml: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("c.yaml");
+            std::fs::write(&file, format!("stateDir: s\nprofile: p\n{yaml}")).unwrap();
+            Config::read(&file, BTreeMap::new())
+                .map(|loaded| loaded.config)
+                .map_err(|error| error.to_string())
+        };
+        let config = read("enrollment: {bundle: b}\n").unwrap();
+        assert!(config.enrollment.unwrap().bundle.unwrap().ends_with("b"));
+        assert_eq!((config.cluster, config.trust, config.inventory_entry), (None, None, None));
+        // Whether the state folder brings it is seen at the start.
+        assert!(read("").unwrap().enrollment.is_none());
+        assert!(read("enrollment: {jwksFile: j}\n").unwrap_err().contains("serviceAccountToken"));
+        let half = read("inventoryEntry: e\n").unwrap_err();
+        for part in ["cluster.name", "trust.bundle", "mesh.certificate"] {
+            assert!(half.contains(part), "{part} is missing in: {half}");
+        }
     }
 
     #[test]
     fn the_environment_overrides_the_file() {
         let environment = [("POSTERN_CLUSTER_LABEL".to_owned(), "otheraaaaa".to_owned())].into();
         let config = Config::read(&example(), environment).unwrap().config;
-        assert_eq!(config.cluster.label.as_str(), "otheraaaaa");
+        assert_eq!(config.cluster.unwrap().label.as_str(), "otheraaaaa");
     }
 
     #[test]
     fn all_errors_come_at_once_with_their_places() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("c.yaml");
-        std::fs::write(&file, "cluster: {name: acme, label: x}\nbrokers: [nowhere]\nsurprise: 1\n").unwrap();
+        std::fs::write(
+            &file,
+            "cluster: {name: acme, label: x}\nbrokers: [nowhere]\nsurprise: 1\ntrust: {bundle: b}\n",
+        )
+        .unwrap();
         let error = Config::read(&file, BTreeMap::new()).unwrap_err().to_string();
         for part in ["cluster.name", "cluster.label", "brokers", "surprise", "stateDir", "vendorKeys", ":3:1"]
         {

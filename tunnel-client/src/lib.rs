@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod enrollment;
 pub mod gate;
 pub mod keys;
 pub mod metrics;

@@ -10,6 +10,7 @@ use tunnel_client::{
     cli::{Ask, Cli, Console, Ended, Task},
     clock,
     config::Config,
+    enrollment::Home,
     keys, metrics,
 };
 use tunnel_runtime::{admin::Admin, build_info::BuildInfo, config::Loaded, drain, exit::Exit, logs};
@@ -62,7 +63,8 @@ fn read(file: &Path) -> Ended<Loaded<Config>> {
 
 fn export(file: &Path, out: &Path) -> Ended<String> {
     let config = read(file)?.config;
-    let exported = keys::export(&config.state_dir, &config.cluster.label, out, clock::wall());
+    let home = Home::read(&config).map_err(|error| (Exit::Config, error.into()))?;
+    let exported = keys::export(&config.state_dir, &home.cluster.label, out, clock::wall());
     let words = exported.map_err(|error| (Exit::Failed, error.into()))?;
     Ok(format!("{} holds the public keys; read these words to the vendor:\n{words}", out.display()))
 }

@@ -35,6 +35,9 @@ pub struct Vendor {
 /// Why the vendor's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VendorError {
+    /// A file that the configuration does not name.
+    #[error("`{0}` is not set")]
+    Missing(&'static str),
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
@@ -54,14 +57,19 @@ pub enum VendorError {
 
 impl Vendor {
     /// Reads and checks all files; a missing or foreign inventory entry only keeps requests from being taken.
-    pub fn load(config: &Config, keys: &Keys, now: UnixMillis) -> Result<Self, VendorError> {
-        let file = &config.mesh_certificate;
-        let bundle = bundle(&config.trust, now)?;
+    pub fn load(
+        config: &Config,
+        cluster: &Cluster,
+        keys: &Keys,
+        now: UnixMillis,
+    ) -> Result<Self, VendorError> {
+        let file = config.mesh_certificate.as_ref().ok_or(VendorError::Missing("mesh.certificate"))?;
+        let bundle = bundle(config.trust.as_ref().ok_or(VendorError::Missing("trust"))?, now)?;
         let mesh = Credential::load(file, &Keys::mesh_path(&config.state_dir))
             .map_err(|error| VendorError::MeshCertificate(file.clone(), error))?;
-        let replica = replica(&mesh, &bundle, &config.cluster)
-            .ok_or_else(|| VendorError::ForeignIdentity(file.clone()))?;
-        let entry = entry(config, &bundle, keys, now);
+        let replica =
+            replica(&mesh, &bundle, cluster).ok_or_else(|| VendorError::ForeignIdentity(file.clone()))?;
+        let entry = entry(config, cluster, &bundle, keys, now);
         Ok(Self { bundle, mesh, replica, entry })
     }
 
@@ -109,14 +117,16 @@ fn replica(mesh: &Credential, bundle: &trust_bundle::TrustBundle, cluster: &Clus
 /// When the entry with our own keys expires, or why there is none.
 fn entry(
     config: &Config,
+    cluster: &Cluster,
     bundle: &trust_bundle::TrustBundle,
     keys: &Keys,
     now: UnixMillis,
 ) -> Result<UnixMillis, String> {
-    let bytes = file::read(&config.inventory_entry).map_err(|error| chain(&error).to_string())?;
+    let path = config.inventory_entry.as_ref().ok_or("`inventoryEntry` is not set")?;
+    let bytes = file::read(path).map_err(|error| chain(&error).to_string())?;
     let opened =
         inventory::open(&bytes, &bundle.vendor_keys, now).map_err(|error| chain(&error).to_string())?;
-    let (entry, cluster) = (opened.entry, &config.cluster);
+    let entry = opened.entry;
     if entry.label != cluster.label || entry.cluster != cluster.name {
         return Err("the inventory entry is another cluster's".to_owned());
     }

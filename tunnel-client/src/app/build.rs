@@ -16,8 +16,9 @@ use crate::{
     approvers::{self, SocketError},
     audit::{self, Audit},
     clock::{self, Clock},
-    config::Config,
+    config::{Cluster, Config},
     engine::{Engine, Profile, ProfileErrors},
+    enrollment::{Home, HomeError},
     gate::{
         self,
         grants::{self, GrantsView},
@@ -35,6 +36,9 @@ use crate::{
 /// Why a client cannot be built; all of it is for whoever runs it.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// Where this client belongs.
+    #[error("this client's cluster")]
+    Home(#[source] HomeError),
     /// Our own keys.
     #[error("this cluster's keys")]
     Keys(#[source] KeysError),
@@ -74,7 +78,9 @@ impl BuildError {
     /// How the process ends by it: files that the configuration names are part of it, the machine is not.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Vendor(_) | Self::Profile(_) | Self::Webhook(_) | Self::NoBroker => Exit::Config,
+            Self::Home(_) | Self::Vendor(_) | Self::Profile(_) | Self::Webhook(_) | Self::NoBroker => {
+                Exit::Config
+            }
             Self::Keys(_)
             | Self::Store(..)
             | Self::Requests(..)
@@ -92,26 +98,26 @@ impl Client {
         let files = Files::read(&config, clock::wall())?;
         let (policy_file, policy) =
             PolicyFile::open(config.policy.clone(), Arc::new(Methods::of(files.engine.profile())));
-        let settings = config.audit.settings(&config.state_dir, &config.cluster);
+        let settings = config.audit.settings(&config.state_dir, &files.home.cluster);
         let (audit, log) = Audit::open(settings).map_err(BuildError::Audit)?;
         // Before the clerk has its first thought: what follows in the log is of this run.
         audit.note(audit::Event::Started { build: env!("CARGO_PKG_VERSION").to_owned() });
         let (requests, clerk, view) = files.open_requests(&config, &policy, &audit).await?;
-        let gate = files.gate(&config, requests.clock())?;
+        let gate = files.gate(requests.clock())?;
         let tunnels = Tunnels::new(files.tunnel_settings(&config, &requests)?);
         let readiness = Readiness::new();
-        let webhook = webhook(&config)?;
+        let webhook = webhook(&config, &files.home.cluster)?;
         Ok(Self {
             listener: approvers::bind(&config.listen.socket).map_err(BuildError::Socket)?,
             shards: Shards::start("shard", shard_count(&config)).map_err(BuildError::Threads)?,
-            glance: Glance::new(&config, &files.keys, &files.vendor, tunnels.status())
+            glance: Glance::new(&config.state_dir, &files.home, &files.keys, &files.vendor, tunnels.status())
                 .with_webhook(webhook.as_ref().map(Webhook::status)),
             expiries: files.expiries(),
             attached: readiness.latch("tunnel"),
             engine: files.engine,
             socket: config.listen.socket,
-            label: config.cluster.label,
-            cluster: config.cluster.name,
+            label: files.home.cluster.label,
+            cluster: files.home.cluster.name,
             sessions: gate::Sessions::default(),
             newcomers: config.limits.sessions as usize / NEWCOMERS,
             webhook,
@@ -129,13 +135,14 @@ impl Client {
     }
 }
 
-fn webhook(config: &Config) -> Result<Option<Webhook>, BuildError> {
-    let webhook = |told| Webhook::new(told, &config.cluster.name, config.cluster.label);
+fn webhook(config: &Config, cluster: &Cluster) -> Result<Option<Webhook>, BuildError> {
+    let webhook = |told| Webhook::new(told, &cluster.name, cluster.label);
     config.webhook.as_ref().map(webhook).transpose().map_err(BuildError::Webhook)
 }
 
 /// What was read and checked.
 struct Files {
+    home: Home,
     keys: Keys,
     vendor: Vendor,
     engine: Engine,
@@ -143,11 +150,12 @@ struct Files {
 
 impl Files {
     fn read(config: &Config, now: UnixMillis) -> Result<Self, BuildError> {
-        let label = &config.cluster.label;
-        let keys = Keys::load_or_create(&config.state_dir, label, now).map_err(BuildError::Keys)?;
-        let vendor = Vendor::load(config, &keys, now).map_err(BuildError::Vendor)?;
+        let home = Home::read(config).map_err(BuildError::Home)?;
+        let keys =
+            Keys::load_or_create(&config.state_dir, &home.cluster.label, now).map_err(BuildError::Keys)?;
+        let vendor = Vendor::load(config, &home.cluster, &keys, now).map_err(BuildError::Vendor)?;
         let profile = Profile::load(&config.profile).map_err(BuildError::Profile)?;
-        Ok(Self { keys, vendor, engine: Engine::new(profile) })
+        Ok(Self { home, keys, vendor, engine: Engine::new(profile) })
     }
 
     async fn open_requests(
@@ -160,7 +168,7 @@ impl Files {
         let store = SqliteStore::open(&config.state_dir).await;
         let (writer, view) = grants::channel();
         let settings = requests::Settings {
-            room: self.room(config),
+            room: self.room(),
             store: store.map_err(|error| BuildError::Store(folder(), error))?.beside(audit.clone()),
             wall: clock::SystemWall,
             policy: policy.policy.clone(),
@@ -173,10 +181,11 @@ impl Files {
         Ok((requests, clerk, view))
     }
 
-    fn room(&self, config: &Config) -> Room {
+    fn room(&self) -> Room {
+        let Cluster { name, label } = &self.home.cluster;
         Room {
-            cluster: config.cluster.name.clone(),
-            label: config.cluster.label,
+            cluster: name.clone(),
+            label: *label,
             cluster_key: self.keys.cluster.clone(),
             sealing_key: self.keys.sealing.clone(),
             access_ca: self.keys.access_ca.clone(),
@@ -186,8 +195,8 @@ impl Files {
         }
     }
 
-    fn gate(&self, config: &Config, clock: Clock) -> Result<GateIdentity, BuildError> {
-        let (label, suffix) = (config.cluster.label, self.vendor.bundle.suffix.clone());
+    fn gate(&self, clock: Clock) -> Result<GateIdentity, BuildError> {
+        let (label, suffix) = (self.home.cluster.label, self.vendor.bundle.suffix.clone());
         GateIdentity::new(self.keys.access_ca.clone(), label, suffix, clock).map_err(BuildError::Tls)
     }
 

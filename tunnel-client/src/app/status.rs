@@ -1,6 +1,6 @@
 //! The client at a glance: what it was built with, and what the rooms say now.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use tokio::sync::watch;
 use tunnel_protos::approvers::{PolicyStatus, Status, TunnelStatus, WebhookStatus};
@@ -9,7 +9,7 @@ use tunnel_runtime::chain;
 use super::target_health;
 
 use crate::{
-    config::Config, engine::Engine, gate::grants::GrantsView, keys::Keys, policy::PolicyState,
+    engine::Engine, enrollment::Home, gate::grants::GrantsView, keys::Keys, policy::PolicyState,
     requests::Requests, vendor::Vendor,
 };
 
@@ -23,15 +23,16 @@ pub(super) struct Glance {
 
 impl Glance {
     pub(super) fn new(
-        config: &Config,
+        state_dir: &Path,
+        home: &Home,
         keys: &Keys,
         vendor: &Vendor,
         tunnels: impl Fn() -> Vec<TunnelStatus> + Send + Sync + 'static,
     ) -> Self {
-        let words = keys.registration(&config.state_dir, &config.cluster.label);
+        let words = keys.registration(state_dir, &home.cluster.label);
         let fixed = Status {
-            cluster: config.cluster.name.to_string(),
-            label: config.cluster.label.to_string(),
+            cluster: home.cluster.name.to_string(),
+            label: home.cluster.label.to_string(),
             replica: vendor.replica.to_string(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             trust_bundle_expires_ms: vendor.bundle.expires.0,

@@ -188,14 +188,15 @@ impl Stage {
     fn config(&self) -> Config {
         Config {
             audit: AuditConfig::default(),
-            cluster: Cluster { name: "acme/prod".parse().unwrap(), label: LABEL.parse().unwrap() },
+            cluster: Some(Cluster { name: "acme/prod".parse().unwrap(), label: LABEL.parse().unwrap() }),
             state_dir: self.path("state"),
-            trust: TrustConfig {
+            enrollment: None,
+            trust: Some(TrustConfig {
                 bundle: self.path("trust-bundle.pb"),
                 vendor_keys: vec![self.path("vendor.pem")],
-            },
-            inventory_entry: self.path("entry.pb"),
-            mesh_certificate: self.path("mesh.pem"),
+            }),
+            inventory_entry: Some(self.path("entry.pb")),
+            mesh_certificate: Some(self.path("mesh.pem")),
             brokers: Vec::new(),
             profile: self.path("profile.yaml"),
             policy: None,

@@ -111,7 +111,8 @@ impl<D: Desk> Counter<D> {
         })
     }
 
-    fn anyone(&self, peer: Peer) -> Who {
+    /// Who tightens, whoever it is.
+    pub(super) fn anyone(&self, peer: Peer) -> Who {
         proof::anyone(peer, self.host, &self.desk.approvers())
     }
 }
@@ -151,7 +152,7 @@ fn shown(view: &api::RequestView, digest: &[u8]) -> Result<Digest, Status> {
     }
 }
 
-fn note(text: &str) -> Result<PersonText, Status> {
+pub(super) fn note(text: &str) -> Result<PersonText, Status> {
     text.parse().map_err(|error| Status::invalid_argument(format!("the note is {error}")))
 }
 

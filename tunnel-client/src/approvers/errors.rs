@@ -1,5 +1,7 @@
 //! Why the desk did not do what it was asked, one enum per operation; each text says what to do.
 
+use std::time::Duration;
+
 use tunnel_protos::{PauseId, v1::RequestState};
 
 /// What kept the disk from taking it.
@@ -91,4 +93,65 @@ pub enum ClockError {
     /// The old time stays.
     #[error("not stored; free the disk and run the command again")]
     NotStored(#[source] StoreFault),
+}
+
+/// Why an inventory entry was not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmError {
+    /// There is nothing to confirm.
+    #[error("no inventory entry waits for its words; `tunnel-client enroll status` says what is next")]
+    NothingWaits,
+    /// Another entry than the one that was looked at.
+    #[error(
+        "another inventory entry came meanwhile; ask the vendor's administrator for the words of the newest one"
+    )]
+    Changed,
+    /// Other words.
+    #[error(
+        "these are not the words of the inventory entry that came: have the vendor's administrator read them out again, \
+         over a way that you trust; if they still differ, the entry is not the one that was signed for you"
+    )]
+    WrongWords,
+    /// Words are not to be guessed.
+    #[error("too many wrong words; wait {} s, and have the words read out again", .0.as_secs() + 1)]
+    TooMany(Duration),
+    /// It does not hold any more.
+    #[error("the inventory entry does not hold any more: {0}")]
+    Over(String),
+    /// Nothing is confirmed that is not stored.
+    #[error("not confirmed: not stored; free the disk and run the command again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why no new keys were made.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateKeysError {
+    /// There is nothing to replace yet.
+    #[error(
+        "there is no confirmed inventory entry yet, so there are no keys to replace; `tunnel-client enroll status`"
+    )]
+    NotEnrolled,
+    /// A key refused to sign.
+    #[error("the registration of the new keys")]
+    Sign(#[source] StoreFault),
+    /// Nothing is registered that is not stored.
+    #[error("not stored; free the disk and run the command again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why nothing was changed about trust.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// It does not prove itself, or nothing follows from it now.
+    #[error(transparent)]
+    Refused(StoreFault),
+    /// Nothing by that name.
+    #[error(transparent)]
+    Unknown(StoreFault),
+    /// Not what can be meant.
+    #[error(transparent)]
+    Malformed(StoreFault),
+    /// A restart would forget it.
+    #[error(transparent)]
+    NotStored(StoreFault),
 }

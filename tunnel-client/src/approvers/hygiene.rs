@@ -5,8 +5,8 @@
 
 use tunnel_protos::{
     approvers::{
-        AnswerView, AskedMethod, CallView, OperatorView, PauseView, RequestView, SessionView, SessionsView,
-        Status, TunnelStatus,
+        AnswerView, AskedMethod, CallView, EnrollmentView, OperatorView, PauseView, RequestView, SessionView,
+        SessionsView, Status, TrustView, TunnelStatus,
     },
     text::escape,
 };
@@ -49,6 +49,19 @@ pub(super) fn status(mut status: Status) -> Status {
 pub(super) fn pause(mut view: PauseView) -> PauseView {
     clean(&mut view.who);
     clean(&mut view.note);
+    view
+}
+
+pub(super) fn enrollment(mut view: EnrollmentView) -> EnrollmentView {
+    clean(&mut view.next);
+    clean(&mut view.last_error);
+    view
+}
+
+pub(super) fn trust(mut view: TrustView) -> TrustView {
+    clean(&mut view.last_error);
+    view.broker_addresses.iter_mut().for_each(clean);
+    view.roots.iter_mut().for_each(|root| clean(&mut root.subject));
     view
 }
 

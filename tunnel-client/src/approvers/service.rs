@@ -1,13 +1,12 @@
 //! The gRPC service over a [`Desk`]: one method each, in terms of [`Counter`], which proves and checks.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
 use tokio::net::unix::UCred;
 use tokio_stream::wrappers::IntervalStream;
 use tonic::{Request, Response, Status};
 use tunnel_protos::approvers::{self as api, approvers_server::Approvers};
-use tunnel_runtime::drain::Watch;
 
 use super::{
     Desk, Peer,
@@ -15,11 +14,11 @@ use super::{
     hygiene,
 };
 
-pub(super) struct Service<D>(Counter<D>);
+pub(super) struct Service<D>(Arc<Counter<D>>);
 
 impl<D: Desk> Service<D> {
-    pub(super) fn new(desk: D, drain: Watch) -> Self {
-        Self(Counter::new(desk, drain))
+    pub(super) fn new(counter: Arc<Counter<D>>) -> Self {
+        Self(counter)
     }
 }
 
@@ -142,7 +141,7 @@ impl<D: Desk> Approvers for Service<D> {
 }
 
 /// Who asks, and what. Without the kernel's word on who it is, nothing is changed.
-fn taken<T>(request: Request<T>) -> Result<(Peer, T), Status> {
+pub(super) fn taken<T>(request: Request<T>) -> Result<(Peer, T), Status> {
     let credentials = request.extensions().get::<UCred>();
     let uid = credentials.map(UCred::uid).ok_or_else(|| Status::internal("the socket names no peer"))?;
     Ok((Peer { uid }, request.into_inner()))

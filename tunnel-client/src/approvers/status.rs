@@ -4,7 +4,8 @@ use tonic::{Code, Status};
 use tunnel_runtime::chain;
 
 use super::{
-    AnswerError, ClockError, OperatorError, ResumeError, RevokeError, challenges::NotOpen, proof::NotProven,
+    AnswerError, ClockError, ConfirmError, MembershipError, OperatorError, ResumeError, RevokeError,
+    RotateKeysError, challenges::NotOpen, proof::NotProven,
 };
 
 /// An error that has a place in the table.
@@ -78,6 +79,38 @@ impl Coded for ClockError {
         match self {
             Self::Bounds => Code::InvalidArgument,
             Self::Replayed => Code::AlreadyExists,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for ConfirmError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NothingWaits | Self::Changed | Self::Over(_) => Code::FailedPrecondition,
+            Self::WrongWords => Code::InvalidArgument,
+            Self::TooMany(_) => Code::ResourceExhausted,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for RotateKeysError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotEnrolled => Code::FailedPrecondition,
+            Self::Sign(_) => Code::Internal,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for MembershipError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Refused(_) => Code::FailedPrecondition,
+            Self::Unknown(_) => Code::NotFound,
+            Self::Malformed(_) => Code::InvalidArgument,
             Self::NotStored(_) => Code::DataLoss,
         }
     }

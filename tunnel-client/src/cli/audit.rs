@@ -26,7 +26,8 @@ use crate::{
         verify::{self, VerifyError},
     },
     clock,
-    config::Config,
+    config::{AuditConfig, Cluster, Config},
+    enrollment::Home,
 };
 
 #[derive(Debug, Subcommand)]
@@ -170,7 +171,7 @@ impl Wanted {
 }
 
 fn log_of(config: &Config) -> PathBuf {
-    config.audit.settings(&config.state_dir, &config.cluster).folder
+    AuditConfig::folder(&config.state_dir)
 }
 
 fn ended_well(text: String) -> (String, Exit) {
@@ -205,8 +206,8 @@ fn export(folder: &Path, filter: Filter) -> anyhow::Result<String> {
 fn report(folder: &Path, config: &Config, grant: GrantId, out: &Path) -> anyhow::Result<String> {
     verify::verify(folder).context("no receipt from a log that is not whole")?;
     let now = clock::wall();
-    let (cluster, label) = (&config.cluster.name, config.cluster.label);
-    let statement: Statement = statement::gather(folder, grant, cluster, label, now)?;
+    let Cluster { name, label } = Home::read(config)?.cluster;
+    let statement: Statement = statement::gather(folder, grant, &name, label, now)?;
     let key = config.state_dir.join("cluster.key");
     let key = SigningKey::load(&key).context("the cluster key")?;
     anyhow::ensure!(key_is_ed25519(&key), "the cluster key is of another kind");

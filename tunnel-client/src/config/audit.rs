@@ -1,6 +1,9 @@
 //! The section `audit`: how the audit log is kept.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tunnel_runtime::config::{ByteSize, FromSection, Section};
 
@@ -21,10 +24,15 @@ pub struct AuditConfig {
 }
 
 impl AuditConfig {
+    /// Where the log lies in a state folder.
+    pub fn folder(state: &Path) -> PathBuf {
+        state.join("audit")
+    }
+
     /// What the log of this cluster is told; it lies in the state folder.
     pub fn settings(&self, state: &Path, cluster: &Cluster) -> Settings {
         Settings {
-            folder: state.join("audit"),
+            folder: Self::folder(state),
             cluster: cluster.name.to_string(),
             label: cluster.label.to_string(),
             retention: self.retention,

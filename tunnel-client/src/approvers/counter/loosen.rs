@@ -110,7 +110,7 @@ impl<D: Desk> Counter<D> {
     }
 
     /// Who loosens, and the note that counts: a signed one if there is a signed approval.
-    fn approver(
+    pub(in crate::approvers) fn approver(
         &self,
         peer: Peer,
         written: &str,

@@ -154,7 +154,7 @@ async fn report_signs_what_was_done_and_tells_it_on_a_page() {
 async fn a_receipt_names_a_call_that_still_runs() {
     let office = Office::new("disk").await;
     let config = office.config();
-    let settings = config.audit.settings(office.dir.path(), &config.cluster);
+    let settings = config.audit.settings(office.dir.path(), &config.cluster.clone().unwrap());
     let (audit, log) = log::Audit::open(settings).unwrap();
     let (target, method) = ("default".parse().unwrap(), Arc::new("e.Engine/Compact".parse().unwrap()));
     let call = Call { grant: GRANT.parse().unwrap(), target, method };

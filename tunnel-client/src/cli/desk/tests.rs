@@ -96,7 +96,7 @@ fn world() -> World {
     memory.real_time = true;
     drop(memory);
     let mut server = tokio::task::JoinSet::new();
-    server.spawn(approvers::serve(approvers::bind(&socket).unwrap(), desk.clone(), watch));
+    server.spawn(approvers::serve(approvers::bind(&socket).unwrap(), desk.clone(), None, watch));
     World { desk, socket, key, id, folder, _drain: signal, _server: server }
 }
 
