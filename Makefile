@@ -80,7 +80,7 @@ drift: ## Generated code and descriptor sets are those of their sources
 	@$(CARGO) test --quiet --locked -p tunnel-protos -p tunnel-integration --test generated
 
 integration: build ## The programs together, with the real grpcurl and etcd
-	@tools/install.sh etcd grpcurl grpcurl-1.9.4
+	@tools/install.sh etcd grpcurl grpcurl-1.9.4 kube helm
 	@$(CARGO) test --quiet --locked --workspace --test '*' --no-fail-fast
 
 bench-smoke: build ## The bench at its smallest, to see that it runs
