@@ -1,12 +1,14 @@
-//! Files of keys and certificates: private ones are 0600, written atomically and never over another.
+//! Files of keys and certificates: private ones are 0600, written atomically and never over another. One that root owns
+//! may be 0640: so orchestrators hand secrets to a process that is not root.
 
 use std::{
     fs::{File, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
+use rustix::process::{Uid, geteuid};
 use tempfile::{Builder, NamedTempFile};
 use zeroize::Zeroizing;
 
@@ -49,15 +51,18 @@ pub enum FileError {
 
 /// Reads a file of at most 1 MiB.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    let (bytes, _) = read_with_mode(path)?;
+    let (bytes, _) = read_with_access(path)?;
     Ok(bytes)
 }
 
-/// Reads a private file, refusing one that its group or others can read.
+/// Reads a private file, refusing one that others can read, or its group unless root lent it to our group.
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let (bytes, mode) = read_with_mode(path)?;
+    let (bytes, access) = read_with_access(path)?;
     let bytes = Zeroizing::new(bytes);
-    if mode & 0o077 == 0 { Ok(bytes) } else { Err(FileError::TooOpen { path: path.into(), mode }) }
+    if access.is_private_to(geteuid()) {
+        return Ok(bytes);
+    }
+    Err(FileError::TooOpen { path: path.into(), mode: access.mode })
 }
 
 /// Writes or replaces a public file (0644) atomically: temporary file, sync, rename.
@@ -80,6 +85,21 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, 0o600)
 }
 
+/// Who may read a file.
+struct Access {
+    mode: u32,
+    owner: Uid,
+}
+
+impl Access {
+    /// A user's own file is for that user alone. What root owns, a user can read only by its group, whose members are
+    /// root's choice.
+    fn is_private_to(&self, user: Uid) -> bool {
+        let lent = self.owner.is_root() && !user.is_root();
+        self.mode & if lent { 0o037 } else { 0o077 } == 0
+    }
+}
+
 impl FileError {
     fn read(path: &Path, source: io::Error) -> Self {
         Self::Io { action: "read", path: path.into(), source }
@@ -95,17 +115,19 @@ impl FileError {
     }
 }
 
-/// Content and permission bits of the same open file: a check by path could be about another one.
-fn read_with_mode(path: &Path) -> Result<(Vec<u8>, u32), FileError> {
+/// Content and rights of the same open file: a check by path could be about another one.
+fn read_with_access(path: &Path) -> Result<(Vec<u8>, Access), FileError> {
     let error = |source| FileError::read(path, source);
     let file = File::open(path).map_err(error)?;
-    let mode = file.metadata().map_err(error)?.permissions().mode() & 0o7777;
+    let metadata = file.metadata().map_err(error)?;
+    let access =
+        Access { mode: metadata.permissions().mode() & 0o7777, owner: Uid::from_raw(metadata.uid()) };
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(error)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(FileError::TooLarge { path: path.into(), limit: MAX_BYTES });
     }
-    Ok((bytes, mode))
+    Ok((bytes, access))
 }
 
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
@@ -174,6 +196,19 @@ mod tests {
         }
         fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
         assert!(read_private(&path).is_ok());
+    }
+
+    #[test]
+    fn root_may_lend_a_file_to_a_group_and_nobody_else_may() {
+        let (root, user) = (Uid::ROOT, Uid::from_raw(65532));
+        let private = |owner, mode, to| Access { mode, owner }.is_private_to(to);
+        for mode in [0o400, 0o440, 0o640] {
+            assert!(private(root, mode, user), "{mode:o}");
+        }
+        for mode in [0o444, 0o604, 0o660, 0o620, 0o650] {
+            assert!(!private(root, mode, user), "{mode:o}");
+        }
+        assert!(!private(user, 0o640, user) && !private(root, 0o640, root) && !private(user, 0o440, root));
     }
 
     #[test]
