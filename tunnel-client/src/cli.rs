@@ -40,6 +40,9 @@ enum Command {
         /// Print the configuration in effect, secrets masked, and exit.
         #[arg(long)]
         print_config: bool,
+        /// For sidecars: instead of ending with an error, tell it and try again every 5 s.
+        #[arg(long, conflicts_with = "print_config")]
+        stay: bool,
     },
     /// Make and export this cluster's keys.
     #[command(subcommand)]
@@ -95,6 +98,8 @@ pub enum Task {
         config: PathBuf,
         /// Only print the configuration in effect.
         print_config: bool,
+        /// Try again instead of ending with an error.
+        stay: bool,
     },
     /// Make and export keys.
     ExportKeys {
@@ -122,7 +127,9 @@ impl Cli {
     /// What this command line asks for.
     pub fn into_task(self) -> Task {
         match self.command {
-            Command::Run { config, print_config } => Task::Run { config: config.config, print_config },
+            Command::Run { config, print_config, stay } => {
+                Task::Run { config: config.config, print_config, stay }
+            }
             Command::Keys(Keys::Export { config, out }) => Task::ExportKeys { config: config.config, out },
             Command::Profile(command) => Task::Profile(command.into_task()),
             Command::Audit(command) => Task::Audit(command.into_task()),

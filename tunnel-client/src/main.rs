@@ -13,13 +13,15 @@ use tunnel_client::{
     enrollment::Home,
     keys, metrics,
 };
-use tunnel_runtime::{admin::Admin, build_info::BuildInfo, config::Loaded, drain, exit::Exit, logs};
+use tunnel_runtime::{admin::Admin, build_info::BuildInfo, config::Loaded, drain, exit::Exit, logs, stay};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let done = match Cli::parse().into_task() {
-        Task::Run { config, print_config: true } => read(&config).map(|loaded| ended_well(loaded.effective)),
-        Task::Run { config, print_config: false } => run(&config).await.map(ended_well),
+        Task::Run { config, print_config: true, .. } => {
+            read(&config).map(|loaded| ended_well(loaded.effective))
+        }
+        Task::Run { config, stay, .. } => run(&config, stay).await.map(ended_well),
         Task::ExportKeys { config, out } => export(&config, &out).map(ended_well),
         Task::Audit(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
         Task::Profile(task) => task.run(|file| read(file).map(|loaded| loaded.config.profile)).await,
@@ -69,9 +71,25 @@ fn export(file: &Path, out: &Path) -> Ended<String> {
     Ok(format!("{} holds the public keys; read these words to the vendor:\n{words}", out.display()))
 }
 
-async fn run(file: &Path) -> Ended<String> {
-    let loaded = read(file)?;
-    serve(loaded).await.map(|()| String::new()).map_err(|error| (exit(&error), error))
+async fn run(file: &Path, stay: bool) -> Ended<String> {
+    let ended = match read(file) {
+        Ok(loaded) => serve(loaded).await.map_err(|error| (exit(&error), error)),
+        Err(wrong) => Err(wrong),
+    };
+    match ended {
+        Err((_, error)) if stay => {
+            eprintln!("tunnel-client: {error:#}; trying again");
+            stay_on().await
+        }
+        ended => ended.map(|()| String::new()),
+    }
+}
+
+async fn stay_on() -> Ended<String> {
+    match stay::start_anew(std::env::args_os().skip(1)).await {
+        stay::Ended::Stopped => Ok(String::new()),
+        stay::Ended::Failed(error) => Err((Exit::Failed, error.into())),
+    }
 }
 
 /// Only a configuration that cannot work is said to be wrong; all else may be right at the next start.

@@ -17,6 +17,7 @@ pub mod logs;
 pub mod metrics;
 pub mod ready;
 pub mod shards;
+pub mod stay;
 pub mod tasks;
 
 pub use self::chain::chain;
