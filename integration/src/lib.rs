@@ -8,6 +8,7 @@ pub mod etcd;
 pub mod fuzz;
 pub mod generated;
 pub mod harness;
+pub mod kube;
 pub mod netns;
 pub mod reference_engine;
 pub mod torture;
