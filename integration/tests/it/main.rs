@@ -4,6 +4,7 @@
 
 mod approvals;
 mod bad_engine;
+mod charts;
 mod children;
 mod crash;
 mod credentials;
