@@ -22,7 +22,7 @@ pub fn base32() -> Encoding {
 }
 
 macro_rules! base32_id {
-    ($(#[$doc:meta])* $name:ident, $chars:literal, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $chars:literal, $random:literal, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; $chars]);
@@ -38,7 +38,7 @@ macro_rules! base32_id {
             }
 
             /// The id that these random bytes spell; bytes beyond its length are not used.
-            pub fn from_random(bytes: [u8; 17]) -> Self {
+            pub fn from_random(bytes: [u8; $random]) -> Self {
                 let mut chars = [0; $chars];
                 let text = base32().encode(&bytes);
                 chars.copy_from_slice(&text.as_bytes()[..$chars]);
@@ -72,12 +72,17 @@ macro_rules! base32_id {
 
 base32_id! {
     /// A cluster's opaque name in DNS and SNI: 10 random base32 characters.
-    Label, 10, "a label (10 characters of a-z2-7)"
+    Label, 10, 17, "a label (10 characters of a-z2-7)"
 }
 
 base32_id! {
     /// The DNS label of a grant and target: 128 random bits as 26 base32 characters. A routing name, not a secret.
-    Door, 26, "a door (26 characters of a-z2-7)"
+    Door, 26, 17, "a door (26 characters of a-z2-7)"
+}
+
+base32_id! {
+    /// Names an enrollment token: 128 random bits as 26 base32 characters. Not a secret; the bundle's secret is.
+    TokenId, 26, 16, "a token id (26 characters of a-z2-7)"
 }
 
 macro_rules! uuid_id {
@@ -179,6 +184,18 @@ mod tests {
         let door = Door::from_random([0xff; 17]);
         assert_eq!(door.as_str().len(), 26);
         assert_eq!(door.to_string().parse::<Door>(), Ok(door));
+    }
+
+    #[test]
+    fn token_ids_survive_their_text() {
+        for random in [[0; 16], [0xff; 16], *b"0123456789abcdef"] {
+            let id = TokenId::from_random(random);
+            assert_eq!(id.to_string().parse::<TokenId>(), Ok(id));
+        }
+        assert_ne!(TokenId::from_random([0; 16]), TokenId::from_random([1; 16]));
+        for bad in ["", "a", "K3v7aaaaaaaaaaaaaaaaaaaaaa", "k3v7aaaaaaaaaaaaaaaaaaaaa\n"] {
+            assert!(bad.parse::<TokenId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod generated;
 pub use self::{
     digest::{Challenge, Digest, EnvelopeId, SealingKeyId},
     generated::{FILE_DESCRIPTOR_SET, approvers, operators, v1},
-    id::{Door, GrantId, Label, PauseId, RequestId},
+    id::{Door, GrantId, Label, PauseId, RequestId, TokenId},
     method::{MethodName, MethodPattern},
     name::{
         ApproverName, BrokerId, ClusterName, DoorName, Name, OperatorName, ReplicaId, Suffix, TargetName,
