@@ -1,35 +1,31 @@
-//! The command line. Every command returns what it has to say; nothing prints on its own.
+//! The words of the command line `tunnel-certs`, for the program that carries them out. Every command returns what it
+//! has to say; nothing prints on its own.
+//!
+//! A program takes them all with `#[command(flatten)] Certs(Box<tunnel_certs::cli::Command>)` in its own enum of commands
+//! and adds those that need a network.
 
 mod ca;
 mod files;
 mod inspect;
 mod issue;
 mod key;
+mod passphrase;
 mod report;
 mod statement;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::Subcommand;
 use tunnel_protos::{Label, UnixMillis};
 
-use self::report::{Format, Report};
+pub use self::{
+    passphrase::VendorKey,
+    report::{Format, Report},
+};
+use crate::crypto;
 
-/// Keys, CAs, certificates and signed statements of Postern, made on the administrator's machine.
-///
-/// Private keys are written with mode 0600 and never overwritten.
-#[derive(Debug, Parser)]
-#[command(name = "tunnel-certs", version, after_help = EXAMPLES)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    command: Command,
-    /// How to print.
-    #[arg(long, global = true, value_enum, default_value_t)]
-    output: Format,
-}
-
+/// All commands that need nothing but files.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Make a signing key.
     #[command(subcommand)]
     Key(key::Key),
@@ -44,42 +40,28 @@ enum Command {
     Statement(statement::Statement),
     /// Draw the label of a new cluster: 10 random characters.
     Label,
-    /// Say what a file holds: certificates, keys, requests for certificates, statements.
+    /// Say what a file holds: certificates, keys, requests for certificates, statements, enrollment bundles.
     Inspect(inspect::Inspect),
-    /// Print completions for a shell.
-    Completions {
-        /// Which shell.
-        shell: Shell,
-    },
 }
 
-impl Cli {
+impl Command {
     /// Carries the command out and gives what to print.
-    pub(crate) fn run(self) -> Result<String> {
+    pub fn run(self, output: Format) -> Result<String> {
         let now = UnixMillis::from_system(std::time::SystemTime::now());
-        let report = match self.command {
-            Command::Key(key) => key.run()?,
-            Command::Ca(ca) => ca.run(now)?,
-            Command::Issue(issue) => issue.run(now)?,
-            Command::Statement(statement) => statement.run(now)?,
-            Command::Label => {
-                let label = Label::from_random(tunnel_certs::crypto::random());
-                Report::new().with("label", label)
-            }
-            Command::Inspect(inspect) => return inspect.run(self.output),
-            Command::Completions { shell } => return Ok(completions(shell)),
+        let report = match self {
+            Self::Key(key) => key.run()?,
+            Self::Ca(ca) => ca.run(now)?,
+            Self::Issue(issue) => issue.run(now)?,
+            Self::Statement(statement) => statement.run(now)?,
+            Self::Label => Report::new().with("label", Label::from_random(crypto::random())),
+            Self::Inspect(inspect) => return inspect.run(output),
         };
-        Ok(report.print(self.output))
+        Ok(report.print(output))
     }
 }
 
-fn completions(shell: Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "tunnel-certs", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
-}
-
-const EXAMPLES: &str = "\
+/// What `--help` of the program ends with.
+pub const EXAMPLES: &str = "\
 Examples:
   tunnel-certs key vendor --out vendor.key
   tunnel-certs ca mesh --name initech --out mesh-ca.pem --key-out mesh-ca.key

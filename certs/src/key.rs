@@ -2,6 +2,7 @@
 //!
 //! Private keys never appear in `Debug` and are wiped from memory when dropped.
 
+mod encrypted;
 mod public;
 mod sealing;
 mod signing;
@@ -9,7 +10,7 @@ mod signing;
 pub use self::{
     public::{PublicKey, PublicKeyError, SignatureError},
     sealing::{SealingKey, SealingKeyError, SealingPublicKey},
-    signing::{KeyError, SignError, Signer, SigningKey},
+    signing::{KeyError, MIN_PASSPHRASE, SignError, Signer, SigningKey},
 };
 
 /// The two signature algorithms in use.

@@ -3,6 +3,7 @@
 //! No sockets, no clock (callers pass now), no policy. What a type of this crate holds has been checked:
 //! a [`verify::GrantCertificate`] or an [`statement::request::Opened`] cannot be had in another way.
 
+pub mod cli;
 pub mod credential;
 pub mod crypto;
 pub mod csr;

@@ -33,6 +33,15 @@ pub(crate) fn decode<T: PemObject>(text: &[u8], what: &'static str) -> Result<T,
     T::from_pem_slice(text).map_err(|_: pem::Error| PemError(what))
 }
 
+/// The content of the first section with this label, for those that the PEM reader does not know.
+pub(crate) fn section(text: &[u8], label: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
+    let bare = Zeroizing::new(body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect::<Vec<_>>());
+    BASE64.decode(&bare).ok().map(Zeroizing::new)
+}
+
 /// `der` between `BEGIN` and `END` lines; wiped when dropped, since it may be a private key.
 pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64.encode(der));

@@ -4,17 +4,17 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use tunnel_certs::{
-    issue::{Authority, CaKind},
-    key::{Algorithm, SigningKey},
-};
 use tunnel_protos::UnixMillis;
 
 use super::{files, report::Report};
+use crate::{
+    issue::{Authority, CaKind},
+    key::{Algorithm, SigningKey},
+};
 
 /// Makes a CA certificate with its private key.
 #[derive(Debug, Subcommand)]
-pub(super) enum Ca {
+pub enum Ca {
     /// Certifies brokers and replicas; 5 years.
     #[command(after_help = EXAMPLE)]
     Mesh(Out),
@@ -25,7 +25,7 @@ pub(super) enum Ca {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Out {
+pub struct Out {
     /// Whose it is: the vendor's name, or the cluster's label.
     #[arg(long)]
     name: tunnel_protos::Name,

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::report::Report;
 use anyhow::{Context, Result, ensure};
 use prost::Message;
 use rustls_pki_types::CertificateDer;
-use tunnel_certs::{
+use tunnel_protos::v1::Envelope;
+
+use super::report::Report;
+use crate::{
     credential::{certificate_to_pem, certificates_from_pem},
     csr, file,
     issue::Authority,
@@ -15,7 +17,6 @@ use tunnel_certs::{
     statement::registration,
     verify::Summary,
 };
-use tunnel_protos::v1::Envelope;
 
 /// A CA on this machine.
 #[derive(Debug, clap::Args)]
@@ -70,9 +71,15 @@ impl Key {
 
     /// Writes the private key, if it was made here; never over another.
     pub(super) fn save(&self) -> Result<()> {
-        match &self.fresh {
-            Some((key, path)) => Ok(key.save(path)?),
-            None => Ok(()),
+        self.save_behind(None)
+    }
+
+    /// The same, behind a passphrase if there is one.
+    pub(super) fn save_behind(&self, passphrase: Option<&str>) -> Result<()> {
+        match (&self.fresh, passphrase) {
+            (Some((key, path)), Some(passphrase)) => Ok(key.save_encrypted(path, passphrase)?),
+            (Some((key, path)), None) => Ok(key.save(path)?),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -81,13 +88,6 @@ fn csr_key(path: &Path) -> Result<PublicKey> {
     let bytes = file::read(path)?;
     let der = csr::from_pem_or_der(&bytes);
     csr::public_key(&der).with_context(|| path.display().to_string())
-}
-
-/// Reads a private key that signs statements of the vendor.
-pub(super) fn vendor_key(path: &Path) -> Result<SigningKey> {
-    let key = SigningKey::load(path).with_context(|| format!("the key {}", path.display()))?;
-    ensure_ed25519(key.public(), path)?;
-    Ok(key)
 }
 
 /// Reads a public key (PEM) of the vendor.
@@ -99,7 +99,7 @@ pub(super) fn vendor_public_key(path: &Path) -> Result<PublicKey> {
     Ok(key)
 }
 
-fn ensure_ed25519(key: &PublicKey, path: &Path) -> Result<()> {
+pub(super) fn ensure_ed25519(key: &PublicKey, path: &Path) -> Result<()> {
     let is_ed25519 = key.algorithm() == Algorithm::Ed25519;
     ensure!(is_ed25519, "{} is no vendor key: those are Ed25519 (tunnel-certs key vendor)", path.display());
     Ok(())

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
-use tunnel_certs::file;
 
 use super::report::{Format, Report};
+use crate::file;
 
 /// Says what files hold; nothing of it is verified but what `--signed-by` asks for.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
-pub(super) struct Inspect {
+pub struct Inspect {
     /// Certificates, keys, certificate requests (PEM) or statements (.pb).
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,

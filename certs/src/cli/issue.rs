@@ -6,7 +6,6 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use tunnel_certs::issue::self_signed_api_server;
 use tunnel_protos::{BrokerId, OperatorName, Suffix, UnixMillis, VendorName};
 
 pub(super) use self::replica::compare;
@@ -14,10 +13,11 @@ use super::{
     files::{self, CaFiles, KeySource},
     report::Report,
 };
+use crate::issue::self_signed_api_server;
 
 /// Issues a certificate.
 #[derive(Debug, Subcommand)]
-pub(super) enum Issue {
+pub enum Issue {
     /// For a replica, from its cluster's registration; at most 30 days.
     Replica(replica::Replica),
     /// For a broker; at most 30 days.
@@ -32,7 +32,7 @@ pub(super) enum Issue {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Broker {
+pub struct Broker {
     #[command(flatten)]
     ca: CaFiles,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(super) struct Broker {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Operator {
+pub struct Operator {
     #[command(flatten)]
     ca: CaFiles,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(super) struct Operator {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ApiServer {
+pub struct ApiServer {
     /// The DNS suffix; the certificate is for `api.<suffix>`.
     #[arg(long)]
     suffix: Suffix,

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use tunnel_certs::{file, key::Algorithm};
+use zeroize::Zeroizing;
 
-use super::{files::Key as FileKey, report::Report};
+use super::{files::Key as FileKey, passphrase::Protection, report::Report};
+use crate::{file, key::Algorithm};
 
 /// Makes a private key (0600) and writes its public key beside it.
 #[derive(Debug, Subcommand)]
-pub(super) enum Key {
-    /// The vendor's: signs trust bundles and inventory entries. Keep it offline.
+pub enum Key {
+    /// The vendor's: signs trust bundles and inventory entries. Encrypted with a passphrase; keep it offline.
     #[command(after_help = EXAMPLE)]
-    Vendor(Out),
+    Vendor(Vendor),
     /// An approver's: signs approvals. Its line for the policy's `approvers` is printed.
     #[command(after_help = APPROVER_EXAMPLE)]
     Approver(Out),
@@ -24,7 +25,15 @@ pub(super) enum Key {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Out {
+pub struct Vendor {
+    #[command(flatten)]
+    to: Out,
+    #[command(flatten)]
+    protection: Protection,
+}
+
+#[derive(Debug, Args)]
+pub struct Out {
     /// The private key; its public key goes beside it with the ending `.pub`.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -33,12 +42,13 @@ pub(super) struct Out {
 impl Key {
     pub(super) fn run(&self) -> Result<Report> {
         let (algorithm, out) = match self {
-            Self::Vendor(to) | Self::Approver(to) | Self::Release(to) => (Algorithm::Ed25519, &to.out),
+            Self::Vendor(vendor) => (Algorithm::Ed25519, &vendor.to.out),
+            Self::Approver(to) | Self::Release(to) => (Algorithm::Ed25519, &to.out),
             Self::Operator(to) => (Algorithm::P256, &to.out),
         };
         let public_path = beside(out)?;
         let key = FileKey::generate(algorithm, out)?;
-        key.save()?;
+        key.save_behind(self.passphrase()?.as_ref().map(|passphrase| passphrase.as_str()))?;
         file::write(&public_path, key.public.to_pem().as_bytes())?;
         let keyid = data_encoding::HEXLOWER.encode(&key.public.keyid());
         let report =
@@ -47,6 +57,13 @@ impl Key {
             (Self::Approver(_), Some(line)) => report.with("policy entry", format!("key: \"{line}\"")),
             _ => report,
         })
+    }
+
+    fn passphrase(&self) -> Result<Option<Zeroizing<String>>> {
+        match self {
+            Self::Vendor(vendor) => vendor.protection.passphrase(),
+            Self::Approver(_) | Self::Release(_) | Self::Operator(_) => Ok(None),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tunnel_protos::{UnixMillis, text};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people.
     #[default]
     Text,
@@ -17,36 +17,37 @@ pub(crate) enum Format {
 
 /// Named values in the order in which they are told.
 #[derive(Debug, Default)]
-pub(crate) struct Report(Vec<(&'static str, Value)>);
+pub struct Report(Vec<(&'static str, Value)>);
 
 impl Report {
-    pub(crate) fn new() -> Self {
+    /// Nothing yet.
+    pub fn new() -> Self {
         Self::default()
     }
 
     /// A value by its text.
-    pub(crate) fn with(self, name: &'static str, value: impl fmt::Display) -> Self {
+    pub fn with(self, name: &'static str, value: impl fmt::Display) -> Self {
         self.value(name, Value::String(value.to_string()))
     }
 
     /// A file that was written.
-    pub(crate) fn file(self, name: &'static str, path: &Path) -> Self {
+    pub fn file(self, name: &'static str, path: &Path) -> Self {
         self.with(name, path.display())
     }
 
     /// A point in time.
-    pub(crate) fn time(self, name: &'static str, at: UnixMillis) -> Self {
+    pub fn time(self, name: &'static str, at: UnixMillis) -> Self {
         self.with(name, at)
     }
 
     /// Any JSON value.
-    pub(crate) fn value(mut self, name: &'static str, value: Value) -> Self {
+    pub fn value(mut self, name: &'static str, value: Value) -> Self {
         self.0.push((name, value));
         self
     }
 
     /// The report in full, ending with a line break.
-    pub(crate) fn print(&self, format: Format) -> String {
+    pub fn print(&self, format: Format) -> String {
         match format {
             Format::Text => self.lines(),
             Format::Json => format!("{:#}\n", self.json()),
@@ -54,7 +55,7 @@ impl Report {
     }
 
     /// As a JSON object.
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         let fields = self.0.iter().map(|(name, value)| (camel_case(name), value.clone()));
         Value::Object(fields.collect::<Map<_, _>>())
     }

@@ -11,7 +11,7 @@ use super::report::Report;
 
 /// Signs a statement with the vendor key.
 #[derive(Debug, Subcommand)]
-pub(super) enum Statement {
+pub enum Statement {
     /// A cluster's keys, from its registration: what operators trust.
     Inventory(inventory::Inventory),
     /// The vendor's roots, keys and addresses: what customers and operators trust.

@@ -1,6 +1,6 @@
 //! Private signing keys in PKCS#8 PEM files.
 
-use std::{fmt, path::Path};
+use std::{fmt, io, path::Path};
 
 use aws_lc_rs::{
     rand::SystemRandom,
@@ -9,7 +9,7 @@ use aws_lc_rs::{
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use zeroize::Zeroizing;
 
-use super::{Algorithm, PublicKey};
+use super::{Algorithm, PublicKey, encrypted};
 use crate::{
     csr,
     file::{self, FileError},
@@ -28,6 +28,18 @@ pub enum KeyError {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Behind a passphrase that nobody was asked for.
+    #[error("the key file is encrypted: its passphrase is needed")]
+    Encrypted,
+    /// Nobody could be asked for the passphrase.
+    #[error("cannot get the passphrase")]
+    Ask(#[source] io::Error),
+    /// Another passphrase, or a damaged file.
+    #[error("the passphrase does not open the key file (or the file is damaged)")]
+    Passphrase,
+    /// A passphrase that can be guessed.
+    #[error("a passphrase has at least {MIN_PASSPHRASE} bytes")]
+    Weak,
 }
 
 /// A key that refused to sign.
@@ -35,7 +47,10 @@ pub enum KeyError {
 #[error("the key could not sign: {0}")]
 pub struct SignError(pub String);
 
-/// Whoever can sign: a key in memory, or one behind PKCS#11 or a KMS.
+/// Whoever can sign: a key in memory, or one that never leaves its hardware.
+///
+/// This is the seam for hardware tokens and key services: whatever implements it (over PKCS#11, a KMS, a remote signer)
+/// signs statements and certificates like a [`SigningKey`], which is all that the rest of the crate asks for.
 pub trait Signer: fmt::Debug + Send + Sync {
     /// The public half.
     fn public(&self) -> &PublicKey;
@@ -74,10 +89,36 @@ impl SigningKey {
         pem::encode("PRIVATE KEY", &self.pkcs8)
     }
 
-    /// Reads a 0600 file; one that others can read is refused.
+    /// Reads a 0600 file; one that others can read is refused, and so is an encrypted one.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
         let bytes = file::read_private(path)?;
-        Self::from_pem(std::str::from_utf8(&bytes).map_err(|_| KeyError::Malformed)?)
+        match pem::section(&bytes, encrypted::LABEL) {
+            Some(_) => Err(KeyError::Encrypted),
+            None => Self::from_pem(std::str::from_utf8(&bytes).map_err(|_| KeyError::Malformed)?),
+        }
+    }
+
+    /// Reads a 0600 file that may be encrypted; only then is the passphrase asked for.
+    pub fn load_with(
+        path: &Path,
+        passphrase: impl FnOnce() -> io::Result<Zeroizing<String>>,
+    ) -> Result<Self, KeyError> {
+        let bytes = file::read_private(path)?;
+        let Some(sealed) = pem::section(&bytes, encrypted::LABEL) else {
+            return Self::from_pem(std::str::from_utf8(&bytes).map_err(|_| KeyError::Malformed)?);
+        };
+        let passphrase = passphrase().map_err(KeyError::Ask)?;
+        let pkcs8 = encrypted::open(&sealed, &passphrase).ok_or(KeyError::Passphrase)?;
+        Self::from_pkcs8(&pkcs8).map_err(|_| KeyError::Passphrase)
+    }
+
+    /// Creates a 0600 file behind a passphrase; an existing one is never overwritten.
+    pub fn save_encrypted(&self, path: &Path, passphrase: &str) -> Result<(), KeyError> {
+        if passphrase.len() < MIN_PASSPHRASE {
+            return Err(KeyError::Weak);
+        }
+        let sealed = encrypted::seal(&self.pkcs8, passphrase).ok_or(KeyError::Generate)?;
+        Ok(file::create_private(path, pem::encode(encrypted::LABEL, &sealed).as_bytes())?)
     }
 
     /// Creates a 0600 file; an existing one is never overwritten.
@@ -136,6 +177,9 @@ impl fmt::Debug for SigningKey {
         write!(f, "SigningKey({:?})", self.public)
     }
 }
+
+/// Fewer bytes of a passphrase are guessed in spite of what each guess costs.
+pub const MIN_PASSPHRASE: usize = 12;
 
 enum Pair {
     Ed25519(Ed25519KeyPair),

@@ -4,14 +4,14 @@ use anyhow::{Context, Result};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde_json::{Value, json};
-use tunnel_certs::{
+use tunnel_protos::{FILE_DESCRIPTOR_SET, v1};
+
+use crate::cli::report::Report;
+use crate::{
     statement::envelope::{self, PayloadType},
     verify::Summary,
     words::Words,
 };
-use tunnel_protos::{FILE_DESCRIPTOR_SET, v1};
-
-use crate::cli::report::Report;
 
 /// Reports an envelope; its signatures are listed, not verified.
 pub(super) fn describe(bytes: &[u8]) -> Result<Report> {

@@ -2,13 +2,13 @@
 
 use anyhow::{Result, bail};
 use rustls_pki_types::pem::{PemObject, SectionKind};
-use tunnel_certs::{
+
+use crate::cli::report::Report;
+use crate::{
     csr,
     key::{PublicKey, SealingKey, Signer, SigningKey},
     verify::Summary,
 };
-
-use crate::cli::report::Report;
 
 /// One report for each object of the file.
 pub(super) fn describe(bytes: &[u8]) -> Result<Vec<Report>> {

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use prost::Message;
-use tunnel_certs::{
+use tunnel_protos::v1;
+
+use crate::{
     file,
     key::PublicKey,
     statement::envelope::{self, PayloadType},
 };
-use tunnel_protos::v1;
 
 /// The key of a file that the caller trusts.
 pub(super) fn load(path: &Path) -> Result<PublicKey> {

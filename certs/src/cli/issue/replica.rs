@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use tunnel_certs::{statement::registration, words::Words};
+
+use crate::{statement::registration, words::Words};
 use tunnel_protos::{ReplicaId, UnixMillis, VendorName};
 
 use crate::cli::{
@@ -14,7 +15,7 @@ use crate::cli::{
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
-pub(in crate::cli) struct Replica {
+pub struct Replica {
     #[command(flatten)]
     ca: CaFiles,
     /// The registration that `tunnel-client keys export` wrote.

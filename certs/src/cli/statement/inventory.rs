@@ -4,17 +4,17 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use tunnel_certs::{
+use tunnel_protos::{ClusterName, UnixMillis};
+
+use crate::cli::{VendorKey, files, issue::compare, report::Report};
+use crate::{
     statement::{envelope, inventory::Entry},
     words::Words,
 };
-use tunnel_protos::{ClusterName, UnixMillis};
-
-use crate::cli::{files, issue::compare, report::Report};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
-pub(in crate::cli) struct Inventory {
+pub struct Inventory {
     /// The registration that `tunnel-client keys export` wrote.
     #[arg(long, value_name = "FILE")]
     registration: PathBuf,
@@ -30,9 +30,8 @@ pub(in crate::cli) struct Inventory {
     /// How long it is valid, at most 180 days.
     #[arg(long, value_parser = humantime::parse_duration, default_value = "180d")]
     life: Duration,
-    /// The vendor's private key.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[command(flatten)]
+    key: VendorKey,
     /// The entry.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -51,7 +50,7 @@ impl Inventory {
             sequence: self.sequence,
             expires: now.plus(self.life),
         };
-        let signed = entry.make(&files::vendor_key(&self.key)?)?;
+        let signed = entry.make(&self.key.load()?)?;
         files::save_envelope(&self.out, &signed)?;
         Ok(Report::new()
             .file("entry", &self.out)

@@ -5,17 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use prost::Message;
-use tunnel_certs::{
+use tunnel_protos::{Suffix, UnixMillis, VendorName, v1::Envelope};
+
+use crate::cli::{VendorKey, files, report::Report};
+use crate::{
     key::{PublicKey, Signer},
     statement::trust_bundle::TrustBundle,
 };
-use tunnel_protos::{Suffix, UnixMillis, VendorName, v1::Envelope};
-
-use crate::cli::{files, report::Report};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
-pub(in crate::cli) struct TrustBundleArgs {
+pub struct TrustBundleArgs {
     /// The vendor's name.
     #[arg(long)]
     vendor: VendorName,
@@ -49,9 +49,8 @@ pub(in crate::cli) struct TrustBundleArgs {
     /// Private addresses (CIDR) that brokers may have.
     #[arg(long, value_name = "CIDR")]
     allow_private: Vec<String>,
-    /// The vendor's private key; its public half must be in the bundle before.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[command(flatten)]
+    key: VendorKey,
     /// The bundle.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -61,7 +60,7 @@ impl TrustBundleArgs {
     pub(super) fn run(&self, now: UnixMillis) -> Result<Report> {
         ensure!(self.life <= TrustBundle::MAX_LIFE, "a trust bundle is valid for at most 90 days");
         let bundle = self.bundle(now)?;
-        let key = files::vendor_key(&self.key)?;
+        let key = self.key.load()?;
         let signed = bundle.make(&key)?;
         check(&signed, key.public(), now)?;
         files::save_envelope(&self.out, &signed)?;

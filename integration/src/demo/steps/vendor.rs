@@ -46,7 +46,7 @@ fn words(printed: &str) -> Option<String> {
 }
 
 const KEYS: [&str; 6] = [
-    "tunnel-certs key vendor --out vendor/vendor.key",
+    "tunnel-certs key vendor --plain --out vendor/vendor.key",
     "tunnel-certs ca mesh --name initech --out vendor/mesh-ca.pem --key-out vendor/mesh-ca.key",
     "tunnel-certs ca operator --name initech --out vendor/operator-ca.pem --key-out vendor/operator-ca.key",
     "tunnel-certs issue broker --ca vendor/mesh-ca.pem --ca-key vendor/mesh-ca.key --vendor initech --id b1 --out vendor/broker.pem --key-out vendor/broker.key",
