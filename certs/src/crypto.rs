@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{digest, hkdf, hmac, rand};
 use rustls::{
     SignatureScheme,
     crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as backend},
 };
+use zeroize::Zeroizing;
 
 /// The provider of every TLS configuration: TLS 1.3 suites only, X25519MLKEM768 preferred.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -31,6 +32,20 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 pub fn hmac_sha256(secret: &[u8], message: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message).as_ref());
+    out
+}
+
+/// Whether `mac` is HMAC-SHA256 of `message` under `secret`; takes the same time whatever differs.
+pub fn is_hmac_sha256(secret: &[u8], message: &[u8], mac: &[u8]) -> bool {
+    hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), message, mac).is_ok()
+}
+
+/// HKDF-SHA-256 of `secret` with an empty salt: 32 bytes for the use that `info` names.
+pub fn derive(secret: &[u8], info: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    let key = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(secret);
+    let filled = key.expand(&[info], hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut out[..]));
+    filled.expect("HKDF-SHA-256 gives 32 bytes");
     out
 }
 
@@ -67,6 +82,24 @@ mod tests {
         let provider = provider();
         assert!(provider.cipher_suites.iter().all(|suite| suite.tls13().is_some()));
         assert_eq!(provider.kx_groups[0].name(), NamedGroup::X25519MLKEM768);
+    }
+
+    #[test]
+    fn derives_as_rfc5869_says() {
+        // Test case 3: no salt, no info.
+        let wanted = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d";
+        assert_eq!(data_encoding::HEXLOWER.encode(&derive(&[0x0b; 22], b"")[..]), wanted);
+        assert_ne!(derive(b"secret", b"one"), derive(b"secret", b"two"));
+    }
+
+    #[test]
+    fn a_mac_is_checked_whole() {
+        let mac = hmac_sha256(b"secret", b"message");
+        assert!(is_hmac_sha256(b"secret", b"message", &mac));
+        assert!(!is_hmac_sha256(b"secret", b"massage", &mac));
+        assert!(!is_hmac_sha256(b"secrex", b"message", &mac));
+        assert!(!is_hmac_sha256(b"secret", b"message", &mac[..31]));
+        assert!(!is_hmac_sha256(b"secret", b"message", &[]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod authority;
 mod grant;
 mod leaf;
+mod mesh;
 mod server;
 mod signer;
 
@@ -11,6 +12,7 @@ pub use self::{
     authority::{Authority, AuthorityError, CaKind},
     grant::{GrantTerms, IssuedGrant, MAX_CERTIFICATE_TTL},
     leaf::{IssueError, MAX_MESH_LIFE, MAX_OPERATOR_LIFE},
+    mesh::{IssuedLeaf, MESH_LEAF_LIFE},
     server::{GATE_SERVER_LIFE, self_signed_api_server},
 };
 

@@ -1,5 +1,6 @@
 //! Signed statements: for each kind its maker beside its opener, so that both ends share one truth.
 
+pub mod ack;
 pub mod approval;
 pub mod envelope;
 pub mod inventory;

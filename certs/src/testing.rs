@@ -9,16 +9,19 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, ServerName};
 use time::OffsetDateTime;
 use tunnel_protos::{
-    Door, DoorName, GrantId, Label, OperatorName, RequestId, Suffix, UnixMillis, VendorName,
+    Door, DoorName, GrantId, Label, OperatorName, RequestId, Suffix, TokenId, UnixMillis, VendorName,
+    v1::TokenKind,
 };
 
 use crate::{
     credential::Credential,
     crypto,
+    enrollment::{Bundle, Secret},
     identity::Identity,
     issue::{Authority, CaKind, GrantTerms, IssuedGrant, RcgenSigner},
     key::{Algorithm, PublicKey, Signer, SigningKey},
     roots::Roots,
+    statement::trust_bundle::TrustBundle,
     verify::{GrantVerifier, MeshVerifier, OperatorVerifier},
 };
 
@@ -182,4 +185,38 @@ pub(crate) fn dns(text: &str) -> SanType {
 
 pub(crate) fn date(at: UnixMillis) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.seconds()).unwrap()
+}
+
+/// A trust bundle of ours, signed by `key`.
+pub(crate) fn trust_bundle(key: &SigningKey) -> TrustBundle {
+    TrustBundle {
+        vendor: vendor(),
+        suffix: suffix(),
+        sequence: 7,
+        expires: NOW.plus(30 * DAY),
+        vendor_keys: vec![key.public().clone()],
+        mesh_roots: Ca::new(CaKind::Mesh).roots(),
+        operator_roots: Ca::new(CaKind::Operator).roots(),
+        release_keys: vec![],
+        release_threshold: 0,
+        broker_addresses: vec!["b1.initech.example:443".into()],
+        allowed_private_addresses: vec![],
+    }
+}
+
+/// An enrollment bundle for our cluster.
+pub(crate) fn enrollment(key: &SigningKey) -> Bundle {
+    Bundle {
+        vendor: vendor(),
+        suffix: suffix(),
+        broker_addresses: vec!["b1.initech.example:443".into(), "[2001:db8::1]:443".into()],
+        vendor_keys: vec![key.public().clone()],
+        trust_bundle: trust_bundle(key).make(key).unwrap(),
+        cluster: "acme/prod".parse().unwrap(),
+        label: label(),
+        kind: TokenKind::Cluster,
+        token: TokenId::from_random([3; 16]),
+        secret: Secret::from_bytes([9; 32]),
+        expires: NOW.plus(Bundle::DEFAULT_LIFE),
+    }
 }

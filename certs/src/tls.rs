@@ -1,8 +1,10 @@
 //! TLS configurations of every place: TLS 1.3 only, no tickets, no session storage, no early data.
 //!
-//! Client certificates are always required. ALPN is the caller's to name; the gate's is `h2`.
+//! Client certificates are required everywhere but at enrollment, where none can exist; nowhere are they optional.
+//! ALPN is the caller's to name; the gate's is `h2`.
 
 mod client;
+mod enroll;
 mod gate;
 mod server;
 mod signer;
@@ -10,21 +12,25 @@ mod signer;
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
-    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    WantsVerifier,
+    client::{Resumption, WantsClientCert, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::verify_tls13_signature,
-    server::{NoServerSessionStorage, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, WantsServerCert, danger::ClientCertVerifier},
     sign::SingleCertAndKey,
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tunnel_protos::UnixMillis;
 
-pub use self::gate::{GateTls, KnownSerials};
 pub(crate) use self::signer::TlsSigner;
 use self::{
     client::{BrokerVerifier, GateVerifier},
     server::{MeshClientVerifier, OperatorClientVerifier},
+};
+pub use self::{
+    enroll::{ENROLL_ALPN, enroll_client, enroll_server, insecure_enroll_client},
+    gate::{GateTls, KnownSerials},
 };
 use crate::{
     credential::{Credential, ServerCredential},
@@ -107,17 +113,26 @@ fn server_config(
     verifier: Arc<dyn ClientCertVerifier>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(crypto::provider())
-        .with_protocol_versions(&[&TLS13])
-        .map_err(TlsError::Build)?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(credential.certified())));
+    Ok(finish_server(server_builder()?.with_client_cert_verifier(verifier), credential, alpn))
+}
+
+fn server_builder() -> Result<ConfigBuilder<ServerConfig, WantsVerifier>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(crypto::provider());
+    builder.with_protocol_versions(&[&TLS13]).map_err(TlsError::Build)
+}
+
+fn finish_server(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    credential: &ServerCredential,
+    alpn: &[&[u8]],
+) -> Arc<ServerConfig> {
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(credential.certified())));
     // A resumed session would not show its certificate again, so that no revocation could reach it.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 fn client_config(
@@ -125,16 +140,23 @@ fn client_config(
     verifier: Arc<dyn ServerCertVerifier>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let mut config = ClientConfig::builder_with_provider(crypto::provider())
-        .with_protocol_versions(&[&TLS13])
-        .map_err(TlsError::Build)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(credential.certified())));
+    let resolver = Arc::new(SingleCertAndKey::from(credential.certified()));
+    Ok(finish_client(client_builder(verifier)?.with_client_cert_resolver(resolver), alpn))
+}
+
+fn client_builder(
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(crypto::provider());
+    let builder = builder.with_protocol_versions(&[&TLS13]).map_err(TlsError::Build)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(verifier))
+}
+
+fn finish_client(mut config: ClientConfig, alpn: &[&[u8]]) -> Arc<ClientConfig> {
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 /// What our verifiers have in common: P-256 signatures only, TLS 1.2 never.

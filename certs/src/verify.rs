@@ -18,7 +18,7 @@ pub(crate) use self::leaf::{Leaf, SubjectName, Usages};
 pub use self::{
     gate::{GateServerVerifier, GrantCertificate, GrantVerifier},
     leaf::Serial,
-    mesh::{MeshVerifier, VerifiedPeer},
+    mesh::{FormerPeer, MeshVerifier, REISSUE_GRACE, VerifiedPeer},
     operator::{OperatorCertificate, OperatorVerifier},
     summary::Summary,
 };
@@ -102,7 +102,7 @@ impl Window {
 }
 
 /// Every certificate with a URI may act as a client; exact usages are checked by [`Leaf::check_shape`].
-fn client() -> KeyUsage {
+pub(crate) fn client() -> KeyUsage {
     KeyUsage::client_auth()
 }
 

@@ -25,6 +25,9 @@ fn main() -> Result<()> {
     let request = csr::make(&mesh)?;
     write("certificate_request", "p256", &request)?;
     let registration = Registration {
+        bundle_sha256: None,
+        token: None,
+        jwks: Vec::new(),
         label: Label::from_random([7; 17]),
         cluster_key: tunnel_certs::key::Signer::public(&cluster).clone(),
         sealing_key: *SealingKey::generate()?.public(),

@@ -103,6 +103,9 @@ impl Keys {
 
     fn sign_registration(&self, label: &Label) -> Result<tunnel_protos::v1::Envelope, KeysError> {
         let registration = Registration {
+            bundle_sha256: None,
+            token: None,
+            jwks: Vec::new(),
             label: *label,
             mesh_csr: self.mesh.csr().map_err(KeysError::Sign)?,
             cluster_key: self.cluster.public().clone(),

@@ -54,7 +54,7 @@ pub enum IssueError {
     Credential(#[source] CredentialError),
 }
 
-/// Longest life of a mesh leaf while there is no enrollment to renew it.
+/// Longest life of a mesh leaf, for those that are made by files and that nobody renews.
 pub const MAX_MESH_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Longest life of an operator's identity: one shift.
 pub const MAX_OPERATOR_LIFE: Duration = Duration::from_secs(12 * 3600);

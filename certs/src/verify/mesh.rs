@@ -1,5 +1,7 @@
 //! Brokers and replicas, verified by URI instead of DNS name.
 
+use std::time::Duration;
+
 use rustls_pki_types::CertificateDer;
 use tunnel_protos::{UnixMillis, VendorName};
 
@@ -7,6 +9,7 @@ use super::{Leaf, Usages, VerifyError, Window, client, only};
 use crate::{
     identity::{Identity, Role},
     issue::MAX_MESH_LIFE,
+    key::PublicKey,
     roots::Roots,
 };
 
@@ -17,6 +20,17 @@ pub struct VerifiedPeer {
     pub identity: Identity,
     /// Last moment of its certificate: the tunnel ends then.
     pub not_after: UnixMillis,
+}
+
+/// A peer whose certificate holds or held, and the key that must now be proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerPeer {
+    /// Who it was.
+    pub identity: Identity,
+    /// Last moment of its certificate.
+    pub not_after: UnixMillis,
+    /// The certificate's key; showing the certificate proves nothing.
+    pub key: PublicKey,
 }
 
 /// Verifies mesh certificates of one vendor.
@@ -39,6 +53,34 @@ impl MeshVerifier {
         role: Role,
         now: UnixMillis,
     ) -> Result<VerifiedPeer, VerifyError> {
+        let (identity, window, _) = self.check(chain, role, now)?;
+        window.check(now)?;
+        Ok(VerifiedPeer { identity, not_after: window.not_after })
+    }
+
+    /// The same for a certificate that may have ended up to `grace` ago; its CA must be trusted and valid now.
+    ///
+    /// For [`crate::reissue`] only: the caller demands a proof of the key before it believes the identity.
+    pub fn verify_expired(
+        &self,
+        chain: &[CertificateDer<'_>],
+        role: Role,
+        now: UnixMillis,
+        grace: Duration,
+    ) -> Result<FormerPeer, VerifyError> {
+        let (identity, window, key) = self.check(chain, role, now)?;
+        let longer = Window { not_after: window.not_after.plus(grace), ..window };
+        longer.check(now)?;
+        Ok(FormerPeer { identity, not_after: window.not_after, key })
+    }
+
+    /// All but the leaf's own time.
+    fn check(
+        &self,
+        chain: &[CertificateDer<'_>],
+        role: Role,
+        now: UnixMillis,
+    ) -> Result<(Identity, Window, PublicKey), VerifyError> {
         let der = only(chain)?;
         let leaf = Leaf::read(der)?;
         let anchor = self.roots.issuer_of(der, &leaf, client(), now)?;
@@ -47,9 +89,7 @@ impl MeshVerifier {
             return Err(VerifyError::WrongRole);
         }
         leaf.check_shape(Usages::of(role), MAX_MESH_LIFE)?;
-        let window = Window::of(&leaf, anchor);
-        window.check(now)?;
-        Ok(VerifiedPeer { identity, not_after: window.not_after })
+        Ok((identity, Window::of(&leaf, anchor), leaf.p256()?.clone()))
     }
 
     fn is_ours(&self, identity: &Identity) -> bool {
@@ -59,3 +99,6 @@ impl MeshVerifier {
         }
     }
 }
+
+/// How long after its end a replica's certificate still names its key for a new one.
+pub const REISSUE_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -10,6 +10,9 @@ use crate::{
 
 fn registration(key: &SigningKey) -> Registration {
     Registration {
+        bundle_sha256: None,
+        token: None,
+        jwks: Vec::new(),
         label: label(),
         mesh_csr: p256().csr().unwrap(),
         cluster_key: key.public().clone(),

@@ -67,7 +67,7 @@ fn roots(name: &'static str, ders: Vec<Vec<u8>>) -> Result<Roots, OpenError> {
 }
 
 /// `host:port` or `[IPv6]:port`.
-fn is_host_port(text: &str) -> bool {
+pub(crate) fn is_host_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let host = match bracketed {
