@@ -137,9 +137,12 @@ impl<S: Store> Clerk<S> {
         written
     }
 
-    async fn catch_up(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
+    /// Overwrites what is there, whatever its version.
+    pub(super) async fn catch_up(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
         let ahead = self.store.get(id).await?.ok_or(StoreError::Conflict)?;
-        self.store.update(id, body, ahead.version, now).await
+        let written = self.store.update(id, body, ahead.version, now).await?;
+        self.shared.clock.stored(now);
+        Ok(written)
     }
 
     pub(super) fn failed(&self, error: &StoreError) {

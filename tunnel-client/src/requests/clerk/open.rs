@@ -127,12 +127,14 @@ impl<S: Store> Clerk<S> {
         }
     }
 
-    /// A request that is stored although nobody remembers it: its writing had been given up too early.
+    /// A request that is stored although nobody remembers it: its writing had been given up too early. What ran out
+    /// or was denied meanwhile is closed before anybody hears of it.
     pub(super) async fn adopt(&mut self, id: &RequestId) -> ReceivedStatus {
         let stored = self.store.get(&id.to_string()).await;
         match stored.map(|object| object.as_ref().map(codec::decode)) {
             Ok(Some(Ok(record))) => {
                 self.shared.publish(&record);
+                self.pass_time().await;
                 ReceivedStatus::Known
             }
             Ok(_) => ReceivedStatus::Full,

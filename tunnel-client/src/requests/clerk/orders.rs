@@ -174,9 +174,13 @@ impl<S: Store> Clerk<S> {
     }
 
     async fn write_orders(&mut self, orders: &Orders) -> Result<(), StoreError> {
-        let body = codec::orders::encode(orders);
-        self.orders_version =
-            self.put_object(ORDERS, &body, self.orders_version, self.shared.clock.now()).await?;
+        let (body, now) = (codec::orders::encode(orders), self.shared.clock.now());
+        let written = match self.put_object(ORDERS, &body, self.orders_version, now).await {
+            // The answer to the first write was lost; nobody else writes it.
+            Err(StoreError::Exists) => self.catch_up(ORDERS, &body, now).await,
+            written => written,
+        };
+        self.orders_version = written?;
         Ok(())
     }
 

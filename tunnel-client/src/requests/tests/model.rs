@@ -45,19 +45,49 @@ fn turn() -> impl Strategy<Value = Turn> {
 const WHICH: std::ops::Range<usize> = 0..32;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_the_client_is_where_the_reference_is(turns in prop::collection::vec(turn(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.unwrap().block_on(async {
-            let mut stage = Stage::new().await;
-            for turn in turns {
-                stage.play(turn).await;
-            }
-        });
+        runtime.unwrap().block_on(play(turns));
     }
 }
 
-/// A few seconds of a debug build on a busy machine; raised by hand when the rules of this room change.
-const CASES: u32 = 48;
+async fn play(turns: impl IntoIterator<Item = Turn>) {
+    let mut stage = Stage::new().await;
+    for turn in turns {
+        stage.play(turn).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_are_stored_though_the_answer_to_their_first_write_was_lost() {
+    play([Turn::Break(0, Fault::FailDone), Turn::DenyOperator(0), Turn::Pause, Turn::Kill]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_dies_between_two_turns_is_started_again_before_the_second() {
+    let dies = [Turn::Break(3, Fault::Die), Turn::Full(true), Turn::Policy(true), Turn::DenyOperator(0)];
+    let asks = [Turn::Policy(false), Turn::Ask { operator: 0, method: Method::Manual, held: false }];
+    play(dies.into_iter().chain(asks)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_ran_out_before_it_is_found_in_the_store_is_over() {
+    let asks = Turn::Ask { operator: 0, method: Method::Auto, held: false };
+    play([Turn::Break(0, Fault::FailDone), asks, Turn::Pass(31), Turn::Again(0)]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_found_in_the_store_is_closed_if_its_operator_was_denied_meanwhile() {
+    let asks = Turn::Ask { operator: 0, method: Method::Auto, held: false };
+    play([Turn::Break(0, Fault::FailDone), asks, Turn::DenyOperator(0), Turn::Again(0)]).await;
+}
+
+/// A few seconds of a debug build on a busy machine; PROPTEST_CASES raises it when the rules of this room change.
+#[expect(clippy::disallowed_methods, reason = "how hard a test tries is nothing that a program is told")]
+fn cases() -> u32 {
+    const FEW: u32 = 48;
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(FEW)
+}

@@ -89,9 +89,13 @@ impl Disk {
         std::mem::take(&mut self.inner.lock().tripped)
     }
 
+    pub(super) fn is_dead(&self) -> bool {
+        self.inner.lock().dead
+    }
+
     /// Resolves when the process died.
     pub(super) async fn died(&self) {
-        while !self.inner.lock().dead {
+        while !self.is_dead() {
             self.died.notified().await;
         }
     }

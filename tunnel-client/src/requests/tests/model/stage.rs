@@ -132,8 +132,16 @@ impl Stage {
         } else {
             assert_eq!(reply, Some(expected), "{turn:?}");
         }
-        self.model.elapse(self.life.requests.clock().now());
-        self.life.settle().await;
+        loop {
+            self.model.elapse(self.life.requests.clock().now());
+            self.life.settle().await;
+            if !self.disk.is_dead() {
+                break;
+            }
+            // It died while it tried again to store what it could not before.
+            self.nothing_before_its_time();
+            self.crash(&self.model.clone()).await;
+        }
         self.same(turn);
         self.nothing_before_its_time();
         if !self.disk.is_full() {
