@@ -19,12 +19,13 @@ use tunnel_transport::{
 pub use self::{state::StateError, trust::TrustError};
 use self::{
     trust::Trust,
-    wiring::{api, bind_quic, concierge, dock, open_mailbox, shards, terms},
+    wiring::{api, bind_quic, concierge, dock, open_enrollment, open_mailbox, open_store, shards, terms},
 };
 use crate::{
     accept::{quic::Dock, tcp},
     clock,
     config::Config,
+    enroll::{Enroll, EnrollError},
     entries::Folder,
     lanes::Lanes,
     mailbox::Mailbox,
@@ -49,6 +50,9 @@ pub enum BuildError {
     /// The database cannot be opened.
     #[error("the database")]
     Store(#[source] OpenError),
+    /// Enrollment cannot begin.
+    #[error("enrollment")]
+    Enroll(#[source] EnrollError),
     /// The mailbox cannot be read.
     #[error("the mailbox")]
     Mailbox(#[source] StoreError),
@@ -73,9 +77,13 @@ impl BuildError {
     /// How the process ends by it: files that the configuration names are part of it, the machine is not.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Trust(_) => Exit::Config,
+            Self::Trust(_)
+            | Self::Enroll(EnrollError::Authority(..) | EnrollError::Folder(..) | EnrollError::Leaf(_)) => {
+                Exit::Config
+            }
             Self::State(_)
             | Self::Store(_)
+            | Self::Enroll(EnrollError::Store(_))
             | Self::Mailbox(_)
             | Self::Threads(_)
             | Self::Quic(_)
@@ -99,6 +107,7 @@ pub struct Broker {
     dock: Dock,
     concierge: Arc<tcp::Concierge>,
     folder: Arc<Folder>,
+    enroll: Arc<Enroll>,
     mailbox: Arc<Mailbox>,
     sessions: Arc<Sessions>,
 }
@@ -131,8 +140,14 @@ pub struct Addresses {
 impl Broker {
     /// Reads identities and trust, opens the database and binds the sockets; call it inside a tokio runtime.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
-        let trust = Trust::load(&config, clock::now()).map_err(BuildError::Trust)?;
-        let mailbox = open_mailbox(&config).await?;
+        let trusted = trust::load_bundle(&config, clock::now()).map_err(BuildError::Trust)?;
+        let keys = trusted.bundle.vendor_keys.clone();
+        let folder = Arc::new(Folder::new(config.entries.clone(), keys));
+        let store = open_store(&config).await?;
+        let enroll = open_enrollment(&config, &store, trusted.clone(), &folder).await?;
+        let trust = Trust::load(&config, trusted.bundle, enroll.leaf().borrow().as_deref(), clock::now());
+        let trust = trust.map_err(BuildError::Trust)?;
+        let mailbox = open_mailbox(&config, store).await?;
         let shards = Shards::start("tunnels", shards(&config)).map_err(BuildError::Threads)?;
         let lanes = Arc::new(Lanes::new(&shards));
         let listener = Arc::new(bind_quic(&config, &trust, &lanes).await?);
@@ -145,10 +160,9 @@ impl Broker {
         let (drain, watch) = drain::channel();
         let tunnels = Arc::new(Tunnels::new(terms(&config, &trust), Arc::clone(&mailbox), watch.clone()));
         let sessions = Arc::new(Sessions::new(Arc::clone(&tunnels), config.limits.sessions.clone()));
-        let folder = Arc::new(Folder::new(config.entries.clone(), trust.bundle.vendor_keys.clone()));
         let dock = dock(&config, &listener, &lanes, &tunnels);
         let api = api(&config, &trust, &folder, &tunnels, &mailbox, watch);
-        let concierge = Arc::new(concierge(&config, &trust, &sessions, api));
+        let concierge = Arc::new(concierge(&config, &trust, &sessions, api, &enroll));
         let readiness = Readiness::new();
         let latch = readiness.latch("start");
         Ok(Self {
@@ -163,6 +177,7 @@ impl Broker {
             dock,
             concierge,
             folder,
+            enroll,
             mailbox,
             sessions,
         })
@@ -185,6 +200,7 @@ impl Broker {
         let accept = tcp::accept(self.tcp, self.concierge, Arc::clone(&tasks), watch());
         tasks.spawn(info_span!("accept"), accept);
         tasks.spawn(info_span!("entries"), self.folder.follow(watch()));
+        tasks.spawn(info_span!("enroll"), self.enroll.keep(watch()));
         tasks.spawn(info_span!("tidy"), tidy(Arc::clone(&self.mailbox), watch()));
         self.lanes.first().spawn(info_span!("dock"), self.dock.accept(watch()));
         let supervisor =

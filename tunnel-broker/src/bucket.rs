@@ -28,7 +28,7 @@ impl Bucket {
 
     /// Takes one, or says how long there will be none.
     pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
-        self.left = rate.burst.min(self.left + rate.per_second * (now - self.at).as_secs_f64());
+        self.left = self.saved(rate, now);
         self.at = now;
         if self.left < 1.0 {
             // Without any rate, never.
@@ -37,6 +37,15 @@ impl Bucket {
         }
         self.left -= 1.0;
         Ok(())
+    }
+
+    /// Whether it is as if it were new.
+    pub(crate) fn is_full(&self, rate: Rate, now: Instant) -> bool {
+        self.saved(rate, now) >= rate.burst
+    }
+
+    fn saved(&self, rate: Rate, now: Instant) -> f64 {
+        rate.burst.min(self.left + rate.per_second * (now - self.at).as_secs_f64())
     }
 }
 

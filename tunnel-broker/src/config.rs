@@ -8,10 +8,12 @@ use tunnel_runtime::{
 };
 
 pub use self::{
+    enroll::EnrollConfig,
     limits::{ConnectionLimits, Limits, OperatorLimits, SessionLimits},
     operators::{ClusterPattern, EVERYBODY, OperatorConfig},
 };
 
+mod enroll;
 mod limits;
 mod operators;
 
@@ -20,8 +22,10 @@ mod operators;
 pub struct Config {
     /// The vendor's trust bundle.
     pub trust: TrustConfig,
-    /// The broker's identity in the mesh.
-    pub mesh: CredentialFiles,
+    /// The broker's identity in the mesh; none where it issues its own, with the mesh CA of `enroll`.
+    pub mesh: Option<CredentialFiles>,
+    /// How replicas get their certificates here.
+    pub enroll: EnrollConfig,
     /// The operators' API presents these; a public CA's chain is welcome.
     pub api: CredentialFiles,
     /// Where to listen.
@@ -80,7 +84,12 @@ pub struct ListenConfig {
 
 impl FromSection for Config {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
-        let (trust, mesh, api) = (section.section("trust"), section.section("mesh"), section.section("api"));
+        let (trust, api) = (section.section("trust"), section.section("api"));
+        let enroll: Option<EnrollConfig> = section.section("enroll");
+        let mesh = match &enroll {
+            Some(EnrollConfig { mesh_ca: Some(_), .. }) => section.optional_section("mesh"),
+            _ => section.section("mesh").map(Some),
+        };
         let (listen, state_dir) = (section.section("listen"), section.path("stateDir"));
         let entries = section.optional_path("entries");
         let operators = operators::read(section);
@@ -89,6 +98,7 @@ impl FromSection for Config {
         Some(Self {
             trust: trust?,
             mesh: mesh?,
+            enroll: enroll?,
             api: api?,
             listen: listen?,
             state_dir: state_dir?,

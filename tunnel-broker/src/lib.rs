@@ -10,6 +10,11 @@ mod accept;
 mod broker;
 mod bucket;
 mod clock;
+#[allow(
+    dead_code,
+    reason = "what administrators ask for and what tunnels renew is served by rooms that follow"
+)]
+mod enroll;
 mod entries;
 mod lanes;
 mod mailbox;
@@ -22,5 +27,6 @@ pub use self::{
     accept::hello::fuzz_client_hello,
     broker::{Addresses, Broker, BuildError, Running, StateError, TrustError},
     config::Config,
+    enroll::{EnrollError, LeafError},
     store::{OpenError, StoreError},
 };

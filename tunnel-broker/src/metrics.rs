@@ -23,6 +23,8 @@ pub(crate) enum Place {
     Hello,
     /// The operators' API.
     Api,
+    /// Enrollment.
+    Enroll,
 }
 
 /// Something bounded that was full.
@@ -56,6 +58,12 @@ pub(crate) enum Queue {
     Submits,
     /// Requests held.
     Mailbox,
+    /// Connections that enroll.
+    Enroll,
+    /// Asks of one source that enrolls.
+    EnrollPerSource,
+    /// Asks under way that write to the database.
+    Redemptions,
 }
 
 /// Describes every metric to the recorder.
@@ -74,6 +82,7 @@ pub fn describe() {
     describe_counter!(OUTCOMES, "Outcomes that came from replicas, by result");
     describe_gauge!(ENTRIES, "Inventory entries served");
     describe_counter!(ENTRIES_REFUSED, "Entry files that could not be served when the folder was read");
+    describe_counter!(ENROLLMENTS, "Asks for mesh certificates, by kind and result");
     describe_gauge!(EXPIRATION, metrics::Unit::Seconds, "When a certificate or statement in use ends");
 }
 
@@ -83,6 +92,7 @@ pub(crate) fn handshake(place: Place, result: &'static str) {
         Place::Quic => "quic",
         Place::Hello => "hello",
         Place::Api => "api",
+        Place::Enroll => "enroll",
     };
     counter!(HANDSHAKES, "place" => place, "result" => result).increment(1);
 }
@@ -157,6 +167,9 @@ pub(crate) fn refused(queue: Queue) {
         Queue::Watches => "watches",
         Queue::Submits => "submits",
         Queue::Mailbox => "mailbox",
+        Queue::Enroll => "enroll",
+        Queue::EnrollPerSource => "enroll_per_source",
+        Queue::Redemptions => "redemptions",
     };
     counter!(REFUSED, "queue" => queue).increment(1);
 }
@@ -175,6 +188,11 @@ pub(crate) fn outcome(result: &'static str) {
 pub(crate) fn entries(served: usize, refused: usize) {
     gauge!(ENTRIES).set(u32::try_from(served).unwrap_or(u32::MAX));
     counter!(ENTRIES_REFUSED).increment(refused as u64);
+}
+
+/// Counts an ask for a mesh certificate.
+pub(crate) fn enrollment(kind: &'static str, result: &'static str) {
+    counter!(ENROLLMENTS, "kind" => kind, "result" => result).increment(1);
 }
 
 /// Notes when something in use ends.
@@ -197,4 +215,5 @@ const REQUESTS: &str = "postern_broker_requests_total";
 const OUTCOMES: &str = "postern_broker_outcomes_total";
 const ENTRIES: &str = "postern_broker_entries";
 const ENTRIES_REFUSED: &str = "postern_broker_entries_refused_total";
+const ENROLLMENTS: &str = "postern_broker_enrollments_total";
 const EXPIRATION: &str = "postern_broker_expiration_timestamp_seconds";

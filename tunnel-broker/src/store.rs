@@ -14,8 +14,13 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
+pub(crate) mod bans;
 pub(crate) mod outcomes;
+pub(crate) mod registrations;
+pub(crate) mod replicas;
 pub(crate) mod requests;
+pub(crate) mod rotation;
+pub(crate) mod tokens;
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]

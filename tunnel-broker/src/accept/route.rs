@@ -1,5 +1,6 @@
 //! Where a connection goes, by server name and application protocol alone. Pure; knows nothing of live tunnels.
 
+use tunnel_certs::tls::ENROLL_ALPN;
 use tunnel_protos::{DoorName, Suffix};
 
 use super::hello::ClientHello;
@@ -7,6 +8,8 @@ use super::hello::ClientHello;
 /// Where a connection goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
+    /// To enrollment, whose TLS ends here.
+    Enroll,
     /// To the operators' API, whose TLS ends here.
     Api,
     /// To a gate behind a tunnel; its TLS passes through unread.
@@ -15,8 +18,12 @@ pub(crate) enum Route {
     Refuse,
 }
 
-/// Decides by the hello's server name; without one there is no way.
+/// Decides by the hello's protocol for enrollment, which comes by whatever name was dialed, or none; else by the server
+/// name, without which there is no way.
 pub(crate) fn route(hello: &ClientHello, suffix: &Suffix) -> Route {
+    if enrolls(hello) {
+        return Route::Enroll;
+    }
     let Some(name) = hello.server_name.as_deref() else { return Route::Refuse };
     if !speaks_h2(hello) {
         return Route::Refuse;
@@ -25,6 +32,11 @@ pub(crate) fn route(hello: &ClientHello, suffix: &Suffix) -> Route {
         return Route::Api;
     }
     DoorName::parse(name, suffix).map_or(Route::Refuse, Route::Door)
+}
+
+/// Only a hello that offers nothing else, so that no TLS configuration is chosen by what the peer leaves open.
+fn enrolls(hello: &ClientHello) -> bool {
+    hello.protocols == [ENROLL_ALPN]
 }
 
 /// Replicas' protocols over TCP come with their carrier; until then only gRPC has a way in. A hello that offers
@@ -65,6 +77,15 @@ mod tests {
             assert_eq!(to(Some(name), &["h2"]), Route::Refuse, "{name}");
         }
         assert_eq!(to(None, &["h2"]), Route::Refuse);
+    }
+
+    #[test]
+    fn enrollment_is_told_by_its_protocol_alone() {
+        for name in [None, Some("broker.tunnel.example"), Some("api.tunnel.example"), Some(DOOR), Some("x")] {
+            assert_eq!(to(name, &["postern-enroll/1"]), Route::Enroll, "{name:?}");
+        }
+        assert_eq!(to(Some("b.tunnel.example"), &["postern-enroll/1", "http/1.1"]), Route::Refuse);
+        assert_eq!(to(Some("api.tunnel.example"), &["h2", "postern-enroll/1"]), Route::Api);
     }
 
     #[test]

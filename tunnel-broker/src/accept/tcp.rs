@@ -15,6 +15,7 @@ use super::{
     waiting_room::{Seat, WaitingRoom},
 };
 use crate::{
+    enroll::server::EnrollServer,
     metrics::{self, Place, Queue},
     operators::server::ApiServer,
     sessions::{Arrival, Sessions},
@@ -28,6 +29,7 @@ pub(crate) struct Concierge {
     pub(crate) waiting_room: WaitingRoom,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) api: ApiServer,
+    pub(crate) enroll: EnrollServer,
 }
 
 /// Accepts until drained; the listener is closed then, before anything else ends.
@@ -74,6 +76,10 @@ impl Concierge {
             Err(error) => return decline(stream, &error).await,
         };
         match route(&hello, &self.suffix) {
+            Route::Enroll => {
+                metrics::handshake(Place::Hello, "enroll");
+                self.enroll.serve(stream, raw, peer, seat).await;
+            }
             Route::Api => {
                 metrics::handshake(Place::Hello, "api");
                 self.api.serve(Rewind::new(raw, stream), seat).await;

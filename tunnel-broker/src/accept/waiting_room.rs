@@ -63,7 +63,7 @@ impl Drop for Seat {
 }
 
 /// One customer of an IPv6 network has a /64 at least, so its lower half says nothing.
-fn source(address: IpAddr) -> IpAddr {
+pub(crate) fn source(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         v4 @ IpAddr::V4(_) => v4,

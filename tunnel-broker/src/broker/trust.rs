@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use prost::Message;
 use tunnel_certs::{
     credential::{Credential, CredentialError, ServerCredential},
     file::{self, FileError},
@@ -14,10 +15,14 @@ use tunnel_certs::{
     tls::{self, TlsError},
     verify::{MeshVerifier, OperatorVerifier, VerifyError},
 };
-use tunnel_protos::{BrokerId, UnixMillis};
+use tunnel_protos::{BrokerId, UnixMillis, v1::Envelope};
 use tunnel_transport::quic::ALPN;
 
-use crate::{config::Config, metrics};
+use crate::{
+    config::{Config, CredentialFiles},
+    enroll::{OwnLeaf, Trusted},
+    metrics,
+};
 
 /// Why trust cannot be established.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,9 @@ pub enum TrustError {
     /// The broker's own certificate would be refused by replicas.
     #[error("{0} does not hold under the trust bundle")]
     Mesh(PathBuf, #[source] VerifyError),
+    /// Neither files of the broker's own certificate nor a mesh CA to issue it.
+    #[error("`mesh` or `enroll.meshCa` must be configured")]
+    NoMesh,
     /// The certificate is another role's.
     #[error("{0} is not a broker's certificate")]
     NotBroker(PathBuf),
@@ -57,12 +65,22 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Reads everything that `config` names.
-    pub(super) fn load(config: &Config, now: UnixMillis) -> Result<Self, TrustError> {
-        let bundle = load_bundle(config, now)?;
+    /// Reads everything that `config` names; where the broker issues its own certificate, that counts instead of files.
+    pub(super) fn load(
+        config: &Config,
+        bundle: TrustBundle,
+        own: Option<&OwnLeaf>,
+        now: UnixMillis,
+    ) -> Result<Self, TrustError> {
         let mesh_verifier = MeshVerifier::new(bundle.vendor.clone(), bundle.mesh_roots.clone());
         let operator_verifier = OperatorVerifier::new(bundle.vendor.clone(), bundle.operator_roots.clone());
-        let (credential, broker_id) = load_mesh(config, &mesh_verifier, now)?;
+        let (credential, broker_id) = match (own, &config.mesh) {
+            (Some(own), _) if config.enroll.mesh_ca.is_some() => {
+                (own.credential.clone(), config.enroll.broker_id.clone())
+            }
+            (_, Some(files)) => load_mesh(files, &mesh_verifier, now)?,
+            (_, None) => return Err(TrustError::NoMesh),
+        };
         let mesh_tls = tls::mesh_server(&credential, mesh_verifier.clone(), Role::Replica, &[ALPN]);
         let api = ServerCredential::load(&config.api.certificate, &config.api.key)
             .map_err(|error| TrustError::Credential(config.api.certificate.clone(), error))?;
@@ -82,11 +100,15 @@ impl Trust {
     }
 }
 
-fn load_bundle(config: &Config, now: UnixMillis) -> Result<TrustBundle, TrustError> {
+/// Reads the trust bundle.
+pub(super) fn load_bundle(config: &Config, now: UnixMillis) -> Result<Trusted, TrustError> {
     let keys: Result<Vec<_>, _> = config.trust.vendor_keys.iter().map(|path| load_vendor_key(path)).collect();
     let bytes = file::read(&config.trust.bundle).map_err(TrustError::File)?;
-    TrustBundle::open(&bytes, &keys?, now)
-        .map_err(|error| TrustError::Bundle(config.trust.bundle.clone(), error))
+    let bundle = TrustBundle::open(&bytes, &keys?, now)
+        .map_err(|error| TrustError::Bundle(config.trust.bundle.clone(), error))?;
+    // What was opened is an envelope.
+    let envelope = Envelope::decode(&bytes[..]).unwrap_or_default();
+    Ok(Trusted { bundle, envelope })
 }
 
 fn load_vendor_key(path: &Path) -> Result<PublicKey, TrustError> {
@@ -97,13 +119,13 @@ fn load_vendor_key(path: &Path) -> Result<PublicKey, TrustError> {
 
 /// The broker's own certificate must pass what replicas will check.
 fn load_mesh(
-    config: &Config,
+    files: &CredentialFiles,
     verifier: &MeshVerifier,
     now: UnixMillis,
 ) -> Result<(Credential, BrokerId), TrustError> {
-    let path = &config.mesh.certificate;
-    let credential = Credential::load(path, &config.mesh.key)
-        .map_err(|error| TrustError::Credential(path.clone(), error))?;
+    let path = &files.certificate;
+    let credential =
+        Credential::load(path, &files.key).map_err(|error| TrustError::Credential(path.clone(), error))?;
     let verified = verifier.verify(std::slice::from_ref(credential.certificate()), Role::Broker, now);
     let verified = verified.map_err(|error| TrustError::Mesh(path.clone(), error))?;
     match verified.identity {

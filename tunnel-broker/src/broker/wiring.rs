@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::info_span;
 use tunnel_certs::identity::Role;
 use tunnel_runtime::drain;
@@ -13,6 +13,7 @@ use crate::{
     accept::{quic::Dock, tcp, waiting_room::WaitingRoom},
     clock,
     config::Config,
+    enroll::{Enroll, Surroundings, Trusted, server::EnrollServer},
     entries::Folder,
     lanes::Lanes,
     mailbox::Mailbox,
@@ -26,12 +27,31 @@ use crate::{
     tunnels::{Terms, Tunnels},
 };
 
-/// Opens database and mailbox in the state folder.
-pub(super) async fn open_mailbox(config: &Config) -> Result<Arc<Mailbox>, BuildError> {
+/// Opens the database in the state folder.
+pub(super) async fn open_store(config: &Config) -> Result<Store, BuildError> {
     state::prepare(&config.state_dir).map_err(BuildError::State)?;
-    let limits = &config.limits.operators;
     let path = config.state_dir.join("broker.sqlite");
-    let store = Store::open(&path, limits.database_timeout).await.map_err(BuildError::Store)?;
+    Store::open(&path, config.limits.operators.database_timeout).await.map_err(BuildError::Store)
+}
+
+/// Reads what is known of replicas and their certificates.
+pub(super) async fn open_enrollment(
+    config: &Config,
+    store: &Store,
+    trusted: Trusted,
+    folder: &Arc<Folder>,
+) -> Result<Arc<Enroll>, BuildError> {
+    let folder = Arc::clone(folder);
+    let entry = move |label| folder.entries().labeled(label).map(|entry| entry.envelope.clone());
+    let (_, trust) = watch::channel(Arc::new(trusted));
+    let around = Surroundings { trust, entry: Box::new(entry) };
+    let opened = Enroll::open(&config.enroll, &config.state_dir, store.clone(), around, clock::now()).await;
+    opened.map_err(BuildError::Enroll)
+}
+
+/// Opens the mailbox.
+pub(super) async fn open_mailbox(config: &Config, store: Store) -> Result<Arc<Mailbox>, BuildError> {
+    let limits = &config.limits.operators;
     let quota = Quota { per_operator: limits.held_per_operator, total: limits.held };
     let per_second = config.limits.connections.mail_per_second;
     Mailbox::open(store, quota, per_second, clock::now()).await.map(Arc::new).map_err(BuildError::Mailbox)
@@ -126,6 +146,7 @@ pub(super) fn concierge(
     trust: &Trust,
     sessions: &Arc<Sessions>,
     api: ApiServer,
+    enroll: &Arc<Enroll>,
 ) -> tcp::Concierge {
     let limits = &config.limits.connections;
     tcp::Concierge {
@@ -134,6 +155,7 @@ pub(super) fn concierge(
         waiting_room: WaitingRoom::new(limits.unrouted, limits.unrouted_per_source),
         sessions: Arc::clone(sessions),
         api,
+        enroll: EnrollServer::new(Arc::clone(enroll), limits.hello_timeout),
     }
 }
 

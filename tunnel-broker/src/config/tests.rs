@@ -26,6 +26,7 @@ fn the_example_says_every_default() {
     let example = read(include_str!("../../example.yaml")).unwrap();
     let shortest = read(SHORTEST).unwrap();
     assert_eq!(format!("{:?}", example.limits), format!("{:?}", shortest.limits));
+    assert_eq!(format!("{:?}", example.enroll), format!("{:?}", shortest.enroll));
     assert_eq!(format!("{:?}", example.listen), format!("{:?}", shortest.listen));
     assert_eq!(
         (format!("{:?}", example.timeouts), example.log),
@@ -40,6 +41,21 @@ fn the_shortest_configuration_has_defaults() {
     assert_eq!(config.listen.quic.port(), 443);
     assert!(config.listen.admin.ip().is_loopback());
     assert!(config.operators.is_empty() && config.entries.is_none());
+    assert!(config.enroll.mesh_ca.is_none());
+}
+
+#[test]
+fn a_broker_with_a_mesh_ca_needs_no_certificate_of_its_own() {
+    let without =
+        SHORTEST.replace("mesh: {certificate: /etc/postern/broker.pem, key: /etc/postern/broker.key}", "");
+    assert!(read(&without).is_err());
+    let issuing = "enroll: {meshCa: {certificate: /ca.pem, key: /ca.key}, brokerId: b7, leafLife: 1h}";
+    let config = read(&format!("{without}{issuing}")).unwrap();
+    assert!(config.mesh.is_none() && config.enroll.mesh_ca.is_some());
+    assert_eq!(
+        (config.enroll.broker_id.as_str(), config.enroll.leaf_life),
+        ("b7", Duration::from_secs(3600))
+    );
 }
 
 #[test]
@@ -81,6 +97,10 @@ fn all_errors_are_found_at_once() {
 fn values_that_cannot_work_are_refused() {
     assert_eq!(problems("timeouts: {probeInterval: 10ms}"), ["timeouts.probeInterval"]);
     assert_eq!(problems("timeouts: {probeInterval: 1h}"), ["timeouts.probeInterval"]);
+    assert_eq!(problems("enroll: {leafLife: 30s}"), ["enroll.leafLife"]);
+    assert_eq!(problems("enroll: {leafLife: 8d}"), ["enroll.leafLife"]);
+    assert_eq!(problems("enroll: {brokerId: B 1}"), ["enroll.brokerId"]);
+    assert_eq!(problems("enroll: {meshCa: {certificate: /ca.pem}}"), ["enroll.meshCa.key"]);
     assert_eq!(problems("operators: {Alice: {clusters: ['*']}}"), ["operators"]);
     assert!(read(&SHORTEST.replace("[/etc/postern/vendor.pub]", "[]")).is_err());
 }

@@ -85,7 +85,7 @@ async fn ports_and_folder_are_free_after_a_drain() {
 async fn files_that_do_not_fit_together_are_refused_at_build() {
     let world = World::start().await;
     let mut swapped = world.config.clone();
-    swapped.mesh = swapped.api.clone();
+    swapped.mesh = Some(swapped.api.clone());
     assert!(matches!(Broker::build(swapped).await, Err(BuildError::Trust(_))));
     let other = tempfile::tempdir().unwrap();
     let mut foreign = crate::vendor::Vendor::create(other.path()).config();

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attach;
+mod enroll;
 mod lifecycle;
 mod mailbox;
 mod operator;
@@ -41,13 +42,26 @@ impl World {
         Self::serving(&[], change).await
     }
 
+    /// A broker that issues mesh certificates itself, its own among them.
+    async fn issuing(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_vendor(&[], |vendor, config| {
+            vendor.issuing(config);
+            change(config);
+        })
+        .await
+    }
+
     /// A broker that serves the entries of these clusters from its start.
     async fn serving(clusters: &[(&str, char)], change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_vendor(clusters, |_, config| change(config)).await
+    }
+
+    async fn with_vendor(clusters: &[(&str, char)], change: impl FnOnce(&Vendor, &mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let vendor = Vendor::create(folder.path());
         clusters.iter().for_each(|(cluster, c)| vendor.publish(cluster, vendor::label(*c)));
         let mut config = vendor.config();
-        change(&mut config);
+        change(&vendor, &mut config);
         let running = Broker::build(config.clone()).await.unwrap().start();
         let addresses = running.addresses();
         Self { running: Some(running), addresses, vendor, config, _folder: folder }

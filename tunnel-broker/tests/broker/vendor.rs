@@ -9,7 +9,7 @@ use std::{
 
 use prost::Message;
 use tunnel_broker::config::{
-    Config, CredentialFiles, Limits, ListenConfig, OperatorConfig, Timeouts, TrustConfig,
+    Config, CredentialFiles, EnrollConfig, Limits, ListenConfig, OperatorConfig, Timeouts, TrustConfig,
 };
 use tunnel_certs::{
     credential::{Credential, certificate_to_pem},
@@ -32,6 +32,7 @@ pub(crate) struct Vendor {
     pub(crate) suffix: Suffix,
     pub(crate) key: SigningKey,
     pub(crate) mesh: Authority,
+    mesh_key: Arc<SigningKey>,
     pub(crate) operators: Authority,
     pub(crate) api: Credential,
 }
@@ -40,12 +41,14 @@ impl Vendor {
     pub(crate) fn create(folder: &Path) -> Self {
         let suffix: Suffix = "tunnel.example".parse().unwrap();
         let api = self_signed_api_server(&suffix, &[], DAY, now()).unwrap();
+        let mesh_key = fresh();
         let vendor = Self {
             folder: folder.to_owned(),
             name: "vendor".parse().unwrap(),
             suffix,
             key: SigningKey::generate(Algorithm::Ed25519).unwrap(),
-            mesh: authority(CaKind::Mesh),
+            mesh: authority_of(CaKind::Mesh, Arc::clone(&mesh_key)),
+            mesh_key,
             operators: authority(CaKind::Operator),
             api,
         };
@@ -83,7 +86,8 @@ impl Vendor {
                 bundle: self.folder.join("bundle.pb"),
                 vendor_keys: vec![self.folder.join("vendor.pub")],
             },
-            mesh: self.files("broker"),
+            mesh: Some(self.files("broker")),
+            enroll: EnrollConfig::default(),
             api: self.files("api"),
             listen: ListenConfig { quic: anywhere, tcp: anywhere, admin: anywhere },
             state_dir: self.folder.join("state"),
@@ -93,6 +97,16 @@ impl Vendor {
             limits: Limits { shards: 2, ..Limits::default() },
             log: LogConfig::default(),
         }
+    }
+
+    /// The same for a broker that issues with the mesh CA itself.
+    pub(crate) fn issuing(&self, config: &mut Config) {
+        let files = self.files("mesh");
+        file::write(&files.certificate, certificate_to_pem(self.mesh.certificate()).as_bytes()).unwrap();
+        file::write_private(&files.key, self.mesh_key.to_pem().as_bytes()).unwrap();
+        config.mesh = None;
+        config.enroll.mesh_ca = Some(files);
+        config.enroll.broker_id = "b0".parse().unwrap();
     }
 
     pub(crate) fn broker(&self) -> Credential {
@@ -177,7 +191,11 @@ pub(crate) fn label(c: char) -> Label {
 }
 
 fn authority(kind: CaKind) -> Authority {
-    Authority::create(kind, "vendor", fresh(), now().minus(DAY)).unwrap()
+    authority_of(kind, fresh())
+}
+
+fn authority_of(kind: CaKind, key: Arc<SigningKey>) -> Authority {
+    Authority::create(kind, "vendor", key, now().minus(DAY)).unwrap()
 }
 
 fn roots(authority: &Authority) -> Roots {
