@@ -14,3 +14,6 @@ pub use self::{
     observed::{CaId, Observed, Replica},
     step::{Goal, Missing, Step, Stuck, next},
 };
+
+#[cfg(test)]
+mod tests;

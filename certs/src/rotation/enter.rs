@@ -30,7 +30,13 @@ pub enum Refusal {
     BrokerBehind,
 }
 
-/// Whether `phase` may be entered with these certificates; entering the present one again is always allowed if so.
+/// Whether `phase` may be entered with these certificates, once more as well as for the first time.
+///
+/// Entering lets the broker do what is left of it: from update-replicas on the newest CA issues, at update-brokers the
+/// broker's own leaf is of it; on rollback both are of the CA before; on standby the CAs that do not issue are forgotten.
+///
+/// The phase is recorded and announced last: a replica that renews its leaf for a phase and acknowledges it must have
+/// been certified by the CA of that phase, or it would be cut off when the other one goes.
 pub fn check_enter(observed: &Observed, phase: RotationPhase) -> Result<(), Refusal> {
     match phase {
         RotationPhase::Unspecified => Err(Refusal::NoPhase),
@@ -56,8 +62,13 @@ fn update_replicas(observed: &Observed) -> Result<(), Refusal> {
 }
 
 fn update_brokers(observed: &Observed) -> Result<(), Refusal> {
-    let new = both_trusted(observed)?;
-    if observed.issuing == new { Ok(()) } else { Err(Refusal::NotIssuing(new)) }
+    let new = observed.newest().ok_or(Refusal::NoNewCa)?;
+    if !observed.trusts(new) {
+        return Err(Refusal::Untrusted(new));
+    }
+    // An issuing CA that nobody trusts, of a broker from a backup, keeps nobody connected: it may go at once.
+    let may_issue = observed.issuing == new || !observed.trusts(observed.issuing);
+    if may_issue { Ok(()) } else { Err(Refusal::NotIssuing(new)) }
 }
 
 fn rollback(observed: &Observed) -> Result<(), Refusal> {

@@ -91,6 +91,11 @@ impl Observed {
         self.cas.get(before_last).copied()
     }
 
+    /// Whether no phase was announced.
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.phase, RotationPhase::Unspecified | RotationPhase::Standby)
+    }
+
     pub(super) fn trusts(&self, ca: CaId) -> bool {
         self.roots.contains(&ca)
     }

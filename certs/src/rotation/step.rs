@@ -7,9 +7,9 @@ use super::observed::{CaId, Observed};
 /// What the administrator wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// A new mesh CA; one rotation that has begun is finished first, and nothing more.
+    /// A new mesh CA: until init is entered. From then on the goal is to finish, or the next rotation would begin.
     Start,
-    /// To finish what has begun, forward or back.
+    /// To finish what has begun, forward or back; a CA that was only prepared begins nothing.
     Finish,
     /// Back to the mesh CA before.
     RollBack,
@@ -75,15 +75,14 @@ pub fn next(observed: &Observed, goal: Goal) -> Step {
     let going_back = observed.phase == RotationPhase::Rollback || goal == Goal::RollBack;
     match observed.newest() {
         _ if going_back => back(observed),
-        Some(new) => forward(observed, new),
+        Some(new) => forward(observed, new, goal),
         None => alone(observed, goal),
     }
 }
 
 /// With one CA: at rest, before a rotation, or after one of which only the last word is missing.
 fn alone(observed: &Observed, goal: Goal) -> Step {
-    let is_resting = matches!(observed.phase, RotationPhase::Unspecified | RotationPhase::Standby);
-    match (is_resting, goal) {
+    match (observed.is_resting(), goal) {
         (true, Goal::Start) => Step::PrepareCa,
         (true, Goal::Finish | Goal::RollBack) => Step::Done,
         (false, _) if observed.broker_issuer != Some(observed.issuing) => Step::Wait(Missing::Broker),
@@ -93,8 +92,9 @@ fn alone(observed: &Observed, goal: Goal) -> Step {
     }
 }
 
-fn forward(observed: &Observed, new: CaId) -> Step {
+fn forward(observed: &Observed, new: CaId, goal: Goal) -> Step {
     match (observed.trusts(new), observed.issuing == new) {
+        (false, _) if observed.is_resting() && goal != Goal::Start => Step::Done,
         (false, _) => trust_too(observed, new),
         (true, false) => init(observed),
         (true, true) if observed.trusts_another_than(new) => update(observed, new),
@@ -112,8 +112,8 @@ fn trust_too(observed: &Observed, new: CaId) -> Step {
 /// The old CA still issues: all must trust the new one before it does.
 fn init(observed: &Observed) -> Step {
     match observed.phase {
-        // A trust bundle that lacks the issuing CA keeps everybody away, so that there is nobody to wait for.
-        _ if !observed.trusts(observed.issuing) => Step::Stuck(Stuck::Untrusted),
+        // A broker from a backup issues what nobody trusts any more: there is nobody to wait for.
+        _ if !observed.trusts(observed.issuing) => Step::Enter(RotationPhase::UpdateBrokers),
         RotationPhase::Init => after(observed, Step::Enter(RotationPhase::UpdateReplicas)),
         RotationPhase::UpdateReplicas => Step::Enter(RotationPhase::UpdateReplicas),
         _ => Step::Enter(RotationPhase::Init),
@@ -143,9 +143,8 @@ fn finish(observed: &Observed, new: CaId) -> Step {
 /// Back to the CA before: all have its leaves again before the new one is distrusted and forgotten.
 fn back(observed: &Observed) -> Step {
     let Some(old) = observed.previous() else { return Step::Stuck(Stuck::Unknown) };
-    let is_resting = matches!(observed.phase, RotationPhase::Unspecified | RotationPhase::Standby);
     match observed.phase {
-        _ if is_resting && observed.cas.len() == 1 => Step::Done,
+        _ if observed.is_resting() && observed.cas.len() == 1 => Step::Done,
         _ if !observed.trusts(old) => Step::Stuck(Stuck::TooLate),
         RotationPhase::Rollback if observed.issuing != old => Step::Enter(RotationPhase::Rollback),
         RotationPhase::Rollback if observed.broker_issuer != Some(old) => Step::Wait(Missing::Broker),
