@@ -14,6 +14,7 @@ pub mod exit;
 pub mod grpc;
 pub mod layout;
 pub mod logs;
+pub mod manual;
 pub mod metrics;
 pub mod ready;
 pub mod shards;
