@@ -15,7 +15,7 @@ use tonic::{
 };
 use tunnel_certs::{credential::Credential, tls};
 use tunnel_protos::{
-    ClusterName, EnvelopeId,
+    ClusterName, EnvelopeId, UnixMillis,
     operators::{
         Cluster, Delivery, GetClusterRequest, ListClustersRequest, SubmitRequest, WatchRequestEvent,
         WatchRequestRequest, WhoAmIReply, WhoAmIRequest, operators_client::OperatorsClient,
@@ -26,15 +26,20 @@ use tunnel_protos::{
 
 use crate::context::ApiAddress;
 
+mod admin;
 mod error;
 mod roots;
 
-pub use error::{CallError, SetupError};
+pub use self::{
+    admin::Administration,
+    error::{CallError, SetupError},
+};
 
 /// A client of the operators' API; connects when first used, and again after the broker restarted.
 #[derive(Debug, Clone)]
 pub struct Api {
     client: OperatorsClient<Channel>,
+    administration: Administration,
 }
 
 /// What the broker tells of a request.
@@ -63,20 +68,33 @@ impl Api {
             let dial = dial.clone();
             async move { dial.connect().await.map(TokioIo::new) }
         });
-        let channel = endpoint(origin).connect_with_connector_lazy(connector);
-        Ok(Self { client: OperatorsClient::new(channel) })
+        Ok(Self::over(endpoint(origin).connect_with_connector_lazy(connector)))
     }
 
-    /// Speaks over a channel that a test made.
-    #[cfg(test)]
-    pub(crate) fn for_test(channel: Channel) -> Self {
-        Self { client: OperatorsClient::new(channel) }
+    /// Speaks over a channel.
+    pub(crate) fn over(channel: Channel) -> Self {
+        let administration = Administration::new(channel.clone());
+        Self { client: OperatorsClient::new(channel), administration }
+    }
+
+    /// The same broker's API for administrators.
+    pub fn administration(&self) -> &Administration {
+        &self.administration
     }
 
     /// Who the broker thinks we are.
     pub async fn who_am_i(&self) -> Result<WhoAmIReply, CallError> {
         let mut client = self.client.clone();
         within("WhoAmI", client.who_am_i(WhoAmIRequest {})).await
+    }
+
+    /// Who the broker thinks we are, and what time it says it is.
+    pub async fn who_am_i_at(&self) -> Result<(WhoAmIReply, Option<UnixMillis>), CallError> {
+        let mut client = self.client.clone();
+        let reply = answered("WhoAmI", client.who_am_i(WhoAmIRequest {})).await?;
+        let date = reply.metadata().get("date").and_then(|date| date.to_str().ok());
+        let time = date.and_then(|date| httpdate::parse_http_date(date).ok()).map(UnixMillis::from_system);
+        Ok((reply.into_inner(), time))
     }
 
     /// Every cluster that the broker shows us, at most [`MOST_CLUSTERS`].
@@ -134,8 +152,15 @@ async fn within<T>(
     call: &'static str,
     reply: impl Future<Output = Result<tonic::Response<T>, Status>>,
 ) -> Result<T, CallError> {
+    answered(call, reply).await.map(tonic::Response::into_inner)
+}
+
+async fn answered<T>(
+    call: &'static str,
+    reply: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<tonic::Response<T>, CallError> {
     match timeout(CALL_DEADLINE, reply).await {
-        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Ok(reply)) => Ok(reply),
         Ok(Err(status)) => Err(CallError::status(call, &status)),
         Err(_) => Err(CallError::Deadline(call)),
     }

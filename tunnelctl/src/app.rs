@@ -3,11 +3,10 @@
 use tokio::io::AsyncRead;
 
 use crate::{
-    cli::{Cli, Command},
-    console::Console,
+    console::{Console, Format},
     context::ContextName,
     requester::{Interrupt, interrupt},
-    surroundings::{Clock, Folders, Surroundings},
+    surroundings::{Clock, Folders, Prompt, Surroundings},
 };
 
 /// What every command works with.
@@ -19,20 +18,24 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     pub(crate) interrupt: Interrupt,
     pub(crate) stdin: Box<dyn AsyncRead + Send + Unpin>,
+    pub(crate) prompt: Prompt,
+    pub(crate) proxies: Vec<(String, String)>,
 }
 
 impl App {
-    pub(crate) fn new(cli: Cli, surroundings: Surroundings) -> (Self, Command) {
-        let Surroundings { folders, context, stdin, stdout, stderr, terminal, clock, interrupt: wish } =
+    /// For a command line with these global words.
+    pub(crate) fn new(output: Format, context: Option<ContextName>, surroundings: Surroundings) -> Self {
+        let Surroundings { folders, stdin, stdout, stderr, terminal, clock, prompt, proxies, .. } =
             surroundings;
-        let app = Self {
-            console: Console::new(stdout, stderr, terminal, cli.output),
+        Self {
+            console: Console::new(stdout, stderr, terminal, output),
             folders,
-            context: cli.context.or(context),
+            context: context.or(surroundings.context),
             clock,
-            interrupt: interrupt(wish),
+            interrupt: interrupt(surroundings.interrupt),
             stdin,
-        };
-        (app, cli.command)
+            prompt,
+            proxies,
+        }
     }
 }

@@ -1,20 +1,28 @@
 //! The command line: words to typed arguments. No defaults from the environment: those come with the surroundings.
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tunnel_protos::{ClusterName, RequestId};
 
 use crate::{console::Format, context};
 
+mod admin;
 mod ask;
+mod doctor;
+mod enroll;
 mod examples;
 mod login;
+mod signing;
 mod work;
 
 pub use self::{
+    admin::{Ban, Inventory, Renew, Replicas, Trust},
     ask::{Ask, Occasion, Request, RequestAccess},
+    doctor::Doctor,
+    enroll::{Enroll, EnrollConfirm, EnrollCreate, Kind, Which},
     login::Login,
+    signing::{Signing, VendorKey},
     work::{Access, Call, Connect, Proxy},
 };
 
@@ -65,6 +73,30 @@ pub enum Command {
     Watch(Watch),
     /// End your own pending request or live grant
     Withdraw(Withdraw),
+    /// Find out what is wrong between this machine and the clusters
+    Doctor(Doctor),
+    /// Administrators: take clusters in
+    #[command(subcommand)]
+    Enroll(Enroll),
+    /// Administrators: the signed entries that operators trust
+    #[command(subcommand)]
+    Inventory(Inventory),
+    /// Administrators: replicas and their certificates
+    Replicas(Replicas),
+    /// Administrators: close the tunnels of a cluster or replica, and let it in no more
+    Ban(Ban),
+    /// Administrators: take a ban back
+    Unban(Ban),
+    /// Administrators: the vendor's trust bundle
+    #[command(subcommand)]
+    Trust(Trust),
+    /// Write manual pages
+    #[command(hide = true)]
+    Man {
+        /// The folder to write them to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Print a completion script
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
@@ -131,7 +163,7 @@ fn request_id(text: &str) -> Result<RequestId, String> {
     text.parse().map_err(|error| format!("{error}; `tunnelctl requests --all` shows whole ids"))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(zero) if zero.is_zero() => Err("must be longer than nothing".into()),
         Ok(duration) => Ok(duration),

@@ -1,7 +1,10 @@
 //! The commands, one file each.
 
+use std::path::Path;
+
 use clap::CommandFactory;
 
+use self::ban::Order;
 use crate::{
     app::App,
     cli::{Cli, Cluster, Command},
@@ -9,16 +12,24 @@ use crate::{
     failure::Failure,
 };
 
+mod ban;
 mod call;
 mod clusters;
 mod connect;
+mod doctor;
+mod enroll;
 mod grpcurl;
+mod inventory;
 mod login;
 mod proxy;
+mod replicas;
 mod request;
 mod requests;
+pub(crate) mod trust;
 mod watch;
 pub(crate) mod withdraw;
+
+pub(crate) use self::inventory::shortened;
 
 /// Does what was asked.
 pub(crate) async fn run(app: &mut App, command: Command) -> Result<Ending, Failure> {
@@ -33,13 +44,34 @@ pub(crate) async fn run(app: &mut App, command: Command) -> Result<Ending, Failu
         Command::Requests(args) => requests::run(app, &args),
         Command::Watch(args) => watch::run(app, &args).await,
         Command::Withdraw(args) => withdraw::run(app, &args).await,
-        Command::Completions { shell } => Ok(completions(app, shell)),
+        Command::Doctor(args) => doctor::run(app, &args).await,
+        Command::Enroll(command) => enroll::run(app, command).await,
+        Command::Inventory(command) => inventory::run(app, command).await,
+        Command::Replicas(args) => replicas::run(app, &args).await,
+        Command::Ban(args) => ban::run(app, &args, Order::Ban).await,
+        Command::Unban(args) => ban::run(app, &args, Order::Unban).await,
+        Command::Trust(command) => trust::run(app, command).await,
+        Command::Man { out } => manual(app, Cli::command(), &out),
+        Command::Completions { shell } => Ok(completions(app, &mut Cli::command(), shell)),
     }
 }
 
-fn completions(app: &mut App, shell: clap_complete::Shell) -> Ending {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "tunnelctl", &mut script);
+/// Writes the manual pages of a program.
+pub(crate) fn manual(app: &mut App, program: clap::Command, out: &Path) -> Result<Ending, Failure> {
+    let written = tunnel_runtime::manual::write(program, out);
+    written.map_err(|source| Failure::Input {
+        what: "the folder",
+        path: out.display().to_string(),
+        source: Box::new(source),
+    })?;
+    app.console.note(format_args!("manual pages in {}", out.display()));
+    Ok(Ending::OK)
+}
+
+/// Prints the completion script of a program.
+pub(crate) fn completions(app: &mut App, program: &mut clap::Command, shell: clap_complete::Shell) -> Ending {
+    let (mut script, name) = (Vec::new(), program.get_name().to_owned());
+    clap_complete::generate(shell, program, name, &mut script);
     app.console.print(String::from_utf8_lossy(&script).trim_end());
     Ending::OK
 }

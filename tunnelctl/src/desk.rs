@@ -1,5 +1,7 @@
 //! An operator at work: the context, the identity, the way to the broker, and what is remembered between runs.
 
+use std::path::PathBuf;
+
 use tunnel_certs::statement::inventory::Entry;
 use tunnel_protos::ClusterName;
 
@@ -22,6 +24,8 @@ pub(crate) struct Desk {
     pub(crate) entries: Entries,
     pub(crate) sessions: Sessions,
     pub(crate) clock: Clock,
+    /// What this context remembers.
+    pub(crate) state: PathBuf,
 }
 
 impl Desk {
@@ -44,6 +48,7 @@ impl Desk {
             context,
             sessions,
             clock,
+            state,
         })
     }
 

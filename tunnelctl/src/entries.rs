@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use tunnel_certs::{
     file::{self, FileError},
     key::PublicKey,
-    statement::inventory,
+    statement::{
+        envelope::{self, PayloadType},
+        inventory,
+    },
 };
-use tunnel_protos::{ClusterName, Digest, Label, UnixMillis, operators};
+use tunnel_protos::{ClusterName, Digest, Label, UnixMillis, operators, v1};
 
 use crate::folder;
 
@@ -81,7 +84,30 @@ impl Entries {
         }
     }
 
-    fn remember(&self, opened: &inventory::Opened) -> Result<(), Error> {
+    /// As [`Entries::accept_as`], but an entry that has expired holds, too: the next one is made from it.
+    pub fn accept_lapsed(
+        &self,
+        cluster: &ClusterName,
+        said: &operators::Cluster,
+        now: UnixMillis,
+    ) -> Result<inventory::Opened, Error> {
+        let expires = said.entry.as_ref().and_then(expiry);
+        let before_end = expires.map_or(now, |expires| now.min(expires.minus(INSTANT)));
+        self.accept_as(cluster, said, before_end)
+    }
+
+    /// Checks an entry that is about to be published by us.
+    pub fn check(&self, envelope: &v1::Envelope, now: UnixMillis) -> Result<inventory::Opened, Error> {
+        inventory::open(&envelope.encode_to_vec(), &self.vendor_keys, now).map_err(Error::Entry)
+    }
+
+    /// The sequence of the newest entry seen of a cluster.
+    pub fn seen(&self, cluster: &ClusterName) -> Result<Option<u64>, Error> {
+        Ok(Seen::read(&self.path(cluster))?.map(|seen| seen.sequence))
+    }
+
+    /// Remembers an entry that holds, refusing one that does not succeed the newest seen.
+    pub fn remember(&self, opened: &inventory::Opened) -> Result<(), Error> {
         let path = self.path(&opened.entry.cluster);
         if let Some(seen) = Seen::read(&path)? {
             opened.check_succeeds(seen.sequence, &seen.digest).map_err(Error::Entry)?;
@@ -139,6 +165,16 @@ impl Seen {
         folder::write(path, &text).map_err(Error::Memory)
     }
 }
+
+/// By the entry's own word; whoever asks verifies it next.
+fn expiry(entry: &v1::Envelope) -> Option<UnixMillis> {
+    let message: v1::InventoryEntry = envelope::payload(entry, PayloadType::Inventory).ok()?;
+    Some(UnixMillis(message.expires_ms))
+}
+
+/// Entries that end sooner are warned of: renewing takes an administrator with the vendor key.
+pub const DUE: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+const INSTANT: std::time::Duration = std::time::Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,12 @@ use crate::{
     api::{CallError, SetupError},
     call, context,
     ending::Ending,
-    entries, operator, proxy,
+    enroll, entries, operator, proxy,
     requester::{
         self, CertificateError,
         record::{self, Record},
     },
-    session,
+    rotation, session, signing, trust,
 };
 
 /// Why a command ended without its result.
@@ -41,6 +41,14 @@ pub(crate) enum Failure {
     Door(#[from] session::DialError),
     #[error(transparent)]
     Call(#[from] call::Error),
+    #[error(transparent)]
+    Enrollment(#[from] enroll::Error),
+    #[error(transparent)]
+    Trust(#[from] trust::Error),
+    #[error(transparent)]
+    Signing(#[from] signing::Error),
+    #[error(transparent)]
+    Rotation(#[from] rotation::Error),
     /// The broker takes the operator, or itself, for someone else.
     #[error(
         "the broker says {what} is {said:?}, you say {wanted:?}: check the address, the suffix and the identity"
@@ -98,6 +106,7 @@ impl Failure {
             | Self::Usage(_)
             | Self::NoGrant(_)
             | Self::NoSession(_)
+            | Self::Signing(signing::Error::NoKey)
             | Self::Proxy(proxy::Error::Exposed(_))
             | Self::Record(record::Error::Unknown(_)) => Exit::Usage.into(),
             Self::Broker(_)
@@ -109,6 +118,10 @@ impl Failure {
             | Self::Door(_)
             | Self::Unproven { .. }
             | Self::Disagrees { .. }
+            | Self::Enrollment(_)
+            | Self::Trust(_)
+            | Self::Signing(_)
+            | Self::Rotation(_)
             | Self::Proxy(_)
             | Self::NoDoor(_) => Exit::Failed.into(),
             Self::Over { call: Some(code), .. } => Ending::Status(*code as u8),

@@ -10,11 +10,13 @@ use tunnel_runtime::{chain::chain, exit::Exit};
 
 pub mod api;
 pub mod call;
+pub mod certs;
 pub mod cli;
 pub mod console;
 pub mod context;
 pub mod entries;
 pub mod operator;
+pub mod process;
 pub mod requester;
 pub mod session;
 pub mod surroundings;
@@ -23,14 +25,20 @@ mod access;
 mod app;
 mod commands;
 mod desk;
+mod doctor;
 mod ending;
+mod enroll;
 mod failure;
 mod folder;
+mod office;
 mod proxy;
+mod rotation;
+mod signing;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use self::{app::App, cli::Cli, console::Console, failure::Failure};
 pub use self::{ending::Ending, surroundings::Surroundings};
@@ -44,11 +52,14 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, surroundings: Surroun
 }
 
 async fn dispatch(cli: Cli, surroundings: Surroundings) -> Ending {
-    let (mut app, command) = App::new(cli, surroundings);
-    let ending = match commands::run(&mut app, command).await {
-        Ok(ending) => ending,
-        Err(failure) => fail(&mut app, failure),
-    };
+    let mut app = App::new(cli.output, cli.context, surroundings);
+    let done = commands::run(&mut app, cli.command).await;
+    finish(app, done)
+}
+
+/// Says how a command ended.
+fn finish(mut app: App, done: Result<Ending, Failure>) -> Ending {
+    let ending = done.unwrap_or_else(|failure| fail(&mut app, failure));
     match app.console.finish() {
         Ok(()) => ending,
         // Whoever closed our output has what they wanted, but a script must not take half a result for a whole.

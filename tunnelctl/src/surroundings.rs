@@ -2,11 +2,17 @@
 //!
 //! `main` fills it from the process, a harness with what it likes; nothing else reads the environment.
 
-use std::{fmt, io::Write, path::PathBuf, sync::Arc};
+use std::{
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncRead;
 use tunnel_protos::UnixMillis;
+use zeroize::Zeroizing;
 
 use crate::context::ContextName;
 
@@ -28,7 +34,14 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Ends when the person wants the command to stop; open requests stay open.
     pub interrupt: BoxFuture<'static, ()>,
+    /// Asks the person for a passphrase.
+    pub prompt: Prompt,
+    /// The proxy variables that are set; nothing here follows them, and `doctor` says so.
+    pub proxies: Vec<(String, String)>,
 }
+
+/// Asks for a passphrase without showing it.
+pub type Prompt = Box<dyn Fn(&str) -> io::Result<Zeroizing<String>> + Send + Sync>;
 
 impl fmt::Debug for Surroundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,6 +29,7 @@ use tunnel_protos::{
 use crate::{operator::Operator, surroundings::Clock};
 
 pub(crate) mod broker;
+pub(crate) mod hall;
 
 /// An output that can be read back.
 #[derive(Clone, Default)]

@@ -9,8 +9,12 @@ use self::stage::stage;
 use super::*;
 use crate::{surroundings::Clock, testing::Vendor};
 
+mod administrators;
+mod enrolling;
 mod keeping;
+mod keeping_trust;
 mod proxying;
+mod rotating;
 mod stage;
 mod waiting;
 

@@ -81,6 +81,11 @@ impl CallError {
         }
     }
 
+    /// Whether the broker said that it is too early.
+    pub fn is_not_yet(&self) -> bool {
+        matches!(self, Self::Refused { code: Code::FailedPrecondition, .. })
+    }
+
     /// Whether the broker said that it knows no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: Code::NotFound, .. })

@@ -74,7 +74,7 @@ impl From<Occasion> for ReasonType {
     }
 }
 
-fn reason(text: &str) -> Result<PersonText, String> {
+pub(super) fn reason(text: &str) -> Result<PersonText, String> {
     let text: PersonText = text.parse().map_err(|error| format!("{error}"))?;
     if text.is_blank() { Err("must not be empty".into()) } else { Ok(text) }
 }

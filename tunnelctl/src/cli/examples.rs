@@ -47,6 +47,41 @@ Exit codes: 0 granted (or done), 3 denied or revoked, 4 still waiting, 5 expired
 Example:
   tunnelctl watch ID && tunnelctl connect acme/prod --resume ID";
 
+pub(super) const ENROLL_CREATE: &str = "\
+Examples:
+  tunnelctl enroll create acme/prod --out acme-prod.enroll
+  tunnelctl enroll create acme/prod --kind replica --expires 24h --out acme-prod-2.enroll
+Hand the file over by a way that only the customer can read: whoever redeems it first has it. Both sides compare words
+afterwards, so that a thief is found out before anyone trusts its keys.";
+
+pub(super) const ENROLL_CONFIRM: &str = "\
+Examples:
+  tunnelctl enroll confirm acme/prod THE 8 WORDS OF THE CUSTOMER --vendor-key vendor.key
+With the vendor key on another machine:
+  tunnelctl enroll confirm acme/prod THE 8 WORDS --write-payload entry.unsigned
+  tunnel-certs sign entry.unsigned --vendor-key vendor.key --out entry.pb         (there)
+  tunnelctl enroll confirm acme/prod THE 8 WORDS --entry entry.pb";
+
+pub(super) const RENEW: &str = "\
+Examples:
+  tunnelctl inventory renew --all --within 60d --vendor-key vendor.key
+  tunnelctl inventory renew acme/prod --write-payload unsigned/
+  tunnelctl inventory renew acme/prod --entry entry.pb";
+
+pub(super) const BAN: &str = "\
+Example:
+  tunnelctl ban acme/prod --replica r-7 --reason 'machine was sold'
+A ban closes tunnels at once. It is the broker's: keys that were stolen need a new entry, too (`enroll confirm`).";
+
+pub(super) const TRUST: &str = "\
+Example:
+  tunnelctl trust publish trust-bundle.pb";
+
+pub(super) const DOCTOR: &str = "\
+Example:
+  tunnelctl doctor --bundle doctor.tar
+Exit codes: 0 all is well (warnings included), 1 something is wrong, 2 no usable context.";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   tunnelctl completions bash > /etc/bash_completion.d/tunnelctl

@@ -52,7 +52,7 @@ impl Scene {
     /// A request that was made and kept, without a broker.
     pub(crate) fn access(&self) -> Record {
         let nowhere = tonic::transport::Endpoint::from_static("http://nowhere").connect_lazy();
-        self.requester(Api::for_test(nowhere)).make(&self.cluster.entry(), access(), reason()).unwrap()
+        self.requester(Api::over(nowhere)).make(&self.cluster.entry(), access(), reason()).unwrap()
     }
 
     /// Asks the broker for access with a patience of a minute.

@@ -78,7 +78,7 @@ impl Broker {
 
     /// A client of it; the broker lives as long as the set.
     pub(crate) fn api(&self, tasks: &mut JoinSet<()>) -> Api {
-        Api::for_test(serve(self.router(), tasks))
+        Api::over(serve(self.router(), tasks))
     }
 }
 

@@ -176,6 +176,8 @@ impl Stage {
             terminal: Terminal::default(),
             clock: Clock::system(),
             interrupt,
+            prompt: Box::new(|_| Err(std::io::ErrorKind::Unsupported.into())),
+            proxies: Vec::new(),
         };
         let words = std::iter::once("tunnelctl").chain(line.iter().copied());
         let args: Vec<_> = words.map(std::ffi::OsString::from).collect();

@@ -1,0 +1,99 @@
+//! Entries, trust, bans and replicas as administrators keep them.
+
+use std::sync::Arc;
+
+use tunnel_protos::Label;
+use tunnel_runtime::exit::Exit;
+
+use super::administrators::{Customer, house};
+use crate::testing::hall::member;
+
+fn label() -> Label {
+    Label::from_random([9; 17])
+}
+
+#[tokio::test]
+async fn entries_are_listed_and_renewed_before_they_end() {
+    let house = house().await;
+    house.publish("acme/prod", label(), &Customer::new(), 4);
+    let list = house.done("inventory list").await;
+    assert!(
+        list.out.contains("acme/prod") && list.err.contains("end within 30 days"),
+        "{}{}",
+        list.out,
+        list.err
+    );
+    house.done("inventory renew --all --within 30d --vendor-key @vendor.key").await;
+    let entry = house.entry("acme/prod");
+    assert_eq!(entry.entry.sequence, 5);
+    let none = house.done("inventory renew --all --within 30d --vendor-key @vendor.key").await;
+    assert!(none.out.contains("no entry has to be renewed"), "{}", none.out);
+    let show = house.done("inventory show acme/prod").await;
+    assert!(show.out.contains(&entry.words.to_string()), "{}", show.out);
+}
+
+#[tokio::test]
+async fn an_older_entry_is_never_signed_anew() {
+    let house = house().await;
+    let (stolen, new) = (Customer::new(), Customer::new());
+    let old = house.publish("acme/prod", label(), &stolen, 1);
+    house.publish("acme/prod", label(), &new, 2);
+    let unseen = house.run("inventory renew acme/prod --vendor-key @vendor.key").await;
+    assert_eq!(unseen.ending, Exit::Usage.into());
+    assert!(unseen.err.contains("--first-seen"), "{}", unseen.err);
+    house.done("inventory renew acme/prod --first-seen --vendor-key @vendor.key").await;
+    house.hall.books().entries.insert("acme/prod".into(), old);
+    let refused = house.run("inventory renew acme/prod --vendor-key @vendor.key").await;
+    assert_eq!(refused.ending, Exit::Failed.into(), "{}", refused.out);
+    assert!(refused.err.contains("came after entry"), "{}", refused.err);
+}
+
+#[tokio::test]
+async fn entries_are_renewed_by_a_key_on_another_machine() {
+    let house = house().await;
+    house.publish("acme/prod", label(), &Customer::new(), 1);
+    house.done("inventory list").await;
+    house.done("inventory renew --all --write-payload @unsigned").await;
+    house
+        .done("tunnel-certs sign @unsigned/acme-prod.unsigned --vendor-key @vendor.key --out @entry.pb")
+        .await;
+    house.done("inventory renew --all --entry @entry.pb").await;
+    assert_eq!(house.entry("acme/prod").entry.sequence, 2);
+}
+
+#[tokio::test]
+async fn the_trust_bundle_is_shown_published_and_never_goes_back() {
+    let house = house().await;
+    let show = house.done("trust show --out @old.pb").await;
+    assert!(show.out.contains("Postern mesh CA acme-db"), "{}", show.out);
+    let old = house.hall.books().trust.clone();
+    let written = house.certs("rotate renew --write-unsigned @next.unsigned").await;
+    assert_eq!(written.ending, Exit::Waiting.into(), "{}", written.err);
+    house.done("tunnel-certs sign @next.unsigned --vendor-key @vendor.key --out @next.pb").await;
+    house.done("trust publish @next.pb").await;
+    assert_eq!(house.hall.books().bundle().sequence, 2);
+    house.done("trust publish @next.pb").await;
+    let refused = house.run("trust publish @old.pb").await;
+    assert_eq!(refused.ending, Exit::Failed.into(), "{}", refused.out);
+    house.hall.books().trust = old;
+    let withheld = house.run("trust show").await;
+    assert!(withheld.err.contains("withholds"), "{}", withheld.err);
+}
+
+#[tokio::test]
+async fn a_ban_names_the_label_of_the_proven_entry() {
+    let house = house().await;
+    let customer = Customer::new();
+    house.publish("acme/prod", label(), &customer, 1);
+    house.hall.books().replicas.push(member(label(), "r-1", &Arc::clone(&customer.key)));
+    house.done("ban acme/prod --replica r-1 --reason sold").await;
+    assert_eq!(house.hall.books().bans, [(label().to_string(), "r-1".to_owned())]);
+    let replicas = house.done("replicas acme/prod").await;
+    assert!(replicas.out.contains("acme/prod") && replicas.out.contains("banned"), "{}", replicas.out);
+    house.done("unban acme/prod --replica r-1 --reason found").await;
+    assert!(house.hall.books().bans.is_empty());
+    let replicas = house.done("replicas").await;
+    assert!(replicas.out.contains("connected"), "{}", replicas.out);
+    let unknown = house.run("ban acme/dev --reason x").await;
+    assert_eq!(unknown.ending, Exit::Failed.into());
+}
