@@ -3,8 +3,11 @@
 #   tools/steps.sh TARGET...
 set -uo pipefail
 cd "$(dirname "$0")/.."
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# Whatever a step leaves behind in its temporary folders goes with this one.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/postern.XXXXXX")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+log=$TMPDIR/steps.log
 summary=
 failed=0
 begun=$SECONDS

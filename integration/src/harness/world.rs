@@ -44,7 +44,6 @@ pub struct Plan {
 
 /// A started world; dropping it ends everything at once.
 pub struct World {
-    folder: TempDir,
     /// The vendor.
     pub vendor: Vendor,
     /// How the broker is configured, its sockets included.
@@ -54,6 +53,8 @@ pub struct World {
     broker: Option<tunnel_broker::Running>,
     client: Option<RunningClient>,
     engine: Option<Engine>,
+    /// The last: whoever writes into it is dropped before.
+    folder: TempDir,
 }
 
 struct RunningClient {

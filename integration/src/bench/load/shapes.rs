@@ -40,12 +40,14 @@ async fn unary(
     for _ in 0..connections {
         open.push(endpoint.open().await?);
     }
-    let period = Period::after_warm_up(length);
-    let mut workers = JoinSet::new();
-    for session in open.iter().cycle().take(concurrency) {
-        workers.spawn(call_repeatedly(session.sender(), call.clone(), message.clone(), period));
-    }
-    let mut measurement = collect(workers, length).await?;
+    let mut measurement = patiently(length, async |period| {
+        let mut workers = JoinSet::new();
+        for session in open.iter().cycle().take(concurrency) {
+            workers.spawn(call_repeatedly(session.sender(), call.clone(), message.clone(), period));
+        }
+        collect(workers).await
+    })
+    .await?;
     measurement.mbps = measurement.rate * payload as f64 / 1e6;
     Ok(measurement)
 }
@@ -53,12 +55,14 @@ async fn unary(
 async fn sessions(endpoint: &Endpoint, concurrency: usize, length: Duration) -> Result<Measurement> {
     let call = Call::new(endpoint.authority(), ECHO)?;
     let message = framed_field_one(&[b'x'; 64]);
-    let period = Period::after_warm_up(length);
-    let mut workers = JoinSet::new();
-    for _ in 0..concurrency {
-        workers.spawn(connect_repeatedly(endpoint.clone(), call.clone(), message.clone(), period));
-    }
-    collect(workers, length).await
+    patiently(length, async |period| {
+        let mut workers = JoinSet::new();
+        for _ in 0..concurrency {
+            workers.spawn(connect_repeatedly(endpoint.clone(), call.clone(), message.clone(), period));
+        }
+        collect(workers).await
+    })
+    .await
 }
 
 async fn pull(endpoint: &Endpoint, bytes: u64, chunk: u32) -> Result<Measurement> {
@@ -140,21 +144,39 @@ fn note(latencies: &mut Vec<f64>, begin: Instant, period: Period) -> Instant {
     now
 }
 
-async fn collect(mut workers: JoinSet<Result<Vec<f64>>>, length: Duration) -> Result<Measurement> {
+/// Measures for `length`, or for longer on a machine so busy that not one call began and ended within it.
+async fn patiently(
+    mut length: Duration,
+    measure: impl AsyncFn(Period) -> Result<Vec<f64>>,
+) -> Result<Measurement> {
+    loop {
+        let latencies = measure(Period::after_warm_up(length)).await?;
+        if !latencies.is_empty() {
+            return Ok(summary(latencies, length));
+        }
+        ensure!(length < LONGEST, "not one call ended within {length:?}");
+        length *= 4;
+    }
+}
+
+async fn collect(mut workers: JoinSet<Result<Vec<f64>>>) -> Result<Vec<f64>> {
     let mut latencies = Vec::new();
     while let Some(done) = workers.join_next().await {
         latencies.extend(done??);
     }
-    ensure!(!latencies.is_empty(), "not one call ended within {length:?}");
+    Ok(latencies)
+}
+
+fn summary(mut latencies: Vec<f64>, length: Duration) -> Measurement {
     latencies.sort_by(f64::total_cmp);
-    Ok(Measurement {
+    Measurement {
         calls: latencies.len() as u64,
         seconds: length.as_secs_f64(),
         p50_us: percentile(&latencies, 0.5),
         p99_us: percentile(&latencies, 0.99),
         rate: latencies.len() as f64 / length.as_secs_f64(),
         mbps: 0.0,
-    })
+    }
 }
 
 fn stream_measurement(bytes: u64, elapsed: Duration) -> Measurement {
@@ -165,6 +187,39 @@ fn stream_measurement(bytes: u64, elapsed: Duration) -> Measurement {
 /// Long enough for connection windows to have opened and code to be in caches.
 const WARM_UP: Duration = Duration::from_millis(300);
 
+/// A path on which no call ends within this is broken.
+const LONGEST: Duration = Duration::from_secs(8);
+
 const ECHO: &str = "engine.admin.v1.Admin/Echo";
 const SNAPSHOT: &str = "engine.admin.v1.Admin/Snapshot";
 const IMPORT: &str = "engine.admin.v1.Admin/Import";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls of `took`, one after the other.
+    async fn calls(took: Duration, period: Period) -> Result<Vec<f64>> {
+        let (mut latencies, mut begin) = (Vec::new(), Instant::now());
+        while begin < period.end {
+            tokio::time::sleep(took).await;
+            begin = note(&mut latencies, begin, period);
+        }
+        Ok(latencies)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_machine_is_measured_for_longer() {
+        let length = Duration::from_millis(500);
+        let slow = patiently(length, async |period| calls(Duration::from_millis(600), period).await);
+        let measurement = slow.await.unwrap();
+        assert_eq!((measurement.calls, measurement.seconds), (2, 2.0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_path_on_which_no_call_ends_is_an_error() {
+        let length = Duration::from_millis(500);
+        let stuck = patiently(length, async |period| calls(Duration::from_secs(60), period).await);
+        assert!(stuck.await.is_err());
+    }
+}
