@@ -54,7 +54,7 @@ impl Enroll {
         }
         match self.issue_own_leaf(now) {
             Ok(()) => self.own_leaf_due(now).since(now).min(LOOK),
-            Err(LeafError::NoAuthority) if self.authorities.all().is_empty() => LOOK,
+            Err(LeafError::NoAuthority) if self.authorities.is_empty() => LOOK,
             Err(error) => {
                 metrics::enrollment("broker", "failed");
                 warn!(error = %chain(&error), "The broker's own certificate was not renewed");

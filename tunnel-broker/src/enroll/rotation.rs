@@ -1,5 +1,7 @@
 //! The rotation of the mesh CA as the broker takes part in it: its phase, and what replicas acknowledged.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 use tracing::info;
 use tunnel_certs::statement::envelope::{self, EnvelopeError, PayloadType};
@@ -8,7 +10,7 @@ use tunnel_protos::{
     v1::{Envelope, RotationAcknowledgement, RotationPhase},
 };
 
-use super::{AdminError, Enroll, GRACE, choice};
+use super::{AdminError, Enroll, GRACE, PhaseError};
 use crate::store::{StoreError, rotation::Progress};
 
 /// Why an acknowledgement was not kept.
@@ -36,21 +38,27 @@ impl Enroll {
         self.phase.subscribe()
     }
 
-    /// Enters a phase, unless the certificates do not allow it.
+    /// Enters a phase; whether it is time for it is the caller's to say. In standby, mesh CAs that nobody trusts are forgotten,
+    /// again if that failed before.
     pub(crate) async fn set_phase(
-        &self,
+        self: &Arc<Self>,
         to: RotationPhase,
         by: &OperatorName,
         now: UnixMillis,
     ) -> Result<(), AdminError> {
-        let from = self.phase();
-        let roots = choice::valid(&self.trusted().bundle.mesh_roots, now);
-        let has_key = |root: &choice::Root| self.authorities.with(&root.der).is_some();
-        choice::check((from, to), &roots, has_key).map_err(AdminError::Phase)?;
+        if to == RotationPhase::Unspecified {
+            return Err(AdminError::Phase(PhaseError::Unspecified));
+        }
+        if self.issuing(now).is_none() {
+            return Err(AdminError::Phase(PhaseError::NoKey));
+        }
         self.store.put_phase(to, now).await.map_err(AdminError::Store)?;
         self.phase.send_replace(to);
         info!(phase = to.as_str_name(), %by, "Rotation of the mesh CA");
-        Ok(())
+        match to {
+            RotationPhase::Standby => self.forget_mesh_cas().await,
+            _ => Ok(()),
+        }
     }
 
     /// Keeps what a replica acknowledged over its tunnel. Its signature is the administrator's to check.

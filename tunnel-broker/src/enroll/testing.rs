@@ -26,6 +26,7 @@ use crate::{
     store::Store,
 };
 
+/// The mesh CA is so much older that it holds by the wall clock, too.
 pub(super) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -68,7 +69,7 @@ impl Bench {
 
     pub(super) async fn with(change: impl FnOnce(&mut EnrollConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mesh = authority(folder.path(), NOW.minus(DAY));
+        let mesh = authority(folder.path(), NOW.minus(DAY * 400));
         let mut config = EnrollConfig { mesh_ca: Some(files(folder.path())), ..Default::default() };
         change(&mut config);
         let vendor_key = SigningKey::generate(Algorithm::Ed25519).unwrap();
@@ -80,8 +81,12 @@ impl Bench {
 
     /// Opens enrollment again on the same files.
     pub(super) async fn restart(&mut self) {
+        self.restart_at(NOW).await;
+    }
+
+    pub(super) async fn restart_at(&mut self, now: UnixMillis) {
         self.enroll.store.close().await;
-        self.enroll = open(&self.config, self.folder.path(), &self.trust, &self.entries, NOW).await;
+        self.enroll = open(&self.config, self.folder.path(), &self.trust, &self.entries, now).await;
     }
 
     /// Publishes a trust bundle that names these mesh CAs.

@@ -59,14 +59,39 @@ async fn nothing_issues_that_the_bundle_in_force_does_not_name() {
     assert_eq!(bench.enroll.issuing(NOW), None);
 }
 
+#[tokio::test]
+async fn roots_of_other_issuers_are_passed_over() {
+    let bench = Bench::new().await;
+    let mine = bench.mesh.certificate().clone();
+    let [older, younger] = [NOW.minus(DAY * 9), NOW]
+        .map(|at| Authority::create(CaKind::Mesh, "vendor", Arc::new(p256()), at).unwrap());
+    bench.trust(2, &[older.certificate(), &mine, younger.certificate()]);
+    for phase in [RotationPhase::Standby, RotationPhase::UpdateBrokers] {
+        bench.enroll.phase.send_replace(phase);
+        assert_eq!(bench.enroll.issuing(NOW), Some(mine.clone()), "{phase:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_makes_no_next_ca() {
+    let bench = Bench::new().await;
+    let refused = bench.enroll.prepare_mesh_ca(NOW.minus(DAY * 401)).await.unwrap_err();
+    assert!(matches!(refused, AdminError::NotNow(_)), "{refused}");
+    assert_eq!(bench.enroll.mesh_cas().len(), 1);
+}
+
 #[test]
 fn keys_without_certificates_are_nothing_yet_and_other_files_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     p256().save(&folder.path().join("half.key")).unwrap();
     std::fs::write(folder.path().join("notes.txt"), "x").unwrap();
     let authorities = Authorities::load(None, folder.path().to_owned()).unwrap();
-    assert!(authorities.all().is_empty());
-    assert!(Authorities::load(None, folder.path().join("absent")).unwrap().all().is_empty());
+    assert!(authorities.is_empty());
+    assert!(Authorities::load(None, folder.path().join("absent")).unwrap().is_empty());
+    authorities.keep_only(&[]).unwrap();
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
 }
 
 #[test]

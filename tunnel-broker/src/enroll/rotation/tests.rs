@@ -21,20 +21,74 @@ fn acknowledgement(label: Label, replica: ReplicaId, phase: RotationPhase) -> En
 }
 
 #[tokio::test]
-async fn a_phase_is_entered_once_the_certificates_allow_it_and_survives_a_restart() {
+async fn a_phase_is_told_decides_who_signs_and_survives_a_restart() {
     let mut bench = Bench::new().await;
     let mut followed = bench.enroll.phases();
     assert_eq!(bench.enroll.phase(), RotationPhase::Standby);
     bench.enroll.set_phase(RotationPhase::Init, &alice(), NOW).await.unwrap();
     assert_eq!(*followed.borrow_and_update(), RotationPhase::Init);
-    let refused = bench.enroll.set_phase(RotationPhase::UpdateReplicas, &alice(), NOW).await.unwrap_err();
-    assert!(matches!(refused, AdminError::Phase(PhaseError::OneRoot)), "{refused}");
     let new = bench.enroll.prepare_mesh_ca(NOW).await.unwrap();
     bench.trust(2, &[bench.mesh.certificate(), &new]);
     bench.enroll.set_phase(RotationPhase::UpdateReplicas, &alice(), NOW).await.unwrap();
     bench.restart().await;
     assert_eq!(bench.enroll.phase(), RotationPhase::UpdateReplicas);
     assert_eq!(bench.enroll.issuing(NOW), Some(new));
+}
+
+#[tokio::test]
+async fn no_phase_is_entered_in_which_nobody_could_sign() {
+    let (bench, other) = (Bench::new().await, Bench::new().await);
+    let enter = async |phase| bench.enroll.set_phase(phase, &alice(), NOW).await;
+    assert!(matches!(
+        enter(RotationPhase::Unspecified).await,
+        Err(AdminError::Phase(PhaseError::Unspecified))
+    ));
+    bench.trust(2, &[other.mesh.certificate()]);
+    assert!(matches!(enter(RotationPhase::Init).await, Err(AdminError::Phase(PhaseError::NoKey))));
+    assert_eq!(bench.enroll.phase(), RotationPhase::Standby);
+}
+
+/// Walks a whole rotation as its job does, by the rules of the crate that both share.
+#[tokio::test]
+async fn a_rotation_ends_with_one_ca_and_the_next_can_begin() {
+    let mut bench = Bench::new().await;
+    let mut old = bench.mesh.certificate().clone();
+    for turn in 0..3_u64 {
+        let new = bench.enroll.prepare_mesh_ca(NOW.plus(DAY * u32::try_from(turn).unwrap())).await.unwrap();
+        let now = NOW.plus(DAY * u32::try_from(turn).unwrap());
+        assert_eq!(bench.enroll.mesh_cas(), [old.clone(), new.clone()]);
+        bench.trust(turn * 2 + 2, &[&old, &new]);
+        for phase in [RotationPhase::Init, RotationPhase::UpdateReplicas, RotationPhase::UpdateBrokers] {
+            bench.enroll.set_phase(phase, &alice(), now).await.unwrap();
+        }
+        assert_eq!(bench.enroll.issuing(now), Some(new.clone()));
+        bench.trust(turn * 2 + 3, &[&new]);
+        bench.enroll.set_phase(RotationPhase::Standby, &alice(), now).await.unwrap();
+        assert_eq!(bench.enroll.mesh_cas(), std::slice::from_ref(&new));
+        bench.restart_at(now).await;
+        assert_eq!(
+            (bench.enroll.mesh_cas(), bench.enroll.issuing(now)),
+            (vec![new.clone()], Some(new.clone()))
+        );
+        old = new;
+    }
+}
+
+#[tokio::test]
+async fn a_ca_that_was_rolled_back_is_destroyed_with_its_key() {
+    let mut bench = Bench::new().await;
+    let (old, new) = (bench.mesh.certificate().clone(), bench.enroll.prepare_mesh_ca(NOW).await.unwrap());
+    bench.trust(2, &[&old, &new]);
+    for phase in [RotationPhase::Init, RotationPhase::UpdateReplicas, RotationPhase::Rollback] {
+        bench.enroll.set_phase(phase, &alice(), NOW).await.unwrap();
+    }
+    assert_eq!(bench.enroll.issuing(NOW), Some(old.clone()));
+    bench.trust(3, &[&old]);
+    bench.enroll.set_phase(RotationPhase::Standby, &alice(), NOW).await.unwrap();
+    assert_eq!(std::fs::read_dir(bench.folder.path().join("mesh-ca")).unwrap().count(), 0);
+    bench.restart().await;
+    assert_eq!(bench.enroll.mesh_cas(), [old]);
+    assert_ne!(bench.enroll.prepare_mesh_ca(NOW).await.unwrap(), new);
 }
 
 #[tokio::test]
