@@ -44,6 +44,14 @@ impl Roots {
         &self.ders
     }
 
+    /// Those that `wanted` says; with none left, nobody is believed.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&CertificateDer<'static>) -> bool) -> Self {
+        let both = self.ders.iter().zip(&self.anchors).filter(|(der, _)| wanted(der));
+        let (ders, anchors) = both.map(|(der, anchor)| (der.clone(), anchor.clone())).unzip();
+        Self { ders, anchors }
+    }
+
     /// The anchor that signed `der` for `usage`, itself valid at `at`; no path but leaf and anchor is tried.
     ///
     /// The leaf's own time is left to the caller: webpki looks at it before the signature, so that it could not

@@ -4,6 +4,7 @@
 
 mod build;
 mod desk;
+mod entry;
 mod identity;
 mod status;
 
@@ -13,9 +14,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::UnixListener, sync::watch};
+use tokio::{net::UnixListener, sync::watch, time::interval};
 use tracing::{info_span, warn};
-use tunnel_protos::{ClusterName, Label, TargetName, UnixMillis, v1::TargetHealth};
+use tunnel_certs::key::SigningKey;
+use tunnel_protos::{ClusterName, Label, TargetName, v1::TargetHealth};
 use tunnel_runtime::{
     drain::Watch,
     ready::{Latch, Readiness},
@@ -29,14 +31,14 @@ use self::{desk::AppDesk, identity::GateIdentity, status::Glance};
 use crate::{
     approvers,
     audit::{self, Audit, Event},
-    clock,
+    clock::Clock,
     engine::Engine,
     gate::{self, Gate, grants::GrantsView},
-    metrics::Expiries,
     notify::Webhook,
     policy::{Policy, PolicyFile, PolicyState},
     requests::{Clerk, Requests},
     store::sqlite::SqliteStore,
+    trust::{AccessCa, Keeper, Link, Trust},
     tunnels::{Rooms, Tunnels},
 };
 
@@ -55,7 +57,11 @@ pub struct Client {
     view: GrantsView,
     policy: PolicyState,
     glance: Glance,
-    expiries: Expiries,
+    trust: Trust,
+    keeper: Keeper,
+    access: AccessCa,
+    cluster_key: Arc<SigningKey>,
+    mesh_key: Arc<SigningKey>,
     readiness: Readiness,
     attached: Latch,
     cluster: ClusterName,
@@ -79,15 +85,16 @@ impl Client {
 
     /// Serves until drained: tunnels first, then what they need.
     pub async fn serve(self, drain: Watch) {
-        self.expiries.record();
-        warn_of_expiry(&self.expiries);
         let tasks = Tasks::new();
-        let (rooms, desk) = (self.rooms(&drain), self.desk());
+        let (rooms, desk) = (self.rooms(), self.desk());
         let clerk = Task::spawn(info_span!("requests"), self.clerk.run(drain.clone()));
         if let Some(webhook) = self.webhook {
             tasks.spawn(info_span!("webhook"), webhook.run(self.requests.clone(), drain.clone()));
         }
         tasks.spawn(info_span!("policy"), self.policy_file.watch());
+        tasks.spawn(info_span!("trust"), self.keeper.run(self.audit.clone()));
+        let (trust, access) = (self.trust.clone(), self.access.clone());
+        tasks.spawn(info_span!("expiry"), warn_of_expiry(trust, access, self.requests.clock()));
         tasks.spawn(info_span!("audit"), record_policies(self.audit, self.policy.policy));
         tasks.spawn(info_span!("gate"), self.gate.renew());
         tasks.spawn(info_span!("ready"), ready(self.tunnels.attached(), self.attached));
@@ -97,7 +104,7 @@ impl Client {
         tasks.supervise(self.tunnels.run(&rooms, &self.shards, &drain)).await;
         self.readiness.drain();
         // Their handles go with them, which ends the clerk; it closes the store.
-        drop((rooms, tasks, self.requests));
+        drop((rooms, tasks, self.requests, self.trust));
         if !matches!(tokio::time::timeout(CLOSE, clerk).await, Ok(Ok(()))) {
             warn!("Store not closed in order");
         }
@@ -116,20 +123,23 @@ impl Client {
             label: self.label,
             sessions: self.sessions.clone(),
             audit: self.audit.clone(),
+            trust: self.trust.clone(),
+            access: self.access.clone(),
         }
     }
 
-    fn rooms(&self, drain: &Watch) -> Rooms<Requests, Gate> {
+    fn rooms(&self) -> Rooms<Requests, Gate, Link> {
         let engine = self.engine.clone();
         Rooms {
             inbox: self.requests.clone(),
-            sessions: self.gate(drain),
+            sessions: self.gate(),
             grants: self.view.clone(),
             health: Arc::new(move || engine.targets().map(|name| target_health(&engine, name)).collect()),
+            vendor: Link::new(self.trust.clone(), self.label, self.cluster_key.clone(), &self.mesh_key),
         }
     }
 
-    fn gate(&self, drain: &Watch) -> Gate {
+    fn gate(&self) -> Gate {
         let clock = self.requests.clock();
         Gate::new(gate::Parts {
             cluster: self.cluster.clone(),
@@ -141,7 +151,6 @@ impl Client {
             engine: self.engine.clone(),
             audit: self.audit.clone(),
             clock: gate::Clock::new(move || clock.now()),
-            drain: drain.clone(),
             newcomers: self.newcomers,
             longest_call: None,
         })
@@ -152,14 +161,15 @@ fn target_health(engine: &Engine, name: &TargetName) -> TargetHealth {
     TargetHealth { target: name.to_string(), health: engine.health(name).into() }
 }
 
-fn warn_of_expiry(expiries: &Expiries) {
-    let now = clock::wall();
-    let soon = |end: UnixMillis, warning: Duration| end.since(now) < warning;
-    if soon(expiries.trust_bundle, TRUST_BUNDLE_WARNING) {
-        warn!("Trust bundle expires soon; ask the vendor for a newer one");
-    }
-    if soon(expiries.access_ca, ACCESS_CA_WARNING) {
-        warn!("Access CA expires soon");
+/// Says once a day what of keys and certificates needs somebody.
+async fn warn_of_expiry(trust: Trust, access: AccessCa, clock: Clock) {
+    let mut days = interval(DAY);
+    loop {
+        days.tick().await;
+        let now = clock.now();
+        for warning in trust.warnings(now).into_iter().chain(access.warning(now)) {
+            warn!(warning, "Needs somebody");
+        }
     }
 }
 
@@ -183,10 +193,8 @@ async fn ready(mut attached: watch::Receiver<usize>, latch: Latch) {
     }
 }
 
-/// A bundle lives 90 days and is renewed at 60.
-const TRUST_BUNDLE_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
-/// A twelfth of its life.
-const ACCESS_CA_WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Whoever reads logs once a week sees a month of warnings in time.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Sessions are over by then; this is for the store alone.
 const CLOSE: Duration = Duration::from_secs(6);
 

@@ -109,8 +109,6 @@ pub struct Parts {
     pub audit: Audit,
     /// The time.
     pub clock: Clock,
-    /// Tells of the shutdown.
-    pub drain: drain::Watch,
     /// Sessions that may be before the end of their TLS handshake at the same time.
     pub newcomers: usize,
     /// The longest that a call may take; none leaves it to the grant's end.
@@ -132,8 +130,15 @@ impl Gate {
         Self { parts: Arc::new(parts), metrics: Arc::new(Metrics::new()), newcomers }
     }
 
-    /// Serves one session stream until it ends; dropping the future cuts the session. `peer` is for the log only.
-    pub async fn serve_stream<S>(&self, door: Door, peer: Option<SocketAddr>, stream: S) -> End
+    /// Serves one session stream until it ends, or is to because of `drain`; dropping the future cuts the session.
+    /// `peer` is for the log only.
+    pub async fn serve_stream<S>(
+        &self,
+        door: Door,
+        peer: Option<SocketAddr>,
+        stream: S,
+        drain: drain::Watch,
+    ) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -144,7 +149,7 @@ impl Gate {
             now: self.parts.clock.now(),
         };
         match self.first_phase(handshake, stream).await {
-            Ok((stream, admitted)) => self.session(admitted, peer, stream).await,
+            Ok((stream, admitted)) => self.session(admitted, peer, stream, drain).await,
             Err(error) => {
                 count(&error);
                 debug!(peer.addr = peer.map(tracing::field::display), error = %chain(&error), "Handshake failed");
@@ -168,7 +173,13 @@ impl Gate {
         }
     }
 
-    async fn session<S>(&self, admitted: Admitted, peer: Option<SocketAddr>, stream: S) -> End
+    async fn session<S>(
+        &self,
+        admitted: Admitted,
+        peer: Option<SocketAddr>,
+        stream: S,
+        drain: drain::Watch,
+    ) -> End
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
@@ -194,7 +205,7 @@ impl Gate {
         );
         let id = grant.id;
         // One write to the tunnel per turn, in full TLS records, instead of one per frame.
-        let end = self.build(admitted, room).run(BufWriter::with_capacity(WRITE_BUFFER, stream)).await;
+        let end = self.build(admitted, room, drain).run(BufWriter::with_capacity(WRITE_BUFFER, stream)).await;
         debug!(grant.id = id.short(), end = ?end, "Session ended");
         self.metrics.sessions.decrement(1);
         told.ended(end.name());
@@ -202,8 +213,8 @@ impl Gate {
         end
     }
 
-    fn build(&self, admitted: Admitted, room: Room) -> Session {
-        let Parts { cluster, policy, engine, audit, clock, drain, longest_call, paused, .. } = &*self.parts;
+    fn build(&self, admitted: Admitted, room: Room, drain: drain::Watch) -> Session {
+        let Parts { cluster, policy, engine, audit, clock, longest_call, paused, .. } = &*self.parts;
         let upstream = Upstream::new(engine.clone(), admitted.target.clone());
         let profile = engine.profile();
         let today = policy.borrow().clone();
@@ -224,7 +235,7 @@ impl Gate {
             methods,
             paused: paused.clone(),
             policy: policy.clone(),
-            drain: drain.clone(),
+            drain,
             clock: clock.clone(),
             longest: *longest_call,
             refusal,
@@ -260,8 +271,8 @@ impl tunnels::Sessions for Gate {
         self.parts.grants.door(door).is_some()
     }
 
-    async fn serve(&self, door: Door, peer: Option<SocketAddr>, stream: Stream) {
-        self.serve_stream(door, peer, stream).await;
+    async fn serve(&self, door: Door, peer: Option<SocketAddr>, stream: Stream, drain: drain::Watch) {
+        self.serve_stream(door, peer, stream, drain).await;
     }
 }
 

@@ -9,9 +9,7 @@ use std::{
 
 use prost::Message;
 use tunnel_certs::{
-    credential::certificate_to_pem,
     file::{self, FileError},
-    issue::{Authority, AuthorityError, CaKind},
     key::{Algorithm, KeyError, SealingKey, SealingKeyError, SignError, Signer, SigningKey},
     statement::registration::{self, Registration},
     words::Words,
@@ -27,8 +25,6 @@ pub struct Keys {
     pub sealing: Arc<SealingKey>,
     /// Shows this replica to brokers.
     pub mesh: Arc<SigningKey>,
-    /// Issues grant certificates.
-    pub access_ca: Arc<Authority>,
 }
 
 /// Why the keys could not be had, or not exported.
@@ -48,9 +44,6 @@ pub enum KeysError {
     /// The sealing key.
     #[error("the sealing key")]
     Sealing(#[source] SealingKeyError),
-    /// The access CA.
-    #[error("the access CA")]
-    AccessCa(#[source] AuthorityError),
     /// The registration could not be signed.
     #[error("the registration")]
     Sign(#[source] SignError),
@@ -61,7 +54,7 @@ pub enum KeysError {
 
 impl Keys {
     /// Loads the keys of a state folder, making those that are missing with mode 0600.
-    pub fn load_or_create(folder: &Path, label: &Label, now: UnixMillis) -> Result<Self, KeysError> {
+    pub fn load_or_create(folder: &Path) -> Result<Self, KeysError> {
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);
         made.map_err(|source| KeysError::Folder { path: folder.to_owned(), source })?;
@@ -70,7 +63,6 @@ impl Keys {
             cluster: signing(folder, "cluster", Algorithm::Ed25519)?,
             sealing: Arc::new(sealing),
             mesh: signing(folder, "mesh", Algorithm::P256)?,
-            access_ca: Arc::new(access_ca(folder, label, now)?),
         })
     }
 
@@ -117,8 +109,8 @@ impl Keys {
 }
 
 /// Makes missing keys, writes the registration to `out`, and gives the words to be read to the vendor.
-pub fn export(folder: &Path, label: &Label, out: &Path, now: UnixMillis) -> Result<Words, KeysError> {
-    let keys = Keys::load_or_create(folder, label, now)?;
+pub fn export(folder: &Path, label: &Label, out: &Path, _now: UnixMillis) -> Result<Words, KeysError> {
+    let keys = Keys::load_or_create(folder)?;
     let (bytes, words) = keys.registration(folder, label)?;
     file::write(out, &bytes).map_err(KeysError::Write)?;
     Ok(words)
@@ -127,18 +119,6 @@ pub fn export(folder: &Path, label: &Label, out: &Path, now: UnixMillis) -> Resu
 fn signing(folder: &Path, name: &'static str, algorithm: Algorithm) -> Result<Arc<SigningKey>, KeysError> {
     let key = SigningKey::load_or_create(&folder.join(format!("{name}.key")), algorithm);
     key.map(Arc::new).map_err(|error| KeysError::Signing(name, error))
-}
-
-fn access_ca(folder: &Path, label: &Label, now: UnixMillis) -> Result<Authority, KeysError> {
-    let (certificate, key) = (folder.join("access-ca.pem"), folder.join("access-ca.key"));
-    if certificate.exists() {
-        return Authority::load(&certificate, &key).map_err(KeysError::AccessCa);
-    }
-    let signer = signing(folder, "access-ca", Algorithm::P256)?;
-    let made = Authority::create(CaKind::Access, label.as_str(), signer, now).map_err(KeysError::AccessCa)?;
-    let pem = certificate_to_pem(made.certificate());
-    file::write(&certificate, pem.as_bytes()).map_err(KeysError::Write)?;
-    Ok(made)
 }
 
 /// What the client says of itself, for the people who compare words.
@@ -174,10 +154,10 @@ mod tests {
     fn private_keys_are_private() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        Keys::load_or_create(&state, &"k3v7aaaaaa".parse().unwrap(), NOW).unwrap();
+        Keys::load_or_create(&state).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state), 0o700);
-        for name in ["cluster.key", "sealing.key", "mesh.key", "access-ca.key"] {
+        for name in ["cluster.key", "sealing.key", "mesh.key"] {
             assert_eq!(mode(&state.join(name)), 0o600, "{name}");
         }
     }

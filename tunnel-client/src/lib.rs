@@ -15,5 +15,5 @@ pub mod notify;
 pub mod policy;
 pub mod requests;
 pub mod store;
+pub mod trust;
 pub mod tunnels;
-pub mod vendor;

@@ -10,6 +10,7 @@ mod codec;
 mod customer;
 mod handle;
 mod judge;
+mod keyring;
 mod orders;
 mod outbox;
 mod pause;
@@ -25,12 +26,13 @@ pub use self::{
     clerk::{Clerk, OpenError, Settings},
     codec::DecodeError,
     handle::Requests,
+    keyring::{KeyPair, Keyring},
     pause::{Pause, PauseState},
     record::{
         Access, Deadlines, Notice, Proof, Record, Revocation, SKEW, Subject, TOMBSTONE, TransitionError,
         Verdict,
     },
-    room::{Admission, Room},
+    room::{Admission, Operators, Room},
     state::{Event, State},
 };
 

@@ -9,22 +9,26 @@ mod doors;
 mod keeper;
 mod metrics;
 mod outcomes;
+mod running;
 mod streams;
+mod vendor;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tracing::info_span;
 use tunnel_protos::{
-    Door,
+    Door, UnixMillis,
     approvers::TunnelStatus,
     v1::{ReceivedStatus, SealedOutcome, SealedRequest, TargetHealth},
 };
-use tunnel_runtime::{drain::Watch, shards::Shards, tasks::Task};
+use tunnel_runtime::{drain, drain::Watch, shards::Shards, tasks::Task};
 use tunnel_transport::{Deadlines, Limits, Stream, quic::ClientTls};
 
+pub use self::vendor::{News, Taken, Vendor};
+
 use self::{board::Board, keeper::Keeper};
-use crate::gate::grants::GrantsView;
+use crate::{gate::grants::GrantsView, requests::Admission, trust::Fingerprint};
 
 /// Where delivered requests go and outcomes come from; `requests/` implements it.
 pub trait Inbox: Clone + Send + Sync + 'static {
@@ -46,13 +50,19 @@ pub trait Sessions: Clone + Send + Sync + 'static {
     /// Whether this door was ever handed out, tombstones included.
     fn knows(&self, door: &Door) -> bool;
 
-    /// Serves one session until it ends; it ends by itself when its grant does.
-    fn serve(&self, door: Door, peer: Option<SocketAddr>, stream: Stream) -> impl Future<Output = ()> + Send;
+    /// Serves one session until it ends; it ends by itself when its grant does, and is to end when its tunnel drains.
+    fn serve(
+        &self,
+        door: Door,
+        peer: Option<SocketAddr>,
+        stream: Stream,
+        drain: drain::Watch,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// What tunnels need of the other rooms.
 #[derive(Clone)]
-pub struct Rooms<I, S> {
+pub struct Rooms<I, S, V> {
     /// Takes requests.
     pub inbox: I,
     /// Takes sessions.
@@ -61,21 +71,34 @@ pub struct Rooms<I, S> {
     pub grants: GrantsView,
     /// Tells the engine's health as last seen, at once.
     pub health: Arc<dyn Fn() -> Vec<TargetHealth> + Send + Sync>,
+    /// Takes what brokers bring about the vendor.
+    pub vendor: V,
+}
+
+/// Who we are toward brokers, and whom we take for one.
+#[derive(Debug, Clone)]
+pub struct Dialing {
+    /// Both, as TLS wants it.
+    pub tls: ClientTls,
+    /// The end of our certificate, and so of every tunnel that shows it.
+    pub until: UnixMillis,
+    /// What names our certificate.
+    pub leaf: Fingerprint,
 }
 
 /// How tunnels are kept.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `host:port` of brokers; never empty.
-    pub brokers: Vec<String>,
+    /// `host:port` of brokers, as they are now.
+    pub brokers: watch::Receiver<Arc<Vec<String>>>,
     /// How many tunnels to keep, each to another broker; fewer brokers give fewer.
     pub wanted: usize,
-    /// The replica's mesh identity; the newest is used for each dial.
-    pub tls: watch::Receiver<ClientTls>,
+    /// The replica's mesh identity; none before it is enrolled. Tunnels that show another one are replaced.
+    pub dialing: watch::Receiver<Option<Arc<Dialing>>>,
     /// Raised by every start of this replica.
     pub epoch: u64,
     /// Whether this replica takes requests; brokers deliver none to one that does not.
-    pub takes_requests: bool,
+    pub admission: watch::Receiver<Admission>,
     /// The build, for people.
     pub build: String,
     /// Bounds of each tunnel.
@@ -86,19 +109,20 @@ pub struct Settings {
     pub grace: Duration,
     /// Longest pause between dials.
     pub longest_pause: Duration,
+    /// Replacements of tunnels whose certificate was renewed spread over this.
+    pub jitter: Duration,
 }
 
 /// Tunnels that are about to be kept.
 pub struct Tunnels {
-    settings: Settings,
+    settings: Arc<Settings>,
     board: Board,
 }
 
 impl Tunnels {
     /// Dials nothing yet.
     pub fn new(settings: Settings) -> Self {
-        let count = settings.wanted.clamp(1, settings.brokers.len().max(1));
-        Self { board: Board::new(count), settings }
+        Self { board: Board::new(settings.wanted.max(1)), settings: Arc::new(settings) }
     }
 
     /// How many tunnels are attached, now and later.
@@ -114,17 +138,17 @@ impl Tunnels {
 
     /// Starts to keep the tunnels, each on a shard, until drained; the future ends when all have, and a panic in one
     /// ends all.
-    pub fn run<I: Inbox, S: Sessions>(
+    pub fn run<I: Inbox, S: Sessions, V: Vendor>(
         self,
-        rooms: &Rooms<I, S>,
+        rooms: &Rooms<I, S, V>,
         shards: &Shards,
         drain: &Watch,
-    ) -> impl Future<Output = ()> + Send + use<I, S> {
+    ) -> impl Future<Output = ()> + Send + use<I, S, V> {
         metrics::describe();
-        metrics::desired(self.board.count());
+        metrics::desired(self.board.count().min(self.settings.brokers.borrow().len()));
         let keep = |slot| {
             let shard = shards.pick();
-            let keeper = Keeper::new(slot, &self.settings, self.board.clone(), shard.hold());
+            let keeper = Keeper::new(slot, self.settings.clone(), self.board.clone(), shard.hold());
             shard.spawn(info_span!("tunnel", slot), keeper.run(rooms.clone(), drain.clone()))
         };
         let keepers: Vec<Task<()>> = (0..self.board.count()).map(keep).collect();

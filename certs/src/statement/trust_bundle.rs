@@ -88,6 +88,15 @@ impl TrustBundle {
         if bundle.expires > latest { Err(OpenError::TooLong) } else { Ok(bundle) }
     }
 
+    /// Reads a bundle that was opened before it was put into a folder of our own: its keys may have gone since, and an
+    /// expired one still tells what is in force.
+    pub fn open_stored(bytes: &[u8]) -> Result<Self, OpenError> {
+        let kind = PayloadType::TrustBundle;
+        let envelope = envelope::decode(bytes, kind).map_err(OpenError::Envelope)?;
+        let message = envelope::payload(&envelope, kind).map_err(EnvelopeError::Payload);
+        read::bundle(message.map_err(OpenError::Envelope)?)
+    }
+
     /// Opens a bundle that is to replace this one: same vendor, higher sequence, signed by a key of this list.
     pub fn open_next(&self, bytes: &[u8], now: UnixMillis) -> Result<Self, OpenError> {
         let next = Self::open(bytes, &self.vendor_keys, now)?;

@@ -389,6 +389,9 @@ pub struct Status {
     pub webhook: ::core::option::Option<WebhookStatus>,
     #[prost(string, repeated, tag = "20")]
     pub denied_operators: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What of keys, certificates and files needs somebody, one sentence each.
+    #[prost(string, repeated, tag = "21")]
+    pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The audit log at a glance.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -5,11 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::sync::watch;
 use tunnel_protos::UnixMillis;
 use tunnel_runtime::{exit::Exit, ready::Readiness, shards::Shards};
-use tunnel_transport::{Deadlines, Limits, quic};
+use tunnel_transport::{Deadlines, Limits};
 
 use super::{
-    Client,
-    identity::{self, GateIdentity, IdentityError},
+    Client, entry,
+    identity::{GateIdentity, IdentityError},
     status::Glance,
 };
 use crate::{
@@ -24,13 +24,13 @@ use crate::{
         grants::{self, GrantsView},
     },
     keys::{Keys, KeysError},
-    metrics::Expiries,
+    metrics,
     notify::{Webhook, WebhookError},
     policy::{Methods, PolicyFile, PolicyState},
-    requests::{self, Clerk, Requests, Room},
+    requests::{self, Admission, Clerk, KeyPair, Keyring, Requests, Room},
     store::{StoreError, sqlite::SqliteStore},
+    trust::{AccessCa, AccessCaError, Keeper, LoadError, Pace, Sources, Trust},
     tunnels::{Settings, Tunnels},
-    vendor::{Vendor, VendorError},
 };
 
 /// Why a client cannot be built; all of it is for whoever runs it.
@@ -42,9 +42,12 @@ pub enum BuildError {
     /// Our own keys.
     #[error("this cluster's keys")]
     Keys(#[source] KeysError),
+    /// The access CA.
+    #[error("the access CA")]
+    AccessCa(#[source] AccessCaError),
     /// The vendor's files.
     #[error("the vendor's files")]
-    Vendor(#[source] VendorError),
+    Vendor(#[source] LoadError),
     /// The engine profile.
     #[error("the engine profile")]
     Profile(#[source] ProfileErrors),
@@ -82,6 +85,7 @@ impl BuildError {
                 Exit::Config
             }
             Self::Keys(_)
+            | Self::AccessCa(_)
             | Self::Store(..)
             | Self::Requests(..)
             | Self::Audit(_)
@@ -105,14 +109,19 @@ impl Client {
         let (requests, clerk, view) = files.open_requests(&config, &policy, &audit).await?;
         let gate = files.gate(requests.clock())?;
         let tunnels = Tunnels::new(files.tunnel_settings(&config, &requests)?);
+        metrics::entry_expiry(files.entry.as_ref().ok().copied());
         let readiness = Readiness::new();
         let webhook = webhook(&config, &files.home.cluster)?;
         Ok(Self {
             listener: approvers::bind(&config.listen.socket).map_err(BuildError::Socket)?,
             shards: Shards::start("shard", shard_count(&config)).map_err(BuildError::Threads)?,
-            glance: Glance::new(&config.state_dir, &files.home, &files.keys, &files.vendor, tunnels.status())
+            glance: Glance::new(&config.state_dir, &files.home, &files.keys, &files.entry, tunnels.status())
                 .with_webhook(webhook.as_ref().map(Webhook::status)),
-            expiries: files.expiries(),
+            trust: files.trust,
+            keeper: files.keeper,
+            access: files.access,
+            cluster_key: files.keys.cluster.clone(),
+            mesh_key: files.keys.mesh.clone(),
             attached: readiness.latch("tunnel"),
             engine: files.engine,
             socket: config.listen.socket,
@@ -144,18 +153,26 @@ fn webhook(config: &Config, cluster: &Cluster) -> Result<Option<Webhook>, BuildE
 struct Files {
     home: Home,
     keys: Keys,
-    vendor: Vendor,
+    trust: Trust,
+    keeper: Keeper,
+    access: AccessCa,
+    entry: Result<UnixMillis, String>,
+    /// Never changes in this client; whoever follows it sees that.
+    admission: watch::Sender<Admission>,
     engine: Engine,
 }
 
 impl Files {
     fn read(config: &Config, now: UnixMillis) -> Result<Self, BuildError> {
         let home = Home::read(config).map_err(BuildError::Home)?;
-        let keys =
-            Keys::load_or_create(&config.state_dir, &home.cluster.label, now).map_err(BuildError::Keys)?;
-        let vendor = Vendor::load(config, &home.cluster, &keys, now).map_err(BuildError::Vendor)?;
+        let label = &home.cluster.label;
+        let keys = Keys::load_or_create(&config.state_dir).map_err(BuildError::Keys)?;
+        let access = AccessCa::load_or_create(&config.state_dir, label, now).map_err(BuildError::AccessCa)?;
+        let (trust, keeper) = Trust::open(sources(config, &home, &keys), now).map_err(BuildError::Vendor)?;
         let profile = Profile::load(&config.profile).map_err(BuildError::Profile)?;
-        Ok(Self { home, keys, vendor, engine: Engine::new(profile) })
+        let entry = entry::read(config, &home.cluster, &trust.belief().borrow().bundle, &keys, now);
+        let admission = watch::Sender::new(entry::admission(&entry));
+        Ok(Self { home, keys, trust, keeper, access, entry, admission, engine: Engine::new(profile) })
     }
 
     async fn open_requests(
@@ -182,54 +199,55 @@ impl Files {
     }
 
     fn room(&self) -> Room {
+        let pair = KeyPair { cluster: self.keys.cluster.clone(), sealing: self.keys.sealing.clone() };
         let Cluster { name, label } = &self.home.cluster;
         Room {
             cluster: name.clone(),
             label: *label,
-            cluster_key: self.keys.cluster.clone(),
-            sealing_key: self.keys.sealing.clone(),
-            access_ca: self.keys.access_ca.clone(),
-            operators: self.vendor.operators(),
-            targets: self.engine.targets().cloned().collect(),
-            admission: self.vendor.admission(),
+            keys: watch::channel(Arc::new(Keyring::new(pair))).1,
+            access: self.access.subscribe(),
+            operators: self.trust.operators(),
+            targets: watch::channel(Arc::new(self.engine.targets().cloned().collect())).1,
+            admission: self.admission.subscribe(),
         }
     }
 
     fn gate(&self, clock: Clock) -> Result<GateIdentity, BuildError> {
-        let (label, suffix) = (self.home.cluster.label, self.vendor.bundle.suffix.clone());
-        GateIdentity::new(self.keys.access_ca.clone(), label, suffix, clock).map_err(BuildError::Tls)
+        let (access, belief) = (self.access.subscribe(), self.trust.belief());
+        GateIdentity::new(access, belief, self.home.cluster.label, clock).map_err(BuildError::Tls)
     }
 
     fn tunnel_settings(&self, config: &Config, requests: &Requests) -> Result<Settings, BuildError> {
         let named: Vec<_> = config.brokers.iter().map(ToString::to_string).collect();
-        let brokers = if named.is_empty() { self.vendor.bundle.broker_addresses.clone() } else { named };
-        if brokers.is_empty() {
+        // The customer's own word about addresses stands above the vendor's.
+        let brokers = if named.is_empty() { self.trust.brokers() } else { watch::channel(Arc::new(named)).1 };
+        if brokers.borrow().is_empty() {
             return Err(BuildError::NoBroker);
         }
-        let tls =
-            identity::mesh(&self.vendor.mesh, self.vendor.brokers(), quic::ALPN).map_err(BuildError::Tls)?;
-        let (_, tls) = watch::channel(tls);
         Ok(Settings {
             brokers,
             wanted: WANTED_TUNNELS,
-            tls,
+            dialing: self.trust.dialing(),
             epoch: requests.epoch(),
-            takes_requests: requests.refusing().is_none(),
+            admission: self.admission.subscribe(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Limits { streams: config.limits.sessions, ..Limits::default() },
             deadlines: Deadlines { handshake: config.timeouts.dial, ..Deadlines::default() },
             grace: config.timeouts.drain,
             longest_pause: config.timeouts.longest_pause,
+            jitter: Pace::default().jitter,
         })
     }
+}
 
-    fn expiries(&self) -> Expiries {
-        Expiries {
-            trust_bundle: self.vendor.bundle.expires,
-            entry: self.vendor.entry.as_ref().ok().copied(),
-            mesh_certificate: self.vendor.mesh.validity().1,
-            access_ca: self.keys.access_ca.validity().1,
-        }
+fn sources(config: &Config, home: &Home, keys: &Keys) -> Sources {
+    Sources {
+        folder: config.state_dir.clone(),
+        label: home.cluster.label,
+        files: config.trust.clone(),
+        mesh_certificate: config.mesh_certificate.clone(),
+        mesh_key: keys.mesh.clone(),
+        pace: Pace::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
     gate::{self, grants::GrantsView},
     policy::{Approvers, PolicyState},
     requests::Requests,
+    trust::{AccessCa, Trust},
 };
 
 /// Answers on the approvers' socket.
@@ -29,6 +30,8 @@ pub(super) struct AppDesk {
     pub(super) view: GrantsView,
     pub(super) sessions: gate::Sessions,
     pub(super) audit: Audit,
+    pub(super) trust: Trust,
+    pub(super) access: AccessCa,
 }
 
 impl Desk for AppDesk {
@@ -49,10 +52,7 @@ impl Desk for AppDesk {
     }
 
     fn status(&self) -> Status {
-        Status {
-            audit: Some(audit_status(&self.audit)),
-            ..self.glance.status(&self.requests, &self.engine, &self.policy, &self.view)
-        }
+        Status { audit: Some(audit_status(&self.audit)), warnings: self.warnings(), ..self.belonging() }
     }
 
     fn sessions(&self) -> SessionsView {
@@ -120,6 +120,27 @@ impl Desk for AppDesk {
         by: Approver,
     ) -> Result<UnixMillis, ClockError> {
         self.requests.reset_clock(to, note, by).await
+    }
+}
+
+impl AppDesk {
+    fn warnings(&self) -> Vec<String> {
+        let now = self.requests.clock().now();
+        self.trust.warnings(now).into_iter().chain(self.access.warning(now)).collect()
+    }
+
+    /// The glance, with what is believed now.
+    fn belonging(&self) -> Status {
+        let (belief, access) =
+            (self.trust.belief().borrow().clone(), self.access.subscribe().borrow().clone());
+        let leaf = belief.leaf.as_ref();
+        Status {
+            replica: leaf.map(|leaf| leaf.replica.to_string()).unwrap_or_default(),
+            trust_bundle_expires_ms: belief.bundle.expires.0,
+            mesh_certificate_expires_ms: leaf.map_or(0, |leaf| leaf.not_after().0),
+            access_ca_expires_ms: access.current().validity().1.0,
+            ..self.glance.status(&self.requests, &self.engine, &self.policy, &self.view)
+        }
     }
 }
 

@@ -1,21 +1,22 @@
-//! What this client shows in TLS: the replica toward brokers, the gate's server certificate toward operators.
+//! What the gate shows of itself in TLS, and whom it takes: made anew when a CA, the suffix or time demands it.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tracing::{info, warn};
 use tunnel_certs::{
-    credential::Credential,
-    issue::{Authority, GATE_SERVER_LIFE, IssueError},
-    roots::{Roots, RootsError},
-    tls::{self, GateTls, TlsError},
-    verify::{GrantVerifier, MeshVerifier},
+    issue::{GATE_SERVER_LIFE, IssueError},
+    roots::RootsError,
+    tls::{GateTls, TlsError},
+    verify::GrantVerifier,
 };
 use tunnel_protos::{Label, Suffix, UnixMillis};
 use tunnel_runtime::chain;
-use tunnel_transport::quic::ClientTls;
 
-use crate::clock::Clock;
+use crate::{
+    clock::Clock,
+    trust::{AccessCas, Belief},
+};
 
 /// Why there is no TLS identity.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,8 @@ pub enum IdentityError {
 /// The gate's server certificate, renewed before its end; its key is in memory only.
 #[derive(Debug)]
 pub(super) struct GateIdentity {
-    access_ca: Arc<Authority>,
+    access: watch::Receiver<Arc<AccessCas>>,
+    belief: watch::Receiver<Arc<Belief>>,
     label: Label,
     suffix: Suffix,
     clock: Clock,
@@ -43,54 +45,73 @@ pub(super) struct GateIdentity {
 
 impl GateIdentity {
     pub(super) fn new(
-        access_ca: Arc<Authority>,
+        access: watch::Receiver<Arc<AccessCas>>,
+        belief: watch::Receiver<Arc<Belief>>,
         label: Label,
-        suffix: Suffix,
         clock: Clock,
     ) -> Result<Self, IdentityError> {
-        let first = issue(&access_ca, &label, &suffix, clock.now())?;
-        Ok(Self { access_ca, label, suffix, clock, published: watch::Sender::new(Arc::new(first)) })
+        let suffix = belief.borrow().bundle.suffix.clone();
+        let first = issue(&access.borrow(), &label, &suffix, clock.now())?;
+        Ok(Self { access, belief, label, suffix, clock, published: watch::Sender::new(Arc::new(first)) })
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Arc<GateTls>> {
         self.published.subscribe()
     }
 
-    /// Renews at two thirds of the life; on failure the old one stays and the next try comes soon.
-    pub(super) async fn renew(self) {
-        let mut pause = GATE_SERVER_LIFE * 2 / 3;
+    /// Renews at two thirds of the life, and when what it is made of changes; on failure the old one stays and the
+    /// next try comes soon. Sessions that are open do not notice.
+    pub(super) async fn renew(mut self) {
+        let mut pause = self.pause();
         loop {
-            tokio::time::sleep(pause).await;
-            pause = match issue(&self.access_ca, &self.label, &self.suffix, self.clock.now()) {
-                Ok(renewed) => {
-                    info!("Gate certificate renewed");
-                    self.published.send_replace(Arc::new(renewed));
-                    GATE_SERVER_LIFE * 2 / 3
+            tokio::select! {
+                () = sleep(pause) => {}
+                Ok(()) = self.access.changed() => {}
+                Ok(()) = self.belief.changed() => {
+                    if !self.takes_suffix() {
+                        continue;
+                    }
                 }
-                Err(error) => {
-                    warn!(error = %chain(&error), "Gate certificate not renewed");
-                    RETRY
-                }
-            };
+            }
+            pause = self.replace();
         }
+    }
+
+    fn takes_suffix(&mut self) -> bool {
+        let suffix = self.belief.borrow_and_update().bundle.suffix.clone();
+        std::mem::replace(&mut self.suffix, suffix.clone()) != suffix
+    }
+
+    fn replace(&mut self) -> Duration {
+        let cas = self.access.borrow_and_update().clone();
+        match issue(&cas, &self.label, &self.suffix, self.clock.now()) {
+            Ok(renewed) => {
+                info!("Gate certificate renewed");
+                self.published.send_replace(Arc::new(renewed));
+                self.pause()
+            }
+            Err(error) => {
+                warn!(error = %chain(&error), "Gate certificate not renewed");
+                RETRY
+            }
+        }
+    }
+
+    /// Until the certificate is to be renewed, or a CA's time is over.
+    fn pause(&self) -> Duration {
+        let now = self.clock.now();
+        let change = self.access.borrow().next_change(now).map(|at| at.since(now).max(LEAST));
+        change.unwrap_or(Duration::MAX).min(GATE_SERVER_LIFE * 2 / 3)
     }
 }
 
-fn issue(ca: &Authority, label: &Label, suffix: &Suffix, now: UnixMillis) -> Result<GateTls, IdentityError> {
-    let server = ca.issue_gate_server(label, suffix, now).map_err(IdentityError::Issue)?;
-    let roots = Roots::new(vec![ca.certificate().clone()]).map_err(IdentityError::Roots)?;
+fn issue(cas: &AccessCas, label: &Label, suffix: &Suffix, now: UnixMillis) -> Result<GateTls, IdentityError> {
+    let server = cas.gate_issuer(now).issue_gate_server(label, suffix, now).map_err(IdentityError::Issue)?;
+    let roots = cas.roots(now).map_err(IdentityError::Roots)?;
     Ok(GateTls::new(&server, GrantVerifier::new(*label, roots)))
-}
-
-/// Who we are toward brokers, and whom we take for one.
-pub(super) fn mesh(
-    mesh: &Credential,
-    brokers: MeshVerifier,
-    alpn: &[u8],
-) -> Result<ClientTls, IdentityError> {
-    let config = tls::mesh_client(mesh, brokers.clone(), &[alpn])?;
-    Ok(ClientTls { config, verifier: brokers })
 }
 
 /// There are eight hours left for it.
 const RETRY: Duration = Duration::from_secs(60);
+/// A CA whose time is just over must not make this spin.
+const LEAST: Duration = Duration::from_secs(1);

@@ -3,14 +3,17 @@
 use std::{path::Path, sync::Arc};
 
 use tokio::sync::watch;
-use tunnel_protos::approvers::{PolicyStatus, Status, TunnelStatus, WebhookStatus};
+use tunnel_protos::{
+    UnixMillis,
+    approvers::{PolicyStatus, Status, TunnelStatus, WebhookStatus},
+};
 use tunnel_runtime::chain;
 
 use super::target_health;
 
 use crate::{
     engine::Engine, enrollment::Home, gate::grants::GrantsView, keys::Keys, policy::PolicyState,
-    requests::Requests, vendor::Vendor,
+    requests::Requests,
 };
 
 /// What does not change while the client runs, and where to ask for tunnels.
@@ -26,19 +29,15 @@ impl Glance {
         state_dir: &Path,
         home: &Home,
         keys: &Keys,
-        vendor: &Vendor,
+        entry: &Result<UnixMillis, String>,
         tunnels: impl Fn() -> Vec<TunnelStatus> + Send + Sync + 'static,
     ) -> Self {
         let words = keys.registration(state_dir, &home.cluster.label);
         let fixed = Status {
             cluster: home.cluster.name.to_string(),
             label: home.cluster.label.to_string(),
-            replica: vendor.replica.to_string(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            trust_bundle_expires_ms: vendor.bundle.expires.0,
-            entry_expires_ms: vendor.entry.as_ref().map_or(0, |expires| expires.0),
-            mesh_certificate_expires_ms: vendor.mesh.validity().1.0,
-            access_ca_expires_ms: keys.access_ca.validity().1.0,
+            entry_expires_ms: entry.as_ref().map_or(0, |expires| expires.0),
             registration_words: words
                 .map_or_else(|error| chain(&error).to_string(), |(_, words)| words.to_string()),
             ..Status::default()

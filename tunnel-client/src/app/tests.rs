@@ -11,7 +11,7 @@ use tunnel_certs::{
     roots::Roots,
     statement::{inventory::Entry, trust_bundle::TrustBundle},
 };
-use tunnel_protos::Label;
+use tunnel_protos::{Label, UnixMillis};
 use tunnel_runtime::{drain, logs::LogConfig};
 
 use super::*;
@@ -19,7 +19,7 @@ use crate::{
     approvers::Desk,
     config::{AuditConfig, Cluster, Config, Limits, ListenConfig, Timeouts, TrustConfig},
     keys::Keys,
-    vendor::VendorError,
+    trust::LoadError,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -74,7 +74,7 @@ async fn a_trust_bundle_of_another_vendor_key_is_refused() {
     let stranger = SigningKey::generate(Algorithm::Ed25519).unwrap();
     fs::write(stage.path("vendor.pem"), stranger.public().to_pem()).unwrap();
     let refused = Client::build(stage.config()).await;
-    assert!(matches!(refused.err(), Some(BuildError::Vendor(VendorError::TrustBundle(..)))));
+    assert!(matches!(refused.err(), Some(BuildError::Vendor(LoadError::TrustBundle(..)))));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn a_mesh_certificate_of_another_cluster_is_refused() {
     let stage = Stage::new();
     stage.write_mesh(&"otheraaaaa".parse().unwrap());
     let refused = Client::build(stage.config()).await;
-    assert!(matches!(refused.err(), Some(BuildError::Vendor(VendorError::ForeignIdentity(_)))));
+    assert!(matches!(refused.err(), Some(BuildError::Vendor(LoadError::ForeignIdentity(_)))));
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ impl Stage {
     }
 
     fn keys(&self) -> Keys {
-        Keys::load_or_create(&self.path("state"), &LABEL.parse().unwrap(), now()).unwrap()
+        Keys::load_or_create(&self.path("state")).unwrap()
     }
 
     fn write_bundle(&self, operator_ca: &Authority) {

@@ -83,6 +83,49 @@ pub enum Event {
         /// SHA-256 over policy, profile and descriptors, hex.
         digest: String,
     },
+    /// Another trust bundle of the vendor is in force.
+    TrustBundle {
+        /// Its sequence.
+        sequence: u64,
+        /// The sequence of the one before.
+        replaces: u64,
+        /// SHA-256 of its envelope, hex.
+        sha256: String,
+        /// Fingerprints of roots that came.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        added: Vec<String>,
+        /// Fingerprints of roots that went.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        gone: Vec<String>,
+        /// Who brought it.
+        #[serde(flatten)]
+        by: By,
+    },
+    /// A root is not trusted any more, whatever a trust bundle says.
+    RootRemoved {
+        /// Its fingerprint.
+        root: String,
+        /// Who said so.
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Brokers are shown another certificate.
+    MeshCertificate {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// Its end.
+        until: Millis,
+    },
+    /// Another access CA issues.
+    AccessCa {
+        /// Its fingerprint.
+        fingerprint: String,
+        /// The end of the one before.
+        previous_until: Millis,
+        /// Who said so.
+        #[serde(flatten)]
+        by: By,
+    },
     /// A certificate was made.
     Certificate {
         /// The request for it.
@@ -289,7 +332,10 @@ impl Event {
     /// Whether it may use the reserve of a full disk: only what a person does to close something may.
     pub fn is_emergency(&self) -> bool {
         match self {
-            Self::Pause { .. } | Self::DenyOperator { .. } | Self::Answer { yes: false, .. } => true,
+            Self::Pause { .. }
+            | Self::DenyOperator { .. }
+            | Self::RootRemoved { .. }
+            | Self::Answer { yes: false, .. } => true,
             Self::Move(moved) => moved.by.is_some() && matches!(moved.state, "revoked" | "denied"),
             _ => false,
         }

@@ -2,11 +2,11 @@
 
 use prost::Message;
 use tunnel_certs::{
-    key::{SealingPublicKey, SignError},
+    key::SignError,
     seal::{self, SealError},
     statement::outcome::{self, Granted, Issued, Outcome},
 };
-use tunnel_protos::{Digest, EnvelopeId, UnixMillis, v1};
+use tunnel_protos::{UnixMillis, v1};
 
 use super::{
     codec::level_message,
@@ -36,7 +36,7 @@ pub(super) fn renew(
 ) -> Result<(), AnswerError> {
     let sequence = record.answer.sequence + 1;
     let said = outcome_of(record, issued, sequence, now);
-    let sealed = sign_and_seal(&said, &record.envelope, &record.outcome_key, room)?;
+    let sealed = sign_and_seal(&said, record, room)?;
     record.answer.sequence = sequence;
     record.answer.sealed = sealed.encode_to_vec();
     Ok(())
@@ -44,15 +44,13 @@ pub(super) fn renew(
 
 /// The answer to a request that is not remembered: refused, once and for all.
 pub(super) fn refusal(
-    digest: Digest,
-    envelope: &EnvelopeId,
-    outcome_key: &SealingPublicKey,
+    record: &Record,
     refusal: &Refusal,
     room: &Room,
     now: UnixMillis,
 ) -> Result<v1::SealedOutcome, AnswerError> {
     let said = Outcome {
-        request_digest: digest,
+        request_digest: record.digest,
         sequence: 1,
         state: State::Denied.to_message(),
         time: now,
@@ -65,7 +63,7 @@ pub(super) fn refusal(
         granted: None,
         issued: None,
     };
-    sign_and_seal(&said, envelope, outcome_key, room)
+    sign_and_seal(&said, record, room)
 }
 
 fn outcome_of(record: &Record, issued: Option<Issued>, sequence: u64, now: UnixMillis) -> Outcome {
@@ -96,12 +94,9 @@ fn granted(access: &Access) -> Granted {
     }
 }
 
-fn sign_and_seal(
-    said: &Outcome,
-    envelope: &EnvelopeId,
-    outcome_key: &SealingPublicKey,
-    room: &Room,
-) -> Result<v1::SealedOutcome, AnswerError> {
-    let signed = outcome::make(said, &*room.cluster_key).map_err(AnswerError::Sign)?;
-    seal::seal_outcome(&signed.encode_to_vec(), envelope, outcome_key).map_err(AnswerError::Seal)
+fn sign_and_seal(said: &Outcome, record: &Record, room: &Room) -> Result<v1::SealedOutcome, AnswerError> {
+    let keys = room.keys.borrow().clone();
+    let signed = outcome::make(said, keys.signer(record.answer.key.as_ref())).map_err(AnswerError::Sign)?;
+    let sealed = seal::seal_outcome(&signed.encode_to_vec(), &record.envelope, &record.outcome_key);
+    sealed.map_err(AnswerError::Seal)
 }

@@ -6,7 +6,7 @@ mod people;
 use std::{collections::BTreeMap, time::Duration};
 
 use prost::Message;
-use tunnel_protos::{GrantId, RequestId, UnixMillis, v1};
+use tunnel_protos::{GrantId, RequestId, SealingKeyId, UnixMillis, v1};
 
 use self::people::{StoredNotice, StoredRevocation, StoredVerdict};
 use super::{
@@ -90,6 +90,8 @@ struct Stored {
     notices: Vec<StoredNotice>,
     #[prost(string, tag = "24")]
     denied_before: String,
+    #[prost(bytes = "vec", tag = "25")]
+    key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -137,6 +139,7 @@ impl From<&Record> for Stored {
             verdicts: record.verdicts.iter().map(StoredVerdict::from).collect(),
             notices: record.notices.iter().map(StoredNotice::from).collect(),
             denied_before: record.denied_before.map(|id| id.to_string()).unwrap_or_default(),
+            key: record.answer.key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
         }
     }
 }
@@ -164,7 +167,12 @@ impl Stored {
             state: State::from_message(self.state()).ok_or(DecodeError::Field("state"))?,
             since: UnixMillis(self.since_ms),
             deadlines: Deadlines::from_message(&self.deadlines.unwrap_or_default()),
-            answer: Answer { sequence: self.sequence, sealed: self.sealed, delivered: self.delivered },
+            answer: Answer {
+                sequence: self.sequence,
+                sealed: self.sealed,
+                delivered: self.delivered,
+                key: SealingKeyId::try_from(&self.key[..]).ok(),
+            },
             verdicts: self.verdicts.into_iter().map(StoredVerdict::verdict).collect::<Result<_, _>>()?,
             notices: self.notices.into_iter().map(StoredNotice::notice).collect(),
             denied_before: optional(&self.denied_before, "request denied before")?,

@@ -10,8 +10,8 @@ use std::{
 
 use tunnel_certs::{crypto, key::SealingPublicKey};
 use tunnel_protos::{
-    Digest, Door, EnvelopeId, GrantId, MethodName, MethodPattern, OperatorName, RequestId, TargetName,
-    UnixMillis, v1,
+    Digest, Door, EnvelopeId, GrantId, MethodName, MethodPattern, OperatorName, RequestId, SealingKeyId,
+    TargetName, UnixMillis, v1,
 };
 
 pub use self::people::{Notice, Proof, Revocation, Verdict};
@@ -122,6 +122,8 @@ pub struct Answer {
     pub sealed: Vec<u8>,
     /// The sequence that a broker acknowledged last.
     pub delivered: u64,
+    /// The sealing key that the request named: its operator knows the keys of that entry.
+    pub key: Option<SealingKeyId>,
 }
 
 /// Something that cannot happen to a request in its state.

@@ -1,16 +1,14 @@
-//! What `requests/` is told once, at build: whose requests these are, and the keys that open, sign and issue.
+//! Whose requests these are, and what opens, verifies, signs and issues for them: as it is now, since keys, roots and
+//! CAs are replaced while the client runs.
 
 use std::sync::Arc;
 
-use tunnel_certs::{
-    issue::Authority,
-    key::{SealingKey, Signer},
-    statement::request::Place,
-    verify::OperatorVerifier,
-};
+use tokio::sync::watch;
+use tunnel_certs::verify::OperatorVerifier;
 use tunnel_protos::{ClusterName, Label, UnixMillis};
 
-use crate::policy::Targets;
+use super::keyring::Keyring;
+use crate::{policy::Targets, trust::AccessCas};
 
 /// The cluster and its keys.
 #[derive(Debug)]
@@ -19,28 +17,32 @@ pub struct Room {
     pub cluster: ClusterName,
     /// Its label.
     pub label: Label,
-    /// Signs outcomes.
-    pub cluster_key: Arc<dyn Signer>,
-    /// Opens requests.
-    pub sealing_key: Arc<SealingKey>,
-    /// Issues grant certificates.
-    pub access_ca: Arc<Authority>,
-    /// Verifies operators.
-    pub operators: OperatorVerifier,
+    /// Open requests and sign outcomes.
+    pub keys: watch::Receiver<Arc<Keyring>>,
+    /// Issue grant certificates.
+    pub access: watch::Receiver<Arc<AccessCas>>,
+    /// Verify operators.
+    pub operators: watch::Receiver<Arc<Operators>>,
     /// The targets that the profile lists.
-    pub targets: Targets,
+    pub targets: watch::Receiver<Arc<Targets>>,
     /// Whether requests are taken: there is an inventory entry with our own keys.
-    pub admission: Admission,
+    pub admission: watch::Receiver<Admission>,
+}
+
+/// Who counts as an operator, and for how long that is known.
+#[derive(Debug, Clone)]
+pub struct Operators {
+    /// Verifies them.
+    pub verifier: OperatorVerifier,
+    /// The end of the trust bundle that names their roots.
+    pub until: UnixMillis,
 }
 
 /// Whether requests are taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// They are, while the trust bundle that names the operators' roots lasts.
-    Open {
-        /// Its end.
-        until: UnixMillis,
-    },
+    Open,
     /// They are not; the text says why, for the customer.
     Refusing(String),
 }
@@ -48,17 +50,10 @@ pub enum Admission {
 impl Room {
     /// Why requests are not taken at `now`; none if they are.
     pub(super) fn refusing(&self, now: UnixMillis) -> Option<String> {
-        match &self.admission {
-            Admission::Refusing(why) => Some(why.clone()),
-            Admission::Open { until } if *until <= now => {
-                Some("the trust bundle has expired; ask the vendor for a newer one".to_owned())
-            }
-            Admission::Open { .. } => None,
+        if let Admission::Refusing(why) = &*self.admission.borrow() {
+            return Some(why.clone());
         }
-    }
-
-    /// Who and where a request must be from and for.
-    pub(super) fn place(&self) -> Place<'_> {
-        Place { operators: &self.operators, cluster: &self.cluster, label: &self.label }
+        let expired = self.operators.borrow().until <= now;
+        expired.then(|| "the trust bundle has expired; ask the vendor for a newer one".to_owned())
     }
 }

@@ -7,6 +7,7 @@ mod cutting;
 mod grants;
 mod hostile;
 mod house;
+mod live;
 mod model;
 mod races;
 mod receiving;

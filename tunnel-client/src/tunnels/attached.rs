@@ -4,22 +4,34 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use prost::Message;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, info, info_span};
+use tunnel_certs::statement::envelope::MAX_ENVELOPE;
 use tunnel_protos::v1::{self, broker_message::Body as FromBroker, replica_message::Body as ToBroker};
-use tunnel_runtime::{chain, drain::Watch, tasks::Tasks};
+use tunnel_runtime::{
+    chain,
+    drain::{self, Watch},
+    tasks::Tasks,
+};
 use tunnel_transport::{
     Closed, Code, Kind, Tunnel,
     control::{Control, ControlError, ControlLimits, ControlSender, SendError},
 };
 
 use super::{
-    Inbox, Rooms, Sessions, Settings, board::State, doors::Announced, metrics, outcomes::Outcomes, streams,
+    Dialing, Inbox, News, Rooms, Sessions, Settings, Vendor,
+    board::State,
+    doors::Announced,
+    metrics,
+    outcomes::Outcomes,
+    streams,
+    vendor::{Letter, Talk},
 };
-use crate::clock;
+use crate::{clock, requests::Admission};
 
 /// How the life of a tunnel ended.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +54,8 @@ pub(super) enum End {
     Send(#[source] SendError),
     #[error("drained")]
     Drained,
+    #[error("another tunnel took its place")]
+    Replaced,
 }
 
 impl End {
@@ -55,7 +69,7 @@ impl End {
             Self::Silent(_) => Code::Silent,
             Self::Expired => Code::Expired,
             Self::Send(_) => Code::Busy,
-            Self::Drained => Code::Draining,
+            Self::Drained | Self::Replaced => Code::Draining,
         }
     }
 
@@ -68,7 +82,8 @@ impl End {
             | Self::Silent(_)
             | Self::Expired
             | Self::Send(_)
-            | Self::Drained => true,
+            | Self::Drained
+            | Self::Replaced => true,
         }
     }
 
@@ -91,14 +106,25 @@ impl End {
 type ReplicaControl = Control<v1::ReplicaMessage, v1::BrokerMessage>;
 type Sender = ControlSender<v1::ReplicaMessage>;
 
+/// A tunnel, and what goes with it.
+pub(super) struct Served<'s> {
+    pub(super) tunnel: &'s Tunnel,
+    pub(super) settings: &'s Settings,
+    /// Who dialed it.
+    pub(super) dialing: &'s Dialing,
+    /// The client goes away.
+    pub(super) drain: &'s Watch,
+    /// Another tunnel took its place.
+    pub(super) replaced: watch::Receiver<bool>,
+}
+
 /// Attaches and serves until the tunnel ends, telling its state by `set`.
-pub(super) async fn serve<I: Inbox, S: Sessions>(
-    tunnel: &Tunnel,
-    settings: &Settings,
-    rooms: &Rooms<I, S>,
-    drain: &Watch,
+pub(super) async fn serve<I: Inbox, S: Sessions, V: Vendor>(
+    served: Served<'_>,
+    rooms: &Rooms<I, S, V>,
     set: impl Fn(State),
 ) -> End {
+    let Served { tunnel, settings, .. } = served;
     let attaching = timeout(settings.deadlines.handshake, attach(tunnel, settings));
     let (control, welcome) = match attaching.await {
         Ok(Ok(attached)) => attached,
@@ -107,9 +133,14 @@ pub(super) async fn serve<I: Inbox, S: Sessions>(
     };
     info!(broker = %tunnel.peer(), address = %tunnel.remote_address(), "Tunnel attached");
     set(State::Attached { broker: welcome.broker_id.clone() });
-    let tasks = Tasks::new();
-    let life = Life::new(tunnel, &control, &welcome, settings, rooms, &tasks);
-    tasks.supervise(life.run(control, drain, set)).await
+    // What is talked about the vendor does not keep a tunnel from draining; sessions do.
+    let (tasks, talks) = (Tasks::new(), Tasks::new());
+    let (letters, queue) = mpsc::channel(LETTERS);
+    let talk = Talk { vendor: rooms.vendor.clone(), sender: control.sender(), leaf: served.dialing.leaf };
+    talks.spawn(info_span!("vendor"), talk.run(queue));
+    let (parting, parted) = drain::channel();
+    let life = Life::new(&served, &control, &welcome, rooms, &tasks, (letters, parted));
+    talks.supervise(tasks.supervise(life.run(control, parting, set))).await
 }
 
 /// Takes the control stream, says Hello, and waits for the Welcome.
@@ -142,18 +173,29 @@ fn hello(settings: &Settings) -> v1::Hello {
     v1::Hello {
         min_version: VERSION,
         max_version: VERSION,
-        capabilities: settings.takes_requests.then(|| REQUESTS.to_owned()).into_iter().collect(),
+        capabilities: takes_requests(settings).then(|| REQUESTS.to_owned()).into_iter().collect(),
         epoch: settings.epoch,
         build: settings.build.clone(),
     }
 }
 
-struct Life<'l, I, S> {
+/// Whether brokers may deliver.
+pub(super) fn takes_requests(settings: &Settings) -> bool {
+    matches!(*settings.admission.borrow(), Admission::Open)
+}
+
+struct Life<'l, I, S, V> {
     tunnel: &'l Tunnel,
     settings: &'l Settings,
-    rooms: &'l Rooms<I, S>,
+    drain: &'l Watch,
+    replaced: watch::Receiver<bool>,
+    rooms: &'l Rooms<I, S, V>,
     tasks: &'l Tasks,
     sender: Sender,
+    /// What is to be looked at beside the loop.
+    letters: mpsc::Sender<Letter>,
+    /// Tells the tunnel's sessions that it goes.
+    parted: Watch,
     /// Places for requests that are being stored; a broker must not fill memory faster than the disk takes it.
     deliveries: Arc<Semaphore>,
     doors: Announced,
@@ -164,39 +206,43 @@ struct Life<'l, I, S> {
     expires_at: Instant,
 }
 
-impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
+impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
     fn new(
-        tunnel: &'l Tunnel,
+        served: &Served<'l>,
         control: &ReplicaControl,
         welcome: &v1::Welcome,
-        settings: &'l Settings,
-        rooms: &'l Rooms<I, S>,
+        rooms: &'l Rooms<I, S, V>,
         tasks: &'l Tasks,
+        (letters, parted): (mpsc::Sender<Letter>, Watch),
     ) -> Self {
         let interval =
             Duration::from_millis(welcome.probe_interval_ms.into()).clamp(SHORTEST_PROBE, LONGEST_PROBE);
         let patience = interval * 5 / 2;
-        let left = tunnel.peer_not_after().since(clock::wall());
+        let left = left(served.tunnel, served.dialing);
         let now = Instant::now();
         Self {
-            tunnel,
-            settings,
+            tunnel: served.tunnel,
+            settings: served.settings,
+            drain: served.drain,
+            replaced: served.replaced.clone(),
             rooms,
             tasks,
             sender: control.sender(),
+            letters,
+            parted,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
             doors: Announced::default(),
             outcomes: Outcomes::default(),
             patience,
             silent_at: now + patience,
-            expires_at: now + left.min(FAR),
+            expires_at: now + left,
         }
     }
 
-    async fn run(mut self, mut control: ReplicaControl, drain: &Watch, set: impl Fn(State)) -> End {
+    async fn run(mut self, mut control: ReplicaControl, parting: drain::Drain, set: impl Fn(State)) -> End {
         let mut doors = self.rooms.grants.changes();
         let mut outcomes = self.rooms.inbox.outcome_changes();
-        let mut drained = Box::pin(self.drained(drain));
+        let mut drained = Box::pin(self.drained(parting));
         if let Err(end) = self.announce().and_then(|()| self.send_outcomes()) {
             return end;
         }
@@ -226,10 +272,31 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
                 set(State::Draining);
                 self.sender.handled(received.id);
             }
-            // Enrollment, rotation and the fleet are not spoken yet; acknowledged, or they would be repeated.
+            Some(FromBroker::TrustBundle(envelope)) => self.pass_on(received.id, News::TrustBundle(envelope)),
+            Some(FromBroker::InventoryEntry(envelope)) => self.pass_on(received.id, News::Entry(envelope)),
+            Some(FromBroker::RenewedLeaf(leaf)) => self.pass_on(received.id, News::Leaf(leaf.certificate)),
+            Some(FromBroker::Rotation(rotation)) => {
+                self.pass_on(received.id, News::Rotation(rotation.phase()));
+            }
+            // The fleet is not spoken yet; acknowledged, or it would be repeated.
             _ => self.sender.handled(received.id),
         }
         Ok(())
+    }
+
+    /// What does not fit comes again; what nobody honest sends does not.
+    fn pass_on(&self, id: u64, news: News) {
+        let size = match &news {
+            News::TrustBundle(envelope) | News::Entry(envelope) => envelope.encoded_len(),
+            News::Leaf(certificate) => certificate.len(),
+            News::Rotation(_) => 0,
+        };
+        if size > MAX_ENVELOPE {
+            return self.sender.handled(id);
+        }
+        if self.letters.try_send((id, news)).is_err() {
+            debug!("News of the broker dropped; it repeats them");
+        }
     }
 
     fn answer(&mut self, probe: v1::Probe) -> Result<(), End> {
@@ -258,7 +325,8 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
     }
 
     fn stream(&self, incoming: tunnel_transport::Incoming) {
-        let serving = streams::serve(incoming, self.rooms.sessions.clone(), self.settings.deadlines);
+        let (sessions, drain) = (self.rooms.sessions.clone(), self.parted.clone());
+        let serving = streams::serve(incoming, sessions, self.settings.deadlines, drain);
         self.tasks.spawn(info_span!("stream"), serving);
     }
 
@@ -285,24 +353,43 @@ impl<'l, I: Inbox, S: Sessions> Life<'l, I, S> {
         self.sender.send(&message(body)).map_err(End::Send)
     }
 
-    /// Tells the broker that this side goes away, and ends once the sessions have, or are cut.
-    fn drained(&self, drain: &Watch) -> impl Future<Output = End> + use<'l, I, S> {
-        let (drain, sender, tasks, grace) =
-            (drain.clone(), self.sender.clone(), self.tasks, self.settings.grace);
+    /// Tells broker and sessions that this tunnel goes, and ends once the sessions have, or are cut: by the client's
+    /// own end, or just before a certificate's.
+    fn drained(&self, parting: drain::Drain) -> impl Future<Output = End> + use<'l, I, S, V> {
+        let (drain, mut replaced) = (self.drain, self.replaced.clone());
+        let (sender, tasks, grace) = (self.sender.clone(), self.tasks, self.settings.grace);
+        let last_call = self.expires_at.checked_sub(FAREWELL).unwrap_or(self.expires_at);
         async move {
-            drain.draining().await;
-            let until_ms = clock::wall().plus(grace).0;
+            let end = tokio::select! {
+                () = drain.draining() => End::Drained,
+                Ok(_) = replaced.wait_for(|replaced| *replaced) => End::Replaced,
+                () = sleep_until(last_call) => End::Expired,
+            };
+            parting.begin();
+            let left =
+                if matches!(end, End::Drained) { grace } else { last_call.duration_since(Instant::now()) };
+            let until_ms = clock::wall().plus(left).0;
             let told = sender.send(&message(ToBroker::Draining(v1::Draining { until_ms })));
             if let Err(error) = told {
                 debug!(error = %chain(&error), "Broker not told of the drain");
             }
-            tokio::select! {
-                () = tasks.idle() => {}
-                () = drain.cut() => drop(timeout(FAREWELL, tasks.idle()).await),
+            let cut = tokio::select! {
+                () = tasks.idle() => false,
+                () = drain.cut() => true,
+                () = sleep_until(last_call) => true,
+            };
+            parting.cut();
+            if cut {
+                drop(timeout(FAREWELL, tasks.idle()).await);
             }
-            End::Drained
+            end
         }
     }
+}
+
+/// Until the first certificate of the tunnel ends.
+pub(super) fn left(tunnel: &Tunnel, dialing: &Dialing) -> Duration {
+    tunnel.peer_not_after().min(dialing.until).since(clock::wall()).min(FAR)
 }
 
 fn message(body: ToBroker) -> v1::ReplicaMessage {
@@ -323,5 +410,7 @@ const FAR: Duration = Duration::from_secs(400 * 24 * 3600);
 const DELIVERIES: usize = 64;
 /// After a cut, for sessions to tell their operators why.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// More than an honest broker brings at once; each at most as large as an envelope.
+const LETTERS: usize = 16;
 /// A disk that takes longer is broken; the broker delivers again.
 const DELIVERY: Duration = Duration::from_secs(30);

@@ -45,12 +45,20 @@ impl Board {
         self.lines.lock().len()
     }
 
+    /// Those that have a broker to dial.
     pub(super) fn status(&self) -> Vec<TunnelStatus> {
-        self.lines.lock().clone()
+        self.lines.lock().iter().filter(|line| !line.address.is_empty()).cloned().collect()
     }
 
     pub(super) fn attached(&self) -> watch::Receiver<usize> {
         self.attached.subscribe()
+    }
+
+    /// No broker is left for it.
+    pub(super) fn clear(&self, slot: usize) {
+        if let Some(line) = self.lines.lock().get_mut(slot) {
+            *line = TunnelStatus::default();
+        }
     }
 
     pub(super) fn set(&self, slot: usize, address: &str, state: State) {

@@ -1,8 +1,9 @@
-//! Keeps one tunnel: dial, serve until it ends, pause, dial the next broker of its share.
+//! Keeps one tunnel: dial, serve until it ends, pause, dial the next broker of its share; and replaces it in time,
+//! the new one attached before the old one is left.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 use tunnel_runtime::{chain, drain::Watch, shards::Load};
 use tunnel_transport::{
@@ -12,19 +13,20 @@ use tunnel_transport::{
 };
 
 use super::{
-    Inbox, Rooms, Sessions, Settings,
-    attached::{self, End},
+    Dialing, Inbox, Rooms, Sessions, Settings, Vendor,
+    attached::End,
     board::{Board, State},
     metrics,
+    running::{Line, Running},
 };
 
 pub(super) struct Keeper {
     slot: usize,
-    settings: Settings,
-    /// The brokers that no other keeper dials, so that two tunnels never end at the same broker.
-    share: Vec<String>,
+    settings: Arc<Settings>,
     turn: usize,
     board: Board,
+    /// Tunnels whose sessions end while others have taken their place.
+    leaving: Vec<Running>,
     _load: Load,
 }
 
@@ -62,55 +64,155 @@ struct Pause {
 }
 
 impl Keeper {
-    pub(super) fn new(slot: usize, settings: &Settings, board: Board, load: Load) -> Self {
-        let share = settings.brokers.iter().skip(slot).step_by(board.count()).cloned().collect();
-        Self { slot, settings: settings.clone(), share, turn: 0, board, _load: load }
+    pub(super) fn new(slot: usize, settings: Arc<Settings>, board: Board, load: Load) -> Self {
+        Self { slot, settings, turn: 0, board, leaving: Vec::new(), _load: load }
     }
 
     /// Runs until drained.
-    pub(super) async fn run<I: Inbox, S: Sessions>(mut self, rooms: Rooms<I, S>, drain: Watch) {
+    pub(super) async fn run<I: Inbox, S: Sessions, V: Vendor>(mut self, rooms: Rooms<I, S, V>, drain: Watch) {
         let cap = self.settings.longest_pause.max(FIRST_PAUSE);
         let mut backoff =
             Backoff::new(FIRST_PAUSE, cap).expect("the first pause is above zero and below the cap");
         while !drain.is_draining() {
-            let address = self.next_address();
-            let pause = self.once(&address, &rooms, &drain, &mut backoff).await;
-            let Some(pause) = pause else { break };
-            let delay = self.delay(&pause, &mut backoff, cap);
+            let Some((address, dialing)) = self.ready(&drain).await else { break };
+            let Some(pause) = self.once(address.clone(), dialing, &rooms, &drain, &mut backoff).await else {
+                break;
+            };
+            let delay = delay(&pause, &mut backoff, cap);
             self.board.set(self.slot, &address, State::Waiting { error: pause.error });
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 () = drain.draining() => {}
             }
         }
+        for mut running in self.leaving {
+            running.ended().await;
+        }
     }
 
-    /// One dial and the life of its tunnel; nothing when drained.
-    async fn once<I: Inbox, S: Sessions>(
-        &self,
-        address: &str,
-        rooms: &Rooms<I, S>,
+    /// Whom to dial next, and as whom; waits while there is nobody or nothing. Nothing when drained.
+    async fn ready(&mut self, drain: &Watch) -> Option<(String, Arc<Dialing>)> {
+        let (mut brokers, mut dialing) = (self.settings.brokers.clone(), self.settings.dialing.clone());
+        loop {
+            let identity = dialing.borrow_and_update().clone();
+            brokers.mark_unchanged();
+            if let (Some(address), Some(dialing)) = (self.next_address(), identity) {
+                return Some((address, dialing));
+            }
+            self.board.clear(self.slot);
+            tokio::select! {
+                Ok(()) = brokers.changed() => {}
+                Ok(()) = dialing.changed() => {}
+                () = drain.draining() => return None,
+                // Nobody can change anything any more.
+                else => drain.draining().await,
+            }
+        }
+    }
+
+    /// One dial and the life of its tunnel, and of those that take its place; nothing when drained.
+    async fn once<I: Inbox, S: Sessions, V: Vendor>(
+        &mut self,
+        address: String,
+        dialing: Arc<Dialing>,
+        rooms: &Rooms<I, S, V>,
         drain: &Watch,
         backoff: &mut Backoff,
     ) -> Option<Pause> {
-        self.board.set(self.slot, address, State::Dialing);
+        self.board.set(self.slot, &address, State::Dialing);
+        let dialed = self.start(address, dialing, rooms, drain).await?;
+        match dialed {
+            Ok(running) => self.hold(running, rooms, drain, backoff).await,
+            Err(pause) => Some(pause),
+        }
+    }
+
+    /// Dials and begins to serve; nothing when drained.
+    async fn start<I: Inbox, S: Sessions, V: Vendor>(
+        &self,
+        address: String,
+        dialing: Arc<Dialing>,
+        rooms: &Rooms<I, S, V>,
+        drain: &Watch,
+    ) -> Option<Result<Running, Pause>> {
         let dialed = tokio::select! {
-            dialed = self.dial(address) => dialed,
+            dialed = self.dial(&address, &dialing) => dialed,
             () = drain.draining() => return None,
         };
         metrics::dialed(dialed.is_ok());
-        let tunnel = match dialed {
-            Ok(tunnel) => tunnel,
-            Err(error) => return Some(failed(address, &error)),
-        };
-        let since = Instant::now();
-        let set = |state| self.board.set(self.slot, address, state);
-        let end = attached::serve(&tunnel, &self.settings, rooms, drain, set).await;
-        backoff.lived(since.elapsed());
-        self.ended(address, &tunnel, end).await
+        let line = Line { board: self.board.clone(), slot: self.slot, address: address.clone() };
+        let start = |tunnel| Running::start(tunnel, dialing, &self.settings, rooms, drain, line);
+        Some(dialed.map(start).map_err(|error| failed(&address, &error)))
     }
 
-    async fn dial(&self, address: &str) -> Result<Tunnel, NoTunnel> {
+    /// Holds a tunnel until it ends, and replaces it before one of its certificates does; nothing when drained.
+    async fn hold<I: Inbox, S: Sessions, V: Vendor>(
+        &mut self,
+        mut running: Running,
+        rooms: &Rooms<I, S, V>,
+        drain: &Watch,
+        backoff: &mut Backoff,
+    ) -> Option<Pause> {
+        loop {
+            let settings = self.settings.clone();
+            let (slot, count) = (self.slot, self.board.count());
+            let share =
+                |address: &str| share(&settings.brokers.borrow(), slot, count).any(|own| own == address);
+            tokio::select! {
+                end = running.ended_or_due(&settings, share) => if let Some(end) = end {
+                    backoff.lived(running.age());
+                    return ended(&running.address, &end);
+                },
+                () = gone(&mut self.leaving) => continue,
+            }
+            match self.replacement(&running, rooms, drain).await? {
+                Ok(next) => {
+                    backoff.lived(running.age());
+                    running.leave();
+                    self.leave(std::mem::replace(&mut running, next));
+                }
+                Err(pause) => {
+                    let cap = self.settings.longest_pause.max(FIRST_PAUSE);
+                    running.put_off(delay(&pause, backoff, cap).max(FIRST_PAUSE));
+                }
+            }
+        }
+    }
+
+    /// Another tunnel, attached; the one before is served meanwhile.
+    async fn replacement<I: Inbox, S: Sessions, V: Vendor>(
+        &mut self,
+        before: &Running,
+        rooms: &Rooms<I, S, V>,
+        drain: &Watch,
+    ) -> Option<Result<Running, Pause>> {
+        let dialing = self.settings.dialing.borrow().clone();
+        let Some(dialing) = dialing else { return Some(Err(Pause::of("no mesh certificate"))) };
+        let brokers = self.settings.brokers.borrow().clone();
+        let same = share(&brokers, self.slot, self.board.count()).any(|own| *own == before.address);
+        let address = if same { Some(before.address.clone()) } else { self.next_address() };
+        let Some(address) = address else { return Some(Err(Pause::of("no broker"))) };
+        info!(broker = address, "Tunnel is being replaced");
+        let mut started = match self.start(address, dialing, rooms, drain).await? {
+            Ok(started) => started,
+            Err(pause) => return Some(Err(pause)),
+        };
+        if started.attached(self.settings.deadlines.handshake).await {
+            return Some(Ok(started));
+        }
+        Some(Err(Pause::of("the replacement was not attached")))
+    }
+
+    /// Lets a tunnel end by itself; too many of them are the work of a broker, and cost it the oldest.
+    fn leave(&mut self, running: Running) {
+        metrics::replaced();
+        if self.leaving.len() >= MOST_LEAVING {
+            self.leaving.remove(0);
+        }
+        self.leaving.push(running);
+    }
+
+    async fn dial(&self, address: &str, dialing: &Dialing) -> Result<Tunnel, NoTunnel> {
         let resolved = timeout(self.settings.deadlines.handshake, resolve(address, self.turn)).await;
         let late = || Err(io::ErrorKind::TimedOut.into());
         let target =
@@ -118,40 +220,60 @@ impl Keeper {
         let parts = Dial {
             address: target,
             server_name: host(address).to_owned(),
-            tls: self.settings.tls.borrow().clone(),
+            tls: dialing.tls.clone(),
             limits: self.settings.limits,
             deadline: self.settings.deadlines.handshake,
         };
         dial(&parts).await.map_err(|error| NoTunnel::Dial(address.into(), error))
     }
 
-    /// Tells the broker, and what to do next.
-    async fn ended(&self, address: &str, tunnel: &Tunnel, end: End) -> Option<Pause> {
-        tunnel.close(end.code());
-        // The close frame is a courtesy: a broker that does not take it misses probes instead.
-        drop(timeout(FLUSH, tunnel.flushed()).await);
-        metrics::ended(end.name());
-        if matches!(end, End::Drained) {
-            info!(broker = address, "Tunnel drained");
-            return None;
-        }
-        warn!(broker = address, error = %chain(&end), "Tunnel ended");
-        let error = chain(&end).to_string();
-        Some(Pause { error, retryable: end.is_retryable(), at_least: end.retry_after().unwrap_or_default() })
-    }
-
-    fn delay(&self, pause: &Pause, backoff: &mut Backoff, cap: Duration) -> Duration {
-        let random = u64::from_ne_bytes(tunnel_certs::crypto::random());
-        let delay = backoff.next_delay(random);
-        // What cannot succeed unchanged is still tried, but slowly: nothing may be stranded for good.
-        let slow = if pause.retryable { Duration::ZERO } else { cap / 2 };
-        delay.max(pause.at_least.min(LONGEST_WISH)).max(slow)
-    }
-
-    fn next_address(&mut self) -> String {
-        let address = self.share.get(self.turn % self.share.len().max(1)).cloned().unwrap_or_default();
+    /// The next broker of those that no other keeper dials; none if there are more keepers than brokers.
+    fn next_address(&mut self) -> Option<String> {
+        let brokers = self.settings.brokers.borrow().clone();
+        let share: Vec<_> = share(&brokers, self.slot, self.board.count()).collect();
+        let address: &String = share.get(self.turn.checked_rem(share.len())?)?;
         self.turn = self.turn.wrapping_add(1);
-        address
+        Some(address.clone())
+    }
+}
+
+/// The brokers that no other keeper dials, so that two tunnels never end at the same broker.
+fn share(brokers: &[String], slot: usize, count: usize) -> impl Iterator<Item = &String> {
+    brokers.iter().skip(slot).step_by(count.max(1))
+}
+
+/// One of them has ended and was taken out; never ends while there is none. Cancel-safe.
+async fn gone(leaving: &mut Vec<Running>) {
+    if leaving.is_empty() {
+        return std::future::pending().await;
+    }
+    let ends = leaving.iter_mut().map(|running| Box::pin(running.ended()));
+    let (_, place, _) = futures_util::future::select_all(ends).await;
+    leaving.remove(place);
+}
+
+/// What to do next; nothing when drained.
+fn ended(address: &str, end: &End) -> Option<Pause> {
+    if matches!(end, End::Drained) {
+        info!(broker = address, "Tunnel drained");
+        return None;
+    }
+    warn!(broker = address, error = %chain(end), "Tunnel ended");
+    let error = chain(end).to_string();
+    Some(Pause { error, retryable: end.is_retryable(), at_least: end.retry_after().unwrap_or_default() })
+}
+
+fn delay(pause: &Pause, backoff: &mut Backoff, cap: Duration) -> Duration {
+    let random = u64::from_ne_bytes(tunnel_certs::crypto::random());
+    let delay = backoff.next_delay(random);
+    // What cannot succeed unchanged is still tried, but slowly: nothing may be stranded for good.
+    let slow = if pause.retryable { Duration::ZERO } else { cap / 2 };
+    delay.max(pause.at_least.min(LONGEST_WISH)).max(slow)
+}
+
+impl Pause {
+    fn of(error: &str) -> Self {
+        Self { error: error.to_owned(), retryable: true, at_least: Duration::ZERO }
     }
 }
 
@@ -181,8 +303,8 @@ fn host(address: &str) -> &str {
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A hostile broker must not send us away for good.
 const LONGEST_WISH: Duration = Duration::from_secs(300);
-/// Long enough for one round trip.
-const FLUSH: Duration = Duration::from_secs(1);
+/// Each is there for as long as its sessions; a renewal in each third of a day leaves two at most.
+const MOST_LEAVING: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ pub(super) fn describe() {
     describe_gauge!(CONNECTED, "Tunnels that are attached");
     describe_counter!(DIALS, "Attempts to reach a broker, by result");
     describe_counter!(ENDED, "Tunnels that ended, by reason");
+    describe_counter!(REPLACED, "Tunnels in whose place another was attached before they ended");
     describe_counter!(PROBES, "Probes answered");
     describe_counter!(DELIVERIES, "Requests delivered, by what became of them");
     describe_counter!(REFUSED, "Streams refused, by code");
@@ -32,6 +33,10 @@ pub(super) fn ended(reason: &'static str) {
     counter!(ENDED, "reason" => reason).increment(1);
 }
 
+pub(super) fn replaced() {
+    counter!(REPLACED).increment(1);
+}
+
 pub(super) fn probed() {
     counter!(PROBES).increment(1);
 }
@@ -48,6 +53,7 @@ const DESIRED: &str = "postern_client_tunnels_desired";
 const CONNECTED: &str = "postern_client_tunnels_connected";
 const DIALS: &str = "postern_client_tunnel_dials_total";
 const ENDED: &str = "postern_client_tunnels_ended_total";
+const REPLACED: &str = "postern_client_tunnels_replaced_total";
 const PROBES: &str = "postern_client_probes_answered_total";
 const DELIVERIES: &str = "postern_client_deliveries_total";
 const REFUSED: &str = "postern_client_streams_refused_total";

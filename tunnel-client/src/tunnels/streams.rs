@@ -5,14 +5,19 @@ use tokio::{
     time::timeout,
 };
 use tracing::debug;
-use tunnel_runtime::chain;
+use tunnel_runtime::{chain, drain};
 use tunnel_transport::{AcceptError, Code, Deadlines, Incoming, Kind, Offer, Stream};
 
 use super::{Sessions, metrics};
 
 /// Serves one stream to its end.
-pub(super) async fn serve<S: Sessions>(incoming: Incoming, sessions: S, deadlines: Deadlines) {
-    if let Err(error) = route(incoming, sessions, deadlines).await {
+pub(super) async fn serve<S: Sessions>(
+    incoming: Incoming,
+    sessions: S,
+    deadlines: Deadlines,
+    drain: drain::Watch,
+) {
+    if let Err(error) = route(incoming, sessions, deadlines, drain).await {
         metrics::refused(error.code());
         debug!(error = %chain(&error), "Stream not served");
     }
@@ -22,13 +27,14 @@ async fn route<S: Sessions>(
     incoming: Incoming,
     sessions: S,
     deadlines: Deadlines,
+    drain: drain::Watch,
 ) -> Result<(), AcceptError> {
     let offer = incoming.header(deadlines.header).await?;
     let (kind, peer) = (offer.header().kind, offer.header().peer);
     match kind {
         Kind::Session { door } if sessions.knows(&door) => {
             let stream = offer.accept(deadlines.open).await?;
-            sessions.serve(door, peer, stream).await;
+            sessions.serve(door, peer, stream, drain).await;
         }
         Kind::Session { .. } => refuse(offer, Code::UnknownDoor),
         Kind::Probe => echo(offer.accept(deadlines.open).await?, deadlines).await,

@@ -1,6 +1,7 @@
 //! Tunnels against a broker of our own making on a real QUIC listener: what a broker may do, and what it may not.
 
 mod broker;
+mod renewal;
 mod world;
 
 use std::time::Duration;

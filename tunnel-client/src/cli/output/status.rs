@@ -35,10 +35,16 @@ fn needs(status: &api::Status, now: UnixMillis) -> Vec<String> {
     needs.extend(status.policy.iter().filter(|policy| !policy.error.is_empty()).map(stale));
     needs.extend(status.audit.iter().flat_map(unrecorded));
     needs.extend(status.webhook.iter().filter(|webhook| !webhook.last_error.is_empty()).map(untold));
+    needs.extend(status.warnings.iter().map(|warning| sentence(warning)));
     let attached = status.tunnels.iter().any(|tunnel| tunnel.state == "attached");
     let detached = "No tunnel is attached: operators cannot reach this cluster";
     needs.extend((!attached).then(|| detached.to_owned()));
     needs
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn paused(pause: &api::PauseView, now: UnixMillis) -> Vec<String> {

@@ -40,7 +40,7 @@ impl<S: Store> Clerk<S> {
         let Ok(grant) = self.open_up(grant, now).await else { return ReceivedStatus::Full };
         record.conclude(State::Done, "", "Issued", now);
         record.deadlines = grant.deadlines;
-        let issued = self.issued(&grant, issued);
+        let issued = self.issued(&grant, issued, now);
         self.finish(record, Some(issued), now).await
     }
 
@@ -65,7 +65,8 @@ impl<S: Store> Clerk<S> {
         let terms =
             GrantTerms { label: self.room.label, grant: asked.grant, ttl: clocks.certificate_ttl, grant_end };
         let refused = |why: String| Refusal::new("certificate", why);
-        let issued = self.room.access_ca.issue_grant(&asked.csr, &terms, now);
+        let access = self.room.access.borrow().clone();
+        let issued = access.current().issue_grant(&asked.csr, &terms, now);
         let issued = issued.map_err(|error| refused(chain(&error).to_string()))?;
         let first = grant.state == State::Approved;
         let claimed = grant.claim(issued.serial, issued.not_after, grant_end, now);
@@ -77,12 +78,12 @@ impl<S: Store> Clerk<S> {
         Ok((grant, issued))
     }
 
-    fn issued(&self, grant: &Record, issued: IssuedGrant) -> Issued {
+    fn issued(&self, grant: &Record, issued: IssuedGrant, now: UnixMillis) -> Issued {
         let doors = grant.access().map(|access| access.doors.clone()).unwrap_or_default();
         Issued {
             certificate: issued.certificate,
             doors: doors.into_iter().collect(),
-            anchors: vec![self.room.access_ca.certificate().clone()],
+            anchors: self.room.access.borrow().anchors(now),
         }
     }
 

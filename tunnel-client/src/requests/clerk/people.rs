@@ -44,7 +44,8 @@ impl<S: Store> Clerk<S> {
         let book = self.shared.book.read();
         let record = book.get(id).ok_or(AnswerError::Unknown)?;
         let (policy, refusing) = (self.policy.borrow().clone(), self.room.refusing(now));
-        let facts = Approval { book: &book, policy: &policy, targets: &self.room.targets, refusing, now };
+        let targets = self.room.targets.borrow().clone();
+        let facts = Approval { book: &book, policy: &policy, targets: &targets, refusing, now };
         self.shared.standing.read(|orders| judge::approval(&facts, orders, record, shown))?;
         Ok(record.clone())
     }

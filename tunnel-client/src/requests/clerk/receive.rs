@@ -4,10 +4,10 @@ use prost::Message;
 use tracing::{debug, info};
 use tunnel_certs::{
     seal::{self, SealError},
-    statement::request::{self, Kind, OpenError, Opened},
+    statement::request::{self, Kind, OpenError, Opened, Place},
 };
 use tunnel_protos::{
-    EnvelopeId, UnixMillis,
+    EnvelopeId, SealingKeyId, UnixMillis,
     v1::{ReceivedStatus, SealedOutcome, SealedRequest},
 };
 use tunnel_runtime::chain;
@@ -17,7 +17,7 @@ use crate::{
     metrics,
     policy::{self, Ask, Decision, Facts},
     requests::{
-        AdmitError, Record,
+        AdmitError, Record, Room,
         answer::{self, AnswerError},
         clerk::keep::KeepError,
         judge::{self, Refusal},
@@ -39,8 +39,9 @@ impl<S: Store> Clerk<S> {
         if self.answered_before(&envelope) {
             return ReceivedStatus::Known;
         }
-        match seal::open_request(sealed, &self.room.label, &[&self.room.sealing_key]) {
-            Ok(bytes) => self.open(envelope, &bytes).await,
+        let keys = self.room.keys.borrow().clone();
+        match seal::open_request(sealed, &self.room.label, &keys.opening(self.shared.clock.now())) {
+            Ok(bytes) => self.open(Sealed { envelope, key: key(sealed) }, &bytes).await,
             Err(SealError::UnknownKey) => ReceivedStatus::UnknownKey,
             Err(error) => self.unproven(&error),
         }
@@ -61,20 +62,25 @@ impl<S: Store> Clerk<S> {
         true
     }
 
-    async fn open(&mut self, envelope: EnvelopeId, bytes: &[u8]) -> ReceivedStatus {
+    async fn open(&mut self, sealed: Sealed, bytes: &[u8]) -> ReceivedStatus {
         let now = self.shared.clock.now();
-        match request::open(bytes, self.room.place(), now, now) {
-            Ok(opened) => self.admit(envelope, &opened, now).await,
+        let operators = self.room.operators.borrow().clone();
+        let Room { cluster, label, .. } = &*self.room;
+        let place = Place { operators: &operators.verifier, cluster, label };
+        match request::open(bytes, place, now, now) {
+            Ok(opened) => self.admit(sealed, &opened, now).await,
             Err(OpenError::Refused { operator, digest, reply: Some(reply), fault }) => {
-                let record = Record::unreadable(&reply, envelope, digest, operator, now);
+                let mut record = Record::unreadable(&reply, sealed.envelope, digest, operator, now);
+                record.answer.key = sealed.key;
                 self.refuse_unheard(record, &Refusal::new("verification", fault.to_string()), now).await
             }
             Err(error) => self.unproven(&error),
         }
     }
 
-    async fn admit(&mut self, envelope: EnvelopeId, opened: &Opened, now: UnixMillis) -> ReceivedStatus {
-        let mut record = Record::new(envelope, opened, now);
+    async fn admit(&mut self, sealed: Sealed, opened: &Opened, now: UnixMillis) -> ReceivedStatus {
+        let mut record = Record::new(sealed.envelope, opened, now);
+        record.answer.key = sealed.key;
         if let Err(refusal) = self.admissible(&record) {
             return self.refuse_unheard(record, &refusal, now).await;
         }
@@ -130,8 +136,7 @@ impl<S: Store> Clerk<S> {
             return ReceivedStatus::Known;
         }
         let refusal = Refusal::new("admission", AdmitError::Replay.to_string());
-        let key = &record.outcome_key;
-        match answer::refusal(record.digest, &record.envelope, key, &refusal, &self.room, now) {
+        match answer::refusal(record, &refusal, &self.room, now) {
             Ok(outcome) => {
                 let room = self.shared.outbox.put(outcome);
                 if room { ReceivedStatus::Taken } else { ReceivedStatus::Full }
@@ -143,7 +148,8 @@ impl<S: Store> Clerk<S> {
     fn decide(&self, record: &mut Record, now: UnixMillis) {
         let policy = self.policy.borrow().clone();
         let Some(access) = record.access() else { return };
-        let facts = Facts { policy: &policy, targets: &self.room.targets };
+        let targets = self.room.targets.borrow().clone();
+        let facts = Facts { policy: &policy, targets: &targets };
         let decision = policy::decide(&facts, &ask(access, record.issued), now);
         let asked = Access { methods: decision.extent(), ..access.clone() };
         record.denied_before = self.shared.book.read().denied_before(&record.operator, &asked, &policy);
@@ -190,6 +196,17 @@ impl<S: Store> Clerk<S> {
         self.unproven.count(error);
         ReceivedStatus::Unproven
     }
+}
+
+/// How a request came.
+#[derive(Debug, Clone, Copy)]
+struct Sealed {
+    envelope: EnvelopeId,
+    key: Option<SealingKeyId>,
+}
+
+fn key(sealed: &SealedRequest) -> Option<SealingKeyId> {
+    SealingKeyId::try_from(&sealed.key_id[..]).ok()
 }
 
 impl Record {

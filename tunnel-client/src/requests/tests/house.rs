@@ -33,8 +33,9 @@ use crate::{
     clock::Wall,
     gate::grants::{GrantRef, GrantsView, channel},
     policy::{Methods, Policy},
-    requests::{Admission, Requests, Room, Settings},
+    requests::{Admission, KeyPair, Keyring, Operators, Requests, Room, Settings},
     store::{Object, Start, Store, StoreError, sqlite::SqliteStore},
+    trust::AccessCas,
     tunnels::Inbox,
 };
 
@@ -42,8 +43,8 @@ pub(super) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
-/// Ten days from now the trust bundle ends.
-pub(super) const OPEN: Admission = Admission::Open { until: UnixMillis(NOW.0 + 10 * 24 * 3_600_000) };
+/// Then the trust bundle ends.
+pub(super) const UNTIL: UnixMillis = UnixMillis(NOW.0 + 10 * 24 * 3_600_000);
 
 pub(super) const POLICY: &str = r#"
 version: 1
@@ -62,6 +63,7 @@ pub(super) struct House {
     pub(super) disk: Disk,
     pub(super) keys: Arc<HouseKeys>,
     pub(super) folder: TempDir,
+    pub(super) live: Live,
     clerk: Task<()>,
     _drain: drain::Drain,
 }
@@ -76,7 +78,7 @@ pub(super) struct HouseKeys {
 
 impl House {
     pub(super) async fn new() -> Self {
-        Self::with(OPEN).await
+        Self::with(Admission::Open).await
     }
 
     pub(super) async fn with(admission: Admission) -> Self {
@@ -87,7 +89,7 @@ impl House {
     /// As [`House::new`], with an audit log.
     pub(super) async fn audited(audit: Audit) -> Self {
         let (folder, keys) = (tempfile::tempdir().unwrap(), Arc::new(HouseKeys::new("k3v7aaaaaa")));
-        Self::build_on(folder, keys, TestWall::default(), OPEN, audit).await
+        Self::build_on(folder, keys, TestWall::default(), Admission::Open, audit).await
     }
 
     async fn build(folder: TempDir, keys: Arc<HouseKeys>, wall: TestWall, admission: Admission) -> Self {
@@ -104,9 +106,10 @@ impl House {
         let (policy, in_force) = watch::channel(Arc::new(load(POLICY)));
         let (writer, view) = channel();
         let disk = Disk::default();
+        let (live, room) = keys.room(admission);
         let store = SqliteStore::open(folder.path()).await.unwrap().beside(audit.clone());
         let (requests, clerk) = Requests::open(Settings {
-            room: keys.room(admission),
+            room,
             store: SickStore { store, disk: disk.clone() },
             wall: wall.clone(),
             policy: in_force,
@@ -118,7 +121,7 @@ impl House {
         .unwrap();
         let (drain, watch) = drain::channel();
         let clerk = Task::spawn(Span::none(), clerk.run(watch));
-        Self { requests, view, wall, policy, disk, keys, folder, clerk, _drain: drain }
+        Self { requests, view, wall, policy, disk, keys, folder, live, clerk, _drain: drain }
     }
 
     /// As after kill -9: the clerk stops wherever it is, and another process starts on the same folder.
@@ -132,7 +135,7 @@ impl House {
         clerk.abort();
         let _ = clerk.await;
         meanwhile(folder.path());
-        Self::build(folder, keys, wall, OPEN).await
+        Self::build(folder, keys, wall, Admission::Open).await
     }
 
     /// As [`House::restart`], with another audit log, or the same one opened again.
@@ -141,7 +144,7 @@ impl House {
         drop(requests);
         clerk.abort();
         let _ = clerk.await;
-        Self::build_on(folder, keys, wall, OPEN, audit).await
+        Self::build_on(folder, keys, wall, Admission::Open, audit).await
     }
 
     /// The clerk is stuck, or gone.
@@ -158,7 +161,7 @@ impl House {
     }
 
     pub(super) async fn start(folder: TempDir, keys: Arc<HouseKeys>, wall: TestWall) -> Self {
-        Self::build(folder, keys, wall, OPEN).await
+        Self::build(folder, keys, wall, Admission::Open).await
     }
 
     pub(super) fn operator(&self, name: &str) -> Operator {
@@ -230,19 +233,36 @@ impl HouseKeys {
         outcome::open(&bytes, self.cluster.public(), &sent.digest, 0).unwrap()
     }
 
-    pub(super) fn room(&self, admission: Admission) -> Room {
-        let roots = tunnel_certs::roots::Roots::new(vec![self.operator_ca.certificate().clone()]).unwrap();
-        Room {
+    pub(super) fn room(&self, admission: Admission) -> (Live, Room) {
+        let pair = KeyPair { cluster: self.cluster.clone(), sealing: self.sealing.clone() };
+        let (keys, keys_now) = watch::channel(Arc::new(Keyring::new(pair)));
+        let (access, access_now) = watch::channel(Arc::new(AccessCas::new(self.access_ca.clone())));
+        let (operators, operators_now) = watch::channel(Arc::new(trusting(&self.operator_ca, UNTIL)));
+        let targets = [TargetName::default_target(), "pod-1".parse().unwrap()].into();
+        let room = Room {
             cluster: "acme/prod".parse().unwrap(),
             label: self.label,
-            cluster_key: self.cluster.clone(),
-            sealing_key: self.sealing.clone(),
-            access_ca: self.access_ca.clone(),
-            operators: OperatorVerifier::new("vendor".parse().unwrap(), roots),
-            targets: [TargetName::default_target(), "pod-1".parse().unwrap()].into(),
-            admission,
-        }
+            keys: keys_now,
+            access: access_now,
+            operators: operators_now,
+            targets: watch::channel(Arc::new(targets)).1,
+            admission: watch::channel(admission).1,
+        };
+        (Live { keys, access, operators }, room)
     }
+}
+
+/// What may be replaced while the house stands.
+pub(super) struct Live {
+    pub(super) keys: watch::Sender<Arc<Keyring>>,
+    pub(super) access: watch::Sender<Arc<AccessCas>>,
+    pub(super) operators: watch::Sender<Arc<Operators>>,
+}
+
+/// Operators under one root.
+pub(super) fn trusting(ca: &Authority, until: UnixMillis) -> Operators {
+    let roots = tunnel_certs::roots::Roots::new(vec![ca.certificate().clone()]).unwrap();
+    Operators { verifier: OperatorVerifier::new("vendor".parse().unwrap(), roots), until }
 }
 
 pub(super) fn ca(kind: CaKind) -> Authority {

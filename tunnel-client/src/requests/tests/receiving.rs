@@ -1,11 +1,13 @@
 //! What happens between a delivery and a decision.
 
+use std::sync::Arc;
+
 use tunnel_protos::{
     RequestId,
     v1::{ReceivedStatus, RequestState},
 };
 
-use super::house::{HOUR, House, MINUTE, NOW, access};
+use super::house::{HOUR, House, MINUTE, NOW, access, trusting};
 use crate::{
     requests::{Admission, MAX_PENDING, SKEW, TOMBSTONE},
     tunnels::Inbox,
@@ -74,7 +76,8 @@ async fn requests_are_refused_until_there_is_an_entry_with_our_own_keys() {
 
 #[tokio::test]
 async fn an_expired_trust_bundle_proves_no_operator() {
-    let house = House::with(Admission::Open { until: NOW.plus(MINUTE) }).await;
+    let house = House::new().await;
+    house.live.operators.send_replace(Arc::new(trusting(&house.keys.operator_ca, NOW.plus(MINUTE))));
     let ann = house.operator("ann");
     assert_eq!(house.ask(&ann.access(&["e.Admin/Get"], NOW)).await, RequestState::Approved);
     assert_eq!(house.requests.refusing(), None);

@@ -1,6 +1,10 @@
 //! A broker that does exactly what a test tells it.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{sync::mpsc, time::timeout};
 use tracing::Span;
@@ -9,12 +13,11 @@ use tunnel_certs::{
     identity::Role,
     issue::{Authority, CaKind},
     key::{Algorithm, Signer, SigningKey},
-    roots::Roots,
     tls,
     verify::MeshVerifier,
 };
 use tunnel_protos::{
-    Label, UnixMillis, VendorName,
+    UnixMillis, VendorName,
     v1::{
         BrokerMessage, Doors, Hello, ReplicaMessage, SealedOutcome, Welcome,
         broker_message::Body as FromBroker, replica_message::Body as ToBroker,
@@ -24,15 +27,18 @@ use tunnel_runtime::tasks::Task;
 use tunnel_transport::{
     Header, Kind, Limits, Tunnel,
     control::{Control, ControlLimits, ControlSender},
-    quic::{Admission, ClientTls, Listener, ResetKey, ServerTls},
+    quic::{Admission, Listener, ResetKey, ServerTls},
 };
 
 use super::{super::Deadlines, PATIENCE};
+use crate::trust::testing;
 
-const LIFE: std::time::Duration = std::time::Duration::from_secs(3600);
+const LIFE: Duration = Duration::from_secs(3600);
 
 pub(super) struct Broker {
-    mesh: Authority,
+    pub(super) mesh: Arc<Authority>,
+    /// Another root, whose replicas are taken, too.
+    pub(super) next: Authority,
     listener: Listener,
 }
 
@@ -47,35 +53,28 @@ pub(super) struct Attached {
 
 impl Broker {
     pub(super) fn start() -> Self {
+        Self::with_life(LIFE)
+    }
+
+    /// A broker whose own certificate lives that long.
+    pub(super) fn with_life(life: Duration) -> Self {
+        let mesh = Arc::new(testing::ca_of(CaKind::Mesh, now().minus(LIFE)));
+        let next = testing::ca(CaKind::Mesh);
         let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
-        let mesh = Authority::create(CaKind::Mesh, "vendor", key, now()).unwrap();
-        let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
-        let leaf = mesh.issue_broker(key.public(), &vendor(), &"b1".parse().unwrap(), LIFE, now()).unwrap();
+        let leaf = mesh.issue_broker(key.public(), &vendor(), &"b1".parse().unwrap(), life, now()).unwrap();
         let credential = Credential::new(vec![leaf], key).unwrap();
-        let verifier = verifier(&mesh);
+        let verifier = MeshVerifier::new(vendor(), testing::roots(&[&mesh, &next]));
         let config = tls::mesh_server(&credential, verifier.clone(), Role::Replica, &[b"postern/1"]).unwrap();
         let tls = ServerTls { config, verifier, peer: Role::Replica };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener =
             Listener::bind(any, tls, &ResetKey::new([1; 32]), Limits::default(), Admission::default())
                 .unwrap();
-        Self { mesh, listener }
+        Self { mesh, next, listener }
     }
 
     pub(super) fn address(&self) -> String {
         self.listener.local_addr().unwrap().to_string()
-    }
-
-    /// A replica's side of TLS under this broker's mesh CA.
-    pub(super) fn replica(&self) -> ClientTls {
-        let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
-        let label = Label::from_random([3; 17]);
-        let id = "r1".parse().unwrap();
-        let leaf = self.mesh.issue_replica(key.public(), &vendor(), &label, &id, LIFE, now()).unwrap();
-        let credential = Credential::new(vec![leaf], key).unwrap();
-        let verifier = verifier(&self.mesh);
-        let config = tls::mesh_client(&credential, verifier.clone(), &[b"postern/1"]).unwrap();
-        ClientTls { config, verifier }
     }
 
     pub(super) async fn accept(&mut self) -> Tunnel {
@@ -138,10 +137,6 @@ impl Attached {
 
 pub(super) fn message(body: FromBroker) -> BrokerMessage {
     BrokerMessage { id: 0, body: Some(body) }
-}
-
-fn verifier(mesh: &Authority) -> MeshVerifier {
-    MeshVerifier::new(vendor(), Roots::new(vec![mesh.certificate().clone()]).unwrap())
 }
 
 fn vendor() -> VendorName {

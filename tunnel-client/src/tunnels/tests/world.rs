@@ -18,7 +18,11 @@ use super::{
     PATIENCE,
     broker::Broker,
 };
-use crate::gate::grants::{self, Grant, GrantsView, GrantsWriter, Life};
+use crate::{
+    gate::grants::{self, Grant, GrantsView, GrantsWriter, Life},
+    requests::Admission,
+    trust::testing::{Living, Stage},
+};
 
 #[derive(Clone)]
 struct Memory {
@@ -59,7 +63,7 @@ impl Sessions for Echo {
         self.0.door(door).is_some()
     }
 
-    async fn serve(&self, _door: Door, _peer: Option<SocketAddr>, stream: Stream) {
+    async fn serve(&self, _door: Door, _peer: Option<SocketAddr>, stream: Stream, _: drain::Watch) {
         let (mut recv, mut send) = tokio::io::split(stream);
         // The broker of the test looks at what comes back.
         let _ = tokio::io::copy(&mut recv, &mut send).await;
@@ -73,6 +77,9 @@ pub(super) struct World {
     attached: watch::Receiver<usize>,
     status: Box<dyn Fn() -> Vec<TunnelStatus>>,
     pub(super) drain: drain::Drain,
+    pub(super) stage: Stage,
+    pub(super) living: Living,
+    pub(super) admission: watch::Sender<Admission>,
     running: Option<Task<()>>,
     _shards: Shards,
 }
@@ -80,11 +87,22 @@ pub(super) struct World {
 impl World {
     /// Keeps one tunnel to `broker`.
     pub(super) fn start(broker: &Broker) -> Self {
+        Self::on(broker, Stage::with(broker.mesh.clone()))
+    }
+
+    /// As a customer whose files lie on `stage`.
+    pub(super) fn on(broker: &Broker, stage: Stage) -> Self {
+        Self::of(broker, stage, Admission::Open)
+    }
+
+    /// As one that takes requests, or not.
+    pub(super) fn of(broker: &Broker, stage: Stage, admission: Admission) -> Self {
+        let (living, admission) = (stage.open(), watch::Sender::new(admission));
         let (outcomes, changes) = (watch::Sender::new(Vec::new()), watch::Sender::new(0));
         let memory =
             Memory { delivered: Arc::default(), stuck: watch::Sender::new(false), outcomes, changes };
         let (grants, view) = grants::channel();
-        let tunnels = Tunnels::new(settings(broker));
+        let tunnels = Tunnels::new(settings(broker, &living, &admission));
         let (attached, status) = (tunnels.attached(), tunnels.status());
         let (drain, watch) = drain::channel();
         let rooms = Rooms {
@@ -94,10 +112,12 @@ impl World {
             health: Arc::new(|| {
                 vec![TargetHealth { target: "default".into(), health: Health::Serving.into() }]
             }),
+            vendor: stage.link(&living.trust),
         };
         let shards = Shards::start("test", 1).unwrap();
         let running = Some(Task::spawn(Span::none(), tunnels.run(&rooms, &shards, &watch)));
-        Self { memory, grants, attached, status: Box::new(status), drain, running, _shards: shards }
+        let status = Box::new(status);
+        Self { memory, grants, attached, status, drain, stage, living, admission, running, _shards: shards }
     }
 
     pub(super) fn grant(&self, door: Door) {
@@ -145,17 +165,18 @@ impl World {
     }
 }
 
-fn settings(broker: &Broker) -> Settings {
+fn settings(broker: &Broker, living: &Living, admission: &watch::Sender<Admission>) -> Settings {
     Settings {
-        brokers: vec![broker.address()],
+        brokers: watch::channel(Arc::new(vec![broker.address()])).1,
         wanted: 2,
-        tls: watch::Sender::new(broker.replica()).subscribe(),
+        dialing: living.trust.dialing(),
         epoch: 7,
-        takes_requests: true,
+        admission: admission.subscribe(),
         build: "test".into(),
         limits: Limits::default(),
         deadlines: Deadlines::default(),
         grace: PATIENCE,
         longest_pause: Duration::from_secs(1),
+        jitter: Duration::from_millis(10),
     }
 }

@@ -16,7 +16,7 @@ use tunnel_runtime::{drain, tasks::Task};
 use super::{
     super::{
         approving::{alice, anybody, note},
-        house::{HOUR, HouseKeys, MINUTE, NOW, OPEN, Operator, Sent, TestWall, access, load},
+        house::{HOUR, HouseKeys, MINUTE, NOW, Operator, Sent, TestWall, access, load},
     },
     disk::{Disk, Fault},
     reference::{Ask, Method, Model},
@@ -27,7 +27,7 @@ use crate::{
     clock::Wall,
     gate::grants::{GrantsView, Life, Serial, channel},
     policy::Policy,
-    requests::{Requests, Settings, State},
+    requests::{Admission, Requests, Settings, State},
     tunnels::Inbox,
 };
 
@@ -451,7 +451,7 @@ impl ClientLife {
     ) -> Self {
         let (writer, view) = channel();
         let (requests, clerk) = Requests::open(Settings {
-            room: KEYS.room(OPEN),
+            room: KEYS.room(Admission::Open).1,
             store: disk.clone(),
             wall: wall.clone(),
             policy: policy.subscribe(),

@@ -1,0 +1,331 @@
+//! The one task that changes what is believed: it takes candidates, follows the customer's files, and asks for renewal.
+//!
+//! What loosens is recorded and stored before it counts; the removal of a root counts first.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tracing::{error, info, warn};
+use tunnel_certs::{credential::Credential, file::FileError, statement::trust_bundle::TrustBundle};
+use tunnel_runtime::chain;
+
+use super::{
+    Belief, BundleError, Fingerprint, Leaf, LeafError, RemoveError, Shared, Source, Sources, candidate,
+    files::Marks,
+    folder::{self, Folder},
+    metrics,
+    renewal::Renewal,
+};
+use crate::{
+    audit::{Audit, By, Event, Millis},
+    clock,
+};
+
+/// What the keeper is asked to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A trust bundle came.
+    Bundle(Vec<u8>, Source, oneshot::Sender<Result<(), BundleError>>),
+    /// A certificate for the mesh key came.
+    Leaf(Vec<u8>, oneshot::Sender<Result<(), LeafError>>),
+    /// A root is to be trusted no more.
+    Remove(String, By, oneshot::Sender<Result<(), RemoveError>>),
+    /// The vendor's CAs change: a certificate of this root is wanted.
+    Rotate(Fingerprint),
+}
+
+/// Owns every change of what is believed; [`Keeper::run`] it in one task.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Arc<Shared>,
+    sources: Sources,
+    folder: Folder,
+    commands: mpsc::Receiver<Command>,
+    marks: Marks,
+    renewal: Renewal,
+    /// The removed roots are not on the disk yet.
+    unstored: bool,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        sources: Sources,
+        folder: Folder,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let marks = Marks::of(&sources);
+        let renewal = Renewal::of(shared.belief.borrow().leaf.as_ref(), &sources.pace);
+        Self { shared, sources, folder, commands, marks, renewal, unstored: false }
+    }
+
+    /// Works until nobody is left to ask; dropping it loses nothing that was stored.
+    pub async fn run(mut self, audit: Audit) {
+        let mut polls = interval(POLL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.handle(command, &audit).await,
+                    None => return,
+                },
+                _ = polls.tick() => self.look(&audit).await,
+                () = sleep(self.renewal.pause(clock::wall())) => self.ask_for_renewal(),
+            }
+        }
+    }
+
+    async fn handle(&mut self, command: Command, audit: &Audit) {
+        // Whoever asked may have gone; what was done stays done.
+        match command {
+            Command::Bundle(bytes, from, reply) => {
+                drop(reply.send(self.take_bundle(bytes, &from, audit).await));
+            }
+            Command::Leaf(der, reply) => drop(reply.send(self.take_leaf(der, audit).await)),
+            Command::Remove(prefix, by, reply) => drop(reply.send(self.remove(&prefix, by, audit).await)),
+            Command::Rotate(root) => self.rotate(root),
+        }
+    }
+
+    async fn take_bundle(&mut self, bytes: Vec<u8>, from: &Source, audit: &Audit) -> Result<(), BundleError> {
+        let taken = self.replace_bundle(bytes, from, audit).await;
+        let refused = taken.as_ref().err().map(|error| chain(error).to_string()).unwrap_or_default();
+        if !refused.is_empty() {
+            metrics::refused("bundle");
+        }
+        let before = std::mem::replace(&mut *self.shared.refused.lock(), refused.clone());
+        // A broker can send any number: one line for each new reason.
+        if !refused.is_empty() && refused != before {
+            warn!(error = refused, "Trust bundle not taken");
+        }
+        taken
+    }
+
+    async fn replace_bundle(
+        &mut self,
+        bytes: Vec<u8>,
+        from: &Source,
+        audit: &Audit,
+    ) -> Result<(), BundleError> {
+        let current = self.belief();
+        let pinned = match (from, &self.sources.files) {
+            (Source::File, Some(files)) => candidate::pinned(files).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let Some(next) = candidate::next(&current.bundle, &bytes, &pinned, clock::wall())? else {
+            return Ok(());
+        };
+        let event = replaced(&current.bundle, &next, &bytes, from);
+        let next = Belief { bundle: next, ..(*current).clone() };
+        let dialing = next.dialing().map_err(BundleError::Tls)?;
+        audit.record(event).await.map_err(BundleError::Audit)?;
+        let folder = self.folder.clone();
+        on_disk(move || folder.keep_bundle(&bytes)).await.map_err(BundleError::Store)?;
+        info!(sequence = next.bundle.sequence, replaces = current.bundle.sequence, "Trust bundle in force");
+        self.shared.publish(next, dialing);
+        Ok(())
+    }
+
+    /// A certificate that we asked for: for our key, our identity, under a root that we trust, and better than ours.
+    async fn take_leaf(&mut self, der: Vec<u8>, audit: &Audit) -> Result<(), LeafError> {
+        let taken = self.replace_leaf(der, audit).await;
+        if let Err(error) = &taken
+            && !matches!(error, LeafError::Unwanted)
+        {
+            metrics::refused("leaf");
+            self.renewal.refused(chain(error).to_string());
+        }
+        self.shared.tell(&self.renewal);
+        taken
+    }
+
+    async fn replace_leaf(&mut self, der: Vec<u8>, audit: &Audit) -> Result<(), LeafError> {
+        let belief = self.belief();
+        let wanted = belief.leaf.is_none() || self.renewal.is_asking();
+        if !wanted {
+            return Err(LeafError::Unwanted);
+        }
+        let credential = Credential::new(vec![der.clone().into()], self.sources.mesh_key.clone());
+        let leaf = self.own(credential.map_err(LeafError::Credential)?, &belief)?;
+        belief.check(&leaf, clock::wall()).map_err(LeafError::Refused)?;
+        if !self.renewal.is_better(&leaf, &belief) {
+            return Err(LeafError::Unwanted);
+        }
+        let folder = self.folder.clone();
+        on_disk(move || folder.keep_leaf(&der)).await.map_err(LeafError::Store)?;
+        self.show(leaf, &belief, audit)
+    }
+
+    /// This vendor's and cluster's, and the replica that we are.
+    fn own(&self, credential: Credential, belief: &Belief) -> Result<Leaf, LeafError> {
+        let leaf = Leaf::of(credential, &belief.bundle.vendor, &self.sources.label);
+        let leaf = leaf.ok_or(LeafError::Foreign)?;
+        let same = belief.leaf.as_ref().is_none_or(|current| current.replica == leaf.replica);
+        if same { Ok(leaf) } else { Err(LeafError::Foreign) }
+    }
+
+    /// Lets a certificate that was checked and stored take effect.
+    fn show(&mut self, leaf: Leaf, belief: &Belief, audit: &Audit) -> Result<(), LeafError> {
+        let (fingerprint, until) = (leaf.fingerprint(), leaf.not_after());
+        let next = Belief { leaf: Some(leaf), ..belief.clone() };
+        let dialing = next.dialing().map_err(LeafError::Tls)?;
+        audit.note(Event::MeshCertificate { fingerprint: fingerprint.to_string(), until: Millis(until) });
+        info!(until = %until, "Mesh certificate in force");
+        metrics::renewed();
+        self.renewal.renewed(next.leaf.as_ref());
+        self.shared.publish(next, dialing);
+        self.shared.tell(&self.renewal);
+        Ok(())
+    }
+
+    async fn remove(&mut self, prefix: &str, by: By, audit: &Audit) -> Result<(), RemoveError> {
+        let current = self.belief();
+        let root = find(&current.bundle, prefix)?;
+        let mut next = (*current).clone();
+        next.removed.insert(root);
+        warn!(root = %root, by = by.by, "Root removed");
+        match next.dialing() {
+            Ok(dialing) => self.shared.publish(next, dialing),
+            // Operators' roots count at once whatever becomes of the rest.
+            Err(error) => {
+                error!(error = %chain(&error), "TLS toward brokers not rebuilt");
+                let kept = self.shared.dialing.borrow().as_deref().cloned();
+                self.shared.publish(next, kept);
+            }
+        }
+        // Noted for later by the log itself if the disk does not take it now.
+        let _ = audit.record(Event::RootRemoved { root: root.to_string(), by }).await;
+        self.store_removed().await.map_err(RemoveError::Store)
+    }
+
+    async fn store_removed(&mut self) -> Result<(), FileError> {
+        let (folder, removed) = (self.folder.clone(), self.belief().removed.clone());
+        let stored = on_disk(move || folder.keep_removed(&removed)).await;
+        self.unstored = stored.is_err();
+        stored
+    }
+
+    /// Follows the customer's files, and stores what could not be stored.
+    async fn look(&mut self, audit: &Audit) {
+        if self.unstored {
+            // Tried again at the next look.
+            let _ = self.store_removed().await;
+        }
+        let changed = self.marks.look(&self.sources);
+        if let Some(bytes) = changed.bundle {
+            // Said in log and status.
+            let _ = self.take_bundle(bytes, &Source::File, audit).await;
+        }
+        if changed.leaf
+            && let Err(error) = self.take_leaf_file(audit)
+        {
+            metrics::refused("leaf");
+            warn!(error = %chain(&error), "Mesh certificate's file not taken");
+        }
+    }
+
+    /// The customer's own file counts if brokers will take it, even if it ends earlier.
+    fn take_leaf_file(&mut self, audit: &Audit) -> Result<(), LeafError> {
+        let Some(path) = self.sources.mesh_certificate.clone() else { return Ok(()) };
+        let belief = self.belief();
+        let read = folder::read_leaf(&path, &self.sources.mesh_key).map_err(LeafError::Credential)?;
+        let leaf = Leaf::of(read, &belief.bundle.vendor, &self.sources.label).ok_or(LeafError::Foreign)?;
+        belief.check(&leaf, clock::wall()).map_err(LeafError::Refused)?;
+        self.show(leaf, &belief, audit)
+    }
+
+    fn rotate(&mut self, root: Fingerprint) {
+        let belief = self.belief();
+        let there = belief.leaf.as_ref().is_some_and(|leaf| belief.issuer(leaf) == Some(root));
+        if !there {
+            self.renewal.rotate(root);
+        }
+    }
+
+    fn ask_for_renewal(&mut self) {
+        if let Some(error) = self.renewal.ask(clock::wall()) {
+            warn!(error, "Mesh certificate not renewed yet");
+        }
+        self.shared.tell(&self.renewal);
+    }
+
+    fn belief(&self) -> Arc<Belief> {
+        self.shared.belief.borrow().clone()
+    }
+}
+
+/// The one root of the bundle that begins so.
+fn find(bundle: &TrustBundle, prefix: &str) -> Result<Fingerprint, RemoveError> {
+    let prefix = prefix.to_ascii_lowercase();
+    if prefix.len() < SHORTEST || !prefix.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(RemoveError::Malformed);
+    }
+    let roots = bundle.mesh_roots.certificates().iter().chain(bundle.operator_roots.certificates());
+    let found: BTreeSet<_> = roots.map(|root| Fingerprint::of(root)).collect();
+    let mut found = found.into_iter().filter(|root| root.to_string().starts_with(&prefix));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(RemoveError::Unknown),
+        (Some(_), Some(_)) => Err(RemoveError::Several),
+    }
+}
+
+fn replaced(before: &TrustBundle, after: &TrustBundle, bytes: &[u8], from: &Source) -> Event {
+    let (old, new) = (roots(before), roots(after));
+    let text = |root: &Fingerprint| root.to_string();
+    Event::TrustBundle {
+        sequence: after.sequence,
+        replaces: before.sequence,
+        sha256: Fingerprint::of(bytes).to_string(),
+        added: new.difference(&old).map(text).collect(),
+        gone: old.difference(&new).map(text).collect(),
+        by: match from {
+            Source::Broker => By { by: "broker".to_owned(), ..By::default() },
+            Source::File => By { by: "file".to_owned(), ..By::default() },
+            Source::Person(by) => by.clone(),
+        },
+    }
+}
+
+fn roots(bundle: &TrustBundle) -> BTreeSet<Fingerprint> {
+    let roots = bundle.mesh_roots.certificates().iter().chain(bundle.operator_roots.certificates());
+    roots.map(|root| Fingerprint::of(root)).collect()
+}
+
+/// Off the runtime's thread: a disk may take its time.
+pub(super) async fn on_disk(
+    write: impl FnOnce() -> Result<(), FileError> + Send + 'static,
+) -> Result<(), FileError> {
+    let panicked = |error| FileError::Io {
+        action: "write",
+        path: "state folder".into(),
+        source: std::io::Error::other(error),
+    };
+    tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(panicked(error)))
+}
+
+impl Shared {
+    /// Operators first: what tightens about them must not wait for anything.
+    pub(super) fn publish(&self, belief: Belief, dialing: Option<crate::tunnels::Dialing>) {
+        metrics::believed(&belief);
+        self.operators.send_replace(Arc::new(belief.operators()));
+        self.dialing.send_replace(dialing.map(Arc::new));
+        self.brokers.send_replace(Arc::new(belief.bundle.broker_addresses.clone()));
+        self.belief.send_replace(Arc::new(belief));
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Shows how the renewal stands.
+    pub(super) fn tell(&self, renewal: &Renewal) {
+        self.asking.send_replace(renewal.asking());
+        *self.renewal.lock() = renewal.problem(clock::wall()).unwrap_or_default();
+    }
+}
+
+/// Soon enough for people who have just written a file.
+const POLL: Duration = Duration::from_secs(1);
+/// Short enough to type.
+const SHORTEST: usize = 8;

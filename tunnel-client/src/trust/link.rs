@@ -1,0 +1,111 @@
+//! The trust as tunnels see it: what brokers bring goes in, what they are told comes out.
+
+use std::sync::Arc;
+
+use prost::Message;
+use tokio::sync::watch;
+use tunnel_certs::{
+    key::{Signer, SigningKey},
+    statement::ack::Acknowledgement,
+};
+use tunnel_protos::{
+    Label,
+    v1::{self, RotationPhase},
+};
+
+use super::{BundleError, Fingerprint, LeafError, Source, Trust, keeper::Command};
+use crate::tunnels::{News, Taken, Vendor};
+
+/// One handle for all tunnels; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Link {
+    trust: Trust,
+    label: Label,
+    /// Signs acknowledgements.
+    cluster_key: Arc<dyn Signer>,
+    csr: Option<Arc<Vec<u8>>>,
+    registration: watch::Sender<Option<Arc<v1::Envelope>>>,
+}
+
+impl Link {
+    /// Speaks for the replica of this mesh key.
+    pub fn new(trust: Trust, label: Label, cluster_key: Arc<dyn Signer>, mesh_key: &SigningKey) -> Self {
+        let csr = mesh_key.csr().ok().map(Arc::new);
+        Self { trust, label, cluster_key, csr, registration: watch::Sender::new(None) }
+    }
+}
+
+impl Vendor for Link {
+    fn asking(&self) -> watch::Receiver<Option<u64>> {
+        self.trust.shared.asking.subscribe()
+    }
+
+    fn csr(&self) -> Option<Vec<u8>> {
+        self.csr.as_deref().cloned()
+    }
+
+    fn wake(&self) -> watch::Receiver<u64> {
+        self.trust.shared.changes.subscribe()
+    }
+
+    fn acknowledgement(&self, phase: RotationPhase, shown: &Fingerprint) -> Option<(u64, v1::Envelope)> {
+        let belief = self.trust.shared.belief.borrow().clone();
+        let leaf = belief.leaf.as_ref().filter(|leaf| belief.reached(phase, leaf, shown))?;
+        let sequence = belief.bundle.sequence;
+        let replica = leaf.replica.clone();
+        let said = Acknowledgement { label: self.label, replica, phase, sequence };
+        let envelope = said.make(&*self.cluster_key).ok()?;
+        Some((sequence, envelope))
+    }
+
+    fn registration(&self) -> watch::Receiver<Option<Arc<v1::Envelope>>> {
+        self.registration.subscribe()
+    }
+
+    fn registered(&self, _registration: &v1::Envelope) {}
+
+    async fn take(&self, news: News) -> Taken {
+        match news {
+            News::TrustBundle(envelope) => {
+                bundle(&self.trust.offer(envelope.encode_to_vec(), Source::Broker).await)
+            }
+            News::Leaf(certificate) => leaf(&self.trust.take_leaf(certificate).await),
+            News::Rotation(phase) => self.rotate(phase),
+            News::Entry(_) => Taken::Done,
+        }
+    }
+}
+
+impl Link {
+    /// Certificates are renewed at once, under the newest root or, when rolled back, the oldest.
+    fn rotate(&self, phase: RotationPhase) -> Taken {
+        let belief = self.trust.shared.belief.borrow().clone();
+        let Some(root) = belief.root_of(phase) else { return Taken::Done };
+        match self.trust.commands.try_send(Command::Rotate(root)) {
+            Ok(()) => Taken::Done,
+            Err(_) => Taken::Later,
+        }
+    }
+}
+
+fn bundle(taken: &Result<(), BundleError>) -> Taken {
+    match taken {
+        Ok(()) => Taken::Done,
+        Err(BundleError::Refused(_) | BundleError::Changed(_) | BundleError::Tls(_)) => Taken::Refused,
+        Err(BundleError::Audit(_) | BundleError::Store(_) | BundleError::Late) => Taken::Later,
+    }
+}
+
+/// The next ask brings another.
+fn leaf(taken: &Result<(), LeafError>) -> Taken {
+    match taken {
+        Ok(()) | Err(LeafError::Store(_) | LeafError::Late) => Taken::Done,
+        Err(
+            LeafError::Credential(_)
+            | LeafError::Foreign
+            | LeafError::Refused(_)
+            | LeafError::Unwanted
+            | LeafError::Tls(_),
+        ) => Taken::Refused,
+    }
+}
