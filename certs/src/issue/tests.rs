@@ -1,5 +1,7 @@
 //! "Issuing a grant certificate", rule by rule, and what holds for all certificates.
 
+mod mesh;
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use rcgen::{

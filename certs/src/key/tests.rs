@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::file::FileError;
 
@@ -101,4 +103,45 @@ fn refuses_to_contain(shown: &str, secret: &[u8]) {
         assert!(!shown.contains(format!("{window:?}").trim_matches(['[', ']'])));
     }
     assert!(!shown.contains(&data_encoding::BASE64.encode(secret)[..16]));
+}
+
+#[test]
+fn an_encrypted_key_opens_with_its_passphrase_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vendor.key");
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    key.save_encrypted(&path, "correct horse battery").unwrap();
+    let typed = |passphrase: &str| SigningKey::load_with(&path, || Ok(Zeroizing::new(passphrase.to_owned())));
+    assert_eq!(typed("correct horse battery").unwrap().public(), key.public());
+    assert!(matches!(typed("correct horse batterx"), Err(KeyError::Passphrase)));
+    assert!(matches!(SigningKey::load(&path), Err(KeyError::Encrypted)), "never read as if it were plain");
+    let nobody = SigningKey::load_with(&path, || Err(std::io::Error::other("no terminal")));
+    assert!(matches!(nobody, Err(KeyError::Ask(_))));
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn nobody_is_asked_for_the_passphrase_of_a_plain_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vendor.key");
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    key.save(&path).unwrap();
+    let loaded = SigningKey::load_with(&path, || panic!("asked")).unwrap();
+    assert_eq!(loaded.public(), key.public());
+}
+
+#[test]
+fn a_weak_passphrase_or_an_existing_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vendor.key");
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    for weak in ["", "12345678901"] {
+        assert!(matches!(key.save_encrypted(&path, weak), Err(KeyError::Weak)));
+    }
+    assert!(!path.exists());
+    key.save(&path).unwrap();
+    let refused = key.save_encrypted(&path, "correct horse battery");
+    assert!(matches!(refused, Err(KeyError::File(FileError::Exists { .. }))));
 }

@@ -1,5 +1,6 @@
 //! Handshakes in memory: what completes, what is alerted, and that nothing is resumed.
 
+mod enroll;
 mod handshake;
 
 use std::sync::Arc;

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     key::{SealingKey, SigningKey},
-    testing::{ed25519, label, p256},
+    service_account::MAX_KEY_SET,
+    testing::{ed25519, label, p256, vendor},
 };
 
 fn registration(key: &SigningKey) -> Registration {
@@ -71,10 +72,95 @@ fn refuses_fields_outside_their_grammar() {
     assert!(matches!(refusal(|m| m.label = "x".into()), OpenError::Field("label")));
     assert!(matches!(refusal(|m| m.cluster_key.truncate(31)), OpenError::Field("cluster key")));
     assert!(matches!(refusal(|m| m.sealing_key.truncate(31)), OpenError::Field("sealing key")));
-    assert!(matches!(refusal(|m| m.token_id = "t".into()), OpenError::Field("enrollment")));
+    assert!(matches!(refusal(|m| m.jwks = vec![b' '; MAX_KEY_SET + 1]), OpenError::Field("key set")));
     assert!(matches!(refusal(|m| m.facts = vec![v1::Fact::default(); 17]), OpenError::Field(_)));
     let disguised = v1::Fact { name: "a\u{202E}".into(), value: String::new() };
     assert!(matches!(refusal(|m| m.facts = vec![disguised]), OpenError::Field("fact")));
+}
+
+#[test]
+fn names_its_bundle_and_token_or_neither() {
+    let key = ed25519();
+    let token = TokenId::from_random([3; 16]);
+    let enrolled = Registration { bundle_sha256: Some([1; 32]), token: Some(token), ..registration(&key) };
+    let opened = open(&enrolled.make(&key).unwrap().encode_to_vec()).unwrap();
+    assert_eq!(opened.registration, enrolled);
+    for refused in [
+        refusal(|m| m.token_id = token.to_string()),
+        refusal(|m| m.bundle_sha256 = vec![1; 32]),
+        refusal(|m| (m.bundle_sha256, m.token_id) = (vec![1; 31], token.to_string())),
+        refusal(|m| (m.bundle_sha256, m.token_id) = (vec![1; 32], "t".into())),
+    ] {
+        assert!(matches!(refused, OpenError::Field("enrollment")), "{refused}");
+    }
+}
+
+#[test]
+fn a_fact_has_one_value() {
+    let fact = |value: &str| v1::Fact { name: SERVICE_ACCOUNT_ISSUER.into(), value: value.into() };
+    let refused = refusal(|m| m.facts = vec![fact("https://ours"), fact("https://theirs")]);
+    assert!(matches!(refused, OpenError::Field("fact")));
+}
+
+#[test]
+fn pins_the_service_account_by_facts_beside_its_key_set() {
+    let key = ed25519();
+    let fact = |name: &str, value: &str| (name.parse().unwrap(), value.parse().unwrap());
+    let mut registration = registration(&key);
+    registration.facts =
+        vec![fact(SERVICE_ACCOUNT_ISSUER, "https://k8s"), fact(SERVICE_ACCOUNT_SUBJECT, "s")];
+    assert_eq!(registration.service_account(&vendor()), None, "no keys to verify with");
+    registration.jwks = b"{}".to_vec();
+    let expected = registration.service_account(&vendor()).unwrap();
+    assert_eq!(expected.audience, format!("postern/initech/{}", label()));
+    assert_eq!((expected.issuer.as_str(), expected.subject.as_str()), ("https://k8s", "s"));
+    registration.facts.pop();
+    assert_eq!(registration.service_account(&vendor()), None, "no subject is any subject");
+}
+
+#[test]
+fn a_replacement_is_signed_by_the_new_and_the_old_key() {
+    let (old, new, thief) = (ed25519(), ed25519(), ed25519());
+    let registration = registration(&new);
+    let bytes = |envelope: v1::Envelope| envelope.encode_to_vec();
+    let honest = bytes(registration.make_replacement(&new, &old).unwrap());
+    assert_eq!(open_replacement(&honest, old.public()).unwrap().registration, registration);
+    for forged in [
+        bytes(registration.make(&new).unwrap()),
+        bytes(registration.make(&old).unwrap()),
+        bytes(registration.make_replacement(&new, &thief).unwrap()),
+        bytes(registration.make_replacement(&thief, &old).unwrap()),
+        bytes(registration.make_replacement(&old, &old).unwrap()),
+    ] {
+        let refused = open_replacement(&forged, old.public());
+        assert!(matches!(refused, Err(OpenError::Envelope(_))), "{refused:?}");
+    }
+    assert!(open_replacement(&honest, thief.public()).is_err(), "not the key in force");
+}
+
+#[test]
+fn the_signature_of_one_key_counts_once() {
+    let (old, new) = (ed25519(), ed25519());
+    let mut envelope = registration(&new).make(&new).unwrap();
+    envelope.signatures.push(envelope.signatures[0].clone());
+    assert!(open_replacement(&envelope.encode_to_vec(), old.public()).is_err());
+}
+
+#[test]
+fn a_replaced_sealing_key_needs_one_signature_of_the_key_that_stays() {
+    let key = ed25519();
+    let envelope = registration(&key).make_replacement(&key, &key).unwrap();
+    assert_eq!(envelope.signatures.len(), 1);
+    assert!(open_replacement(&envelope.encode_to_vec(), key.public()).is_ok());
+}
+
+#[test]
+fn an_enrollment_is_no_replacement() {
+    let (old, new) = (ed25519(), ed25519());
+    let token = Some(TokenId::from_random([3; 16]));
+    let enrolled = Registration { bundle_sha256: Some([1; 32]), token, ..registration(&new) };
+    let bytes = enrolled.make_replacement(&new, &old).unwrap().encode_to_vec();
+    assert!(matches!(open_replacement(&bytes, old.public()), Err(OpenError::Field("enrollment"))));
 }
 
 proptest! {
