@@ -37,7 +37,7 @@ pub enum Command {
     Issue(issue::Issue),
     /// Make a signed statement.
     #[command(subcommand)]
-    Statement(statement::Statement),
+    Statement(Box<statement::Statement>),
     /// Draw the label of a new cluster: 10 random characters.
     Label,
     /// Say what a file holds: certificates, keys, requests for certificates, statements, enrollment bundles.

@@ -2,6 +2,7 @@
 //!
 //! Delivering the bundle is the root of trust: whoever holds it can redeem it once. It is 0600 and never shown.
 
+mod check;
 mod read;
 mod secret;
 
@@ -15,7 +16,10 @@ use tunnel_protos::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-pub use self::secret::{BrokerSecret, EndsSecret, MacError, Secret, SecretError};
+pub use self::{
+    check::CheckError,
+    secret::{BrokerSecret, EndsSecret, MacError, Secret, SecretError},
+};
 use crate::{
     crypto,
     file::{self, FileError},

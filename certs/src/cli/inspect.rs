@@ -1,5 +1,6 @@
 //! `tunnel-certs inspect`: what a file holds, without trusting any of it unless a key is named to prove it by.
 
+mod bundle;
 mod envelope;
 mod pem;
 mod signer;
@@ -11,13 +12,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::report::{Format, Report};
-use crate::file;
+use crate::{enrollment::Bundle, file};
 
 /// Says what files hold; nothing of it is verified but what `--signed-by` asks for.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Inspect {
-    /// Certificates, keys, certificate requests (PEM) or statements (.pb).
+    /// Certificates, keys, certificate requests (PEM), statements (.pb) or enrollment bundles.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Fail unless every file is a statement signed by this key: a public key (PEM), or the cluster key in a
@@ -50,7 +51,11 @@ impl Inspect {
 
 fn contents(bytes: &[u8]) -> Result<Vec<Report>> {
     let is_pem = bytes.windows(PEM_MARK.len()).any(|window| window == PEM_MARK);
-    if is_pem { pem::describe(bytes) } else { envelope::describe(bytes).map(|report| vec![report]) }
+    match Bundle::open(bytes) {
+        _ if is_pem => pem::describe(bytes),
+        Ok(opened) => Ok(vec![bundle::describe(&opened)]),
+        Err(_) => envelope::describe(bytes).map(|report| vec![report]),
+    }
 }
 
 const PEM_MARK: &[u8] = b"-----BEGIN ";

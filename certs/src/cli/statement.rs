@@ -13,9 +13,9 @@ use super::report::Report;
 #[derive(Debug, Subcommand)]
 pub enum Statement {
     /// A cluster's keys, from its registration: what operators trust.
-    Inventory(inventory::Inventory),
+    Inventory(Box<inventory::Inventory>),
     /// The vendor's roots, keys and addresses: what customers and operators trust.
-    TrustBundle(trust_bundle::TrustBundleArgs),
+    TrustBundle(Box<trust_bundle::TrustBundleArgs>),
 }
 
 impl Statement {

@@ -1,5 +1,9 @@
 //! The administrator's way from nothing to a signed entry, in a folder of its own.
 
+mod enrolled;
+mod keys;
+mod next;
+
 use std::path::Path;
 
 use clap::Parser;

@@ -97,6 +97,11 @@ impl TrustBundle {
         read::bundle(message.map_err(OpenError::Envelope)?)
     }
 
+    /// The same content under the next sequence, to be changed and signed.
+    pub fn successor(&self, expires: UnixMillis) -> Self {
+        Self { sequence: self.sequence.saturating_add(1), expires, ..self.clone() }
+    }
+
     /// Opens a bundle that is to replace this one: same vendor, higher sequence, signed by a key of this list.
     pub fn open_next(&self, bytes: &[u8], now: UnixMillis) -> Result<Self, OpenError> {
         let next = Self::open(bytes, &self.vendor_keys, now)?;

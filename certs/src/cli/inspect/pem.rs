@@ -3,8 +3,8 @@
 use anyhow::{Result, bail};
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
-use crate::cli::report::Report;
 use crate::{
+    cli::report::Report,
     csr,
     key::{PublicKey, SealingKey, Signer, SigningKey},
     verify::Summary,
@@ -12,12 +12,19 @@ use crate::{
 
 /// One report for each object of the file.
 pub(super) fn describe(bytes: &[u8]) -> Result<Vec<Report>> {
+    let encrypted = is_encrypted(bytes).then(|| Ok(Report::new().with("kind", "encrypted private key")));
     <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes)
         .map(|section| {
             let (kind, der) = section.map_err(|_| anyhow::anyhow!("damaged PEM"))?;
             object(kind, &der, bytes)
         })
+        .chain(encrypted)
         .collect()
+}
+
+/// Of which nothing can be told without its passphrase.
+fn is_encrypted(bytes: &[u8]) -> bool {
+    bytes.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED)
 }
 
 fn object(kind: SectionKind, der: &[u8], text: &[u8]) -> Result<Report> {
@@ -82,3 +89,5 @@ fn key(report: Report, public: &PublicKey) -> Report {
     let keyid = data_encoding::HEXLOWER.encode(&public.keyid());
     report.with("algorithm", format!("{:?}", public.algorithm())).with("key id", keyid)
 }
+
+const ENCRYPTED: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";

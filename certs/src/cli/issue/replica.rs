@@ -5,13 +5,15 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::{statement::registration, words::Words};
-use tunnel_protos::{ReplicaId, UnixMillis, VendorName};
-
-use crate::cli::{
-    files::{self, CaFiles},
-    report::Report,
+use crate::{
+    cli::{
+        files::{self, CaFiles},
+        report::Report,
+    },
+    statement::registration,
+    words::Words,
 };
+use tunnel_protos::{ReplicaId, UnixMillis, VendorName};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
