@@ -6,6 +6,7 @@
 mod access;
 mod belief;
 mod candidate;
+mod desk;
 mod files;
 mod fingerprint;
 mod folder;
@@ -29,6 +30,7 @@ use tunnel_protos::Label;
 pub use self::{
     access::{AccessCa, AccessCaError, AccessCas, RotateError, Rotated},
     belief::{Belief, Leaf, LeafError},
+    desk::TrustDesk,
     fingerprint::Fingerprint,
     folder::FolderError,
     keeper::Keeper,
