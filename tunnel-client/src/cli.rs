@@ -74,6 +74,9 @@ enum Keys {
         /// Where to write the registration.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
     },
 }
 
@@ -107,6 +110,8 @@ pub enum Task {
         config: PathBuf,
         /// Where to write the registration.
         out: PathBuf,
+        /// How to print.
+        output: Format,
     },
     /// A look at an engine profile; see [`Profile::run`].
     Profile(Profile),
@@ -130,7 +135,9 @@ impl Cli {
             Command::Run { config, print_config, stay } => {
                 Task::Run { config: config.config, print_config, stay }
             }
-            Command::Keys(Keys::Export { config, out }) => Task::ExportKeys { config: config.config, out },
+            Command::Keys(Keys::Export { config, out, output }) => {
+                Task::ExportKeys { config: config.config, out, output }
+            }
             Command::Profile(command) => Task::Profile(command.into_task()),
             Command::Audit(command) => Task::Audit(command.into_task()),
             Command::Policy(command) => Task::Policy(command.into_task()),

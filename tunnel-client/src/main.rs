@@ -7,7 +7,7 @@ use clap::Parser;
 use tracing::{info, warn};
 use tunnel_client::{
     app::{BuildError, Client},
-    cli::{Ask, Cli, Console, Ended, Task},
+    cli::{Ask, Cli, Console, Ended, Format, Task},
     clock,
     config::Config,
     enrollment::Home,
@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
             read(&config).map(|loaded| ended_well(loaded.effective))
         }
         Task::Run { config, stay, .. } => run(&config, stay).await.map(ended_well),
-        Task::ExportKeys { config, out } => export(&config, &out).map(ended_well),
+        Task::ExportKeys { config, out, output } => export(&config, &out, output).map(ended_well),
         Task::Audit(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
         Task::Profile(task) => task.run(|file| read(file).map(|loaded| loaded.config.profile)).await,
         Task::Policy(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
@@ -63,12 +63,12 @@ fn read(file: &Path) -> Ended<Loaded<Config>> {
     Config::read(file, std::env::vars().collect()).map_err(|error| (Exit::Config, error.into()))
 }
 
-fn export(file: &Path, out: &Path) -> Ended<String> {
+fn export(file: &Path, out: &Path, output: Format) -> Ended<String> {
     let config = read(file)?.config;
     let home = Home::read(&config).map_err(|error| (Exit::Config, error.into()))?;
     let exported = keys::export(&config.state_dir, &home.cluster.label, out, clock::wall());
     let words = exported.map_err(|error| (Exit::Failed, error.into()))?;
-    Ok(format!("{} holds the public keys; read these words to the vendor:\n{words}", out.display()))
+    Ok(output.exported(out, &words))
 }
 
 async fn run(file: &Path, stay: bool) -> Ended<String> {

@@ -3,6 +3,7 @@
 //! Text that came from elsewhere passes [`safe`] (text) or [`Console::json`] (JSON) before it is shown.
 
 use std::{
+    collections::VecDeque,
     fmt::Display,
     io::{self, Write},
 };
@@ -37,6 +38,8 @@ pub struct Console {
     terminal: Terminal,
     format: Format,
     live: live::Line,
+    /// The newest lines of [`Console::once`].
+    said: VecDeque<String>,
     failed: Option<io::Error>,
 }
 
@@ -54,7 +57,15 @@ impl Console {
         terminal: Terminal,
         format: Format,
     ) -> Self {
-        Self { stdout, stderr, terminal, format, live: live::Line::default(), failed: None }
+        Self {
+            stdout,
+            stderr,
+            terminal,
+            format,
+            live: live::Line::default(),
+            said: VecDeque::new(),
+            failed: None,
+        }
     }
 
     /// The form of results.
@@ -110,6 +121,18 @@ impl Console {
         let _ = writeln!(self.stderr, "{line}");
     }
 
+    /// A note that is not repeated while it is among the newest of its kind: a log is no live line.
+    pub fn once(&mut self, line: &str) {
+        if self.said.iter().any(|said| said == line) {
+            return;
+        }
+        self.note(line);
+        self.said.push_back(line.to_owned());
+        if self.said.len() > REMEMBERED {
+            self.said.pop_front();
+        }
+    }
+
     /// A note that is shown only on a terminal.
     pub fn progress(&mut self, line: impl Display) {
         if self.terminal.stderr {
@@ -158,6 +181,8 @@ impl Console {
     }
 }
 
+/// More than one waiting says.
+const REMEMBERED: usize = 32;
 const RED: &str = "1;31";
 const YELLOW: &str = "1;33";
 const DIM: &str = "2";

@@ -70,6 +70,9 @@ pub(super) enum Command {
         /// Where to write the receipt; `receipt-ID.pb` in this folder if not given.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
     },
 }
 
@@ -136,11 +139,11 @@ impl Audit {
             Command::Export { place, wanted, format: Form::Json } => {
                 export(&place.folder(configured)?, wanted.filter()).map(ended_well).map_err(failed)
             }
-            Command::Report { place, grant, out } => {
+            Command::Report { place, grant, out, output } => {
                 let config = configured(&place.config.config)?;
                 let folder = place.dir.unwrap_or_else(|| log_of(&config));
                 let out = out.unwrap_or_else(|| format!("receipt-{grant}.pb").into());
-                report(&folder, &config, grant, &out).map(ended_well).map_err(failed)
+                report(&folder, &config, grant, &out, output).map(ended_well).map_err(failed)
             }
         }
     }
@@ -203,7 +206,13 @@ fn export(folder: &Path, filter: Filter) -> anyhow::Result<String> {
 }
 
 /// Only a whole log is vouched for.
-fn report(folder: &Path, config: &Config, grant: GrantId, out: &Path) -> anyhow::Result<String> {
+fn report(
+    folder: &Path,
+    config: &Config,
+    grant: GrantId,
+    out: &Path,
+    format: Format,
+) -> anyhow::Result<String> {
     verify::verify(folder).context("no receipt from a log that is not whole")?;
     let now = clock::wall();
     let Cluster { name, label } = Home::read(config)?.cluster;
@@ -213,7 +222,10 @@ fn report(folder: &Path, config: &Config, grant: GrantId, out: &Path) -> anyhow:
     anyhow::ensure!(key_is_ed25519(&key), "the cluster key is of another kind");
     let envelope = receipt::make(&statement.receipt, &key)?;
     file::write_private(out, &envelope.encode_to_vec())?;
-    Ok(print::page(&statement, out))
+    Ok(match format {
+        Format::Json => print::receipt(&statement, out),
+        Format::Text => print::page(&statement, out),
+    })
 }
 
 fn key_is_ed25519(key: &SigningKey) -> bool {

@@ -10,6 +10,10 @@ mod request;
 mod status;
 mod text;
 
+use std::path::Path;
+
+use serde_json::json;
+use tunnel_certs::words::Words;
 use tunnel_protos::{text::spoken, v1};
 
 pub(super) use self::{
@@ -27,6 +31,17 @@ pub enum Format {
     Text,
     /// One JSON document, for scripts.
     Json,
+}
+
+impl Format {
+    /// What `keys export` says: the file, and the words to be compared.
+    pub fn exported(self, out: &Path, words: &Words) -> String {
+        let file = out.display().to_string();
+        match self {
+            Self::Text => format!("{file} holds the public keys; read these words to the vendor:\n{words}"),
+            Self::Json => format!("{:#}", json!({ "file": file, "words": words.to_string() })),
+        }
+    }
 }
 
 /// `REQUEST_STATE_PENDING` as `pending`.

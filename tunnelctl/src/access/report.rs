@@ -32,12 +32,11 @@ pub(crate) fn submitted(app: &mut App, record: &Record) {
     app.console.note(format_args!("words   {}", record.words()));
 }
 
-/// Tells what is new while waiting: a live line on a terminal, a line for each change elsewhere, JSON for scripts.
+/// Tells what is new while waiting: a live line on a terminal, each new line once elsewhere, JSON for scripts.
 pub(crate) struct Teller<'a> {
     console: &'a mut Console,
     clock: Clock,
     progress: Progress,
-    said: String,
     sentence: String,
     notified: usize,
 }
@@ -46,8 +45,8 @@ impl<'a> Teller<'a> {
     /// A teller of one waiting that begins now.
     pub(crate) fn new(app: &'a mut App) -> Self {
         let progress = Progress::new(app.clock.now());
-        let (said, sentence) = (String::new(), String::new());
-        Self { console: &mut app.console, clock: app.clock.clone(), progress, said, sentence, notified: 0 }
+        let sentence = String::new();
+        Self { console: &mut app.console, clock: app.clock.clone(), progress, sentence, notified: 0 }
     }
 
     /// Tells one piece of news.
@@ -74,11 +73,7 @@ impl<'a> Teller<'a> {
             self.console.live(&self.progress.line(now));
             return;
         }
-        let standing = self.progress.standing(now);
-        if standing != self.said {
-            self.console.note(format_args!("waiting: {standing}"));
-            self.said = standing;
-        }
+        self.console.once(&format!("waiting: {}", self.progress.standing(now)));
     }
 
     /// The cluster's sentence, and who was told; each once.

@@ -83,6 +83,36 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// The same for scripts.
+pub(super) fn receipt(statement: &Statement, out: &Path) -> String {
+    let receipt = &statement.receipt;
+    let decisions = statement.decisions.iter().map(|(time, what)| json!({ "time": time.0, "what": what }));
+    let calls = receipt.calls.iter().map(|call| {
+        json!({
+            "started": call.started.0, "ended": call.ended.0, "target": call.target.to_string(),
+            "method": call.method.to_string(), "status": call.status,
+            "bytesIn": call.bytes_in, "bytesOut": call.bytes_out,
+        })
+    });
+    document(&json!({
+        "file": out.display().to_string(),
+        "grant": receipt.grant.to_string(),
+        "cluster": receipt.cluster.to_string(),
+        "label": receipt.label.to_string(),
+        "operator": receipt.operator.to_string(),
+        "words": statement.words,
+        "reason": { "text": receipt.reason.text, "ticket": receipt.reason.ticket },
+        "methods": statement.methods,
+        "targets": statement.targets,
+        "certificates": statement.certificates,
+        "state": state(receipt.state),
+        "decisions": decisions.collect::<Vec<_>>(),
+        "calls": calls.collect::<Vec<_>>(),
+        "records": { "first": receipt.records.0, "last": receipt.records.1 },
+        "made": receipt.made.0,
+    }))
+}
+
 /// The page beside a signed receipt.
 pub(super) fn page(statement: &Statement, out: &Path) -> String {
     let receipt = &statement.receipt;

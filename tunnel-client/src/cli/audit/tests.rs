@@ -169,6 +169,17 @@ async fn a_receipt_names_a_call_that_still_runs() {
 }
 
 #[tokio::test]
+async fn a_script_gets_the_receipt_as_json() {
+    let office = Office::new("disk").await;
+    let out = office.dir.path().join("r.pb").display().to_string();
+    let (said, _) = office.run(&["report", "--grant", GRANT, "--out", &out, "--output", "json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["file"], &said["grant"]), (&out.into(), &GRANT.into()));
+    assert_eq!(said["calls"].as_array().unwrap().len(), 2);
+    assert_eq!(said["records"]["first"], 2);
+}
+
+#[tokio::test]
 async fn nothing_from_outside_reaches_a_terminal_as_it_is() {
     let office = Office::new("fine\u{202e}\u{1b}[31m").await;
     let out = office.dir.path().join("r.pb");
@@ -184,7 +195,8 @@ async fn no_receipt_comes_from_a_broken_log_or_for_a_grant_that_never_was() {
     let office = Office::new("disk").await;
     let fails = |grant: &str| {
         let folder = office.folder();
-        report(&folder, &office.config(), grant.parse().unwrap(), &office.dir.path().join("r.pb")).is_err()
+        let out = office.dir.path().join("r.pb");
+        report(&folder, &office.config(), grant.parse().unwrap(), &out, Format::Text).is_err()
     };
     assert!(fails("22222222-2222-4222-8222-222222222222"));
     std::fs::remove_file(office.folder().join("head")).unwrap();

@@ -223,6 +223,27 @@ async fn pauses_and_operators_are_ended_by_a_signature() {
 }
 
 #[tokio::test]
+async fn who_denies_an_operator_that_never_asked_is_told_so() {
+    let world = world();
+    let mallory = |last_asked_ms| api::OperatorView {
+        operator: "mallory".into(),
+        denied_since_ms: 5,
+        last_asked_ms,
+        ..Default::default()
+    };
+    for (known, told) in [(vec![], true), (vec![mallory(0)], true), (vec![mallory(3)], false)] {
+        world.desk.0.lock().operators = known;
+        let ran = world.script("operators deny mallory").await;
+        assert_eq!(ran.exit(), Exit::Ok);
+        assert_eq!(ran.err.contains("No operator of this name has asked here"), told, "{}", ran.err);
+        let json = world.script("operators deny mallory --output json").await.out;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["hasAsked"], !told);
+    }
+    assert_eq!(world.desk.asked().len(), 6, "denied all the same");
+}
+
+#[tokio::test]
 async fn json_output_is_one_document_without_tricks() {
     let world = world();
     world.desk.0.lock().views[0].operator = "a\u{202e}\u{1b}[2J".into();

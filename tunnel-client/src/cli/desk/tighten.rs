@@ -4,7 +4,7 @@ use clap::Args;
 use tunnel_protos::approvers as api;
 use tunnel_runtime::exit::Exit;
 
-use super::{super::output, Console, Daemon, Failed, answered};
+use super::{super::output, Client, Console, Daemon, Failed, answered};
 
 /// Arguments of `revoke`.
 #[derive(Debug, Args)]
@@ -72,7 +72,18 @@ impl DenyOperator {
             "Denied operator {}; requests denied: {}, grants revoked: {}, sessions cut: {}.\n",
             self.operator, reply.requests_denied, reply.grants_revoked, reply.sessions_cut
         );
-        console.result(&text, &output::json::operator_denied(&self.operator, &reply))?;
+        let asked = has_asked(&mut client, &self.operator).await;
+        console.result(&text, &output::json::operator_denied(&self.operator, &reply, asked))?;
+        if asked == Some(false) {
+            console
+                .hint("No operator of this name has asked here lately; `operators` lists those that have.\n");
+        }
         Ok(Exit::Ok)
     }
+}
+
+/// Whether the client remembers a request of this operator; none if it does not say, which undoes no deny.
+async fn has_asked(client: &mut Client, operator: &str) -> Option<bool> {
+    let list = answered(client.list_operators(api::ListOperatorsRequest {})).await.ok()?;
+    Some(list.operators.iter().any(|view| view.operator == operator && view.last_asked_ms > 0))
 }

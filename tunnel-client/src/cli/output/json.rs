@@ -114,9 +114,15 @@ pub(in crate::cli) fn operators(views: &[api::OperatorView]) -> Value {
     json!({ "operators": views.iter().map(operator).collect::<Vec<_>>() })
 }
 
-pub(in crate::cli) fn operator_denied(operator: &str, reply: &api::DenyOperatorReply) -> Value {
+/// `asked`: whether the operator is known here by a request.
+pub(in crate::cli) fn operator_denied(
+    operator: &str,
+    reply: &api::DenyOperatorReply,
+    asked: Option<bool>,
+) -> Value {
     json!({
         "operator": operator,
+        "hasAsked": asked,
         "requestsDenied": reply.requests_denied,
         "grantsRevoked": reply.grants_revoked,
         "sessionsCut": reply.sessions_cut,

@@ -1,5 +1,7 @@
 //! What the policy commands print, for people and as JSON.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 use tunnel_protos::{MethodName, MethodPattern};
 
@@ -44,39 +46,75 @@ pub(super) fn explained(policy: &Policy, patterns: &[MethodPattern], raw: bool, 
         MethodPattern::Exact(method) => vec![method.clone()],
         MethodPattern::Service(_) => policy.concrete(pattern),
     });
-    let answers: Vec<_> = methods.map(|method| (policy.rule(&method, raw).cloned(), method)).collect();
+    let answers = methods.map(|method| Answer { rule: policy.rule(&method, raw), policy, method });
+    // Else a pattern that nothing is named by would vanish.
+    let empty = patterns.iter().filter(|pattern| {
+        matches!(pattern, MethodPattern::Service(_)) && policy.concrete(pattern).is_empty()
+    });
     match format {
         Format::Json => {
-            let answers: Vec<_> =
-                answers.iter().map(|(rule, method)| answer_json(rule.as_ref(), method)).collect();
-            text(&json!({ "methods": answers }))
-        }
-        Format::Text if answers.is_empty() => {
-            "No method of this engine is named so; give a profile".to_owned()
+            let unmatched: Vec<_> = empty.map(ToString::to_string).collect();
+            text(&json!({
+                "methods": answers.map(|answer| answer.json()).collect::<Vec<_>>(), "unmatched": unmatched,
+            }))
         }
         Format::Text => {
-            answers.iter().map(|(rule, method)| answer(rule.as_ref(), method)).collect::<Vec<_>>().join("\n")
+            let hint = if policy.methods().has_descriptors() {
+                "the engine profile's descriptors name no such method"
+            } else {
+                "a pattern takes an engine profile with descriptors (--profile)"
+            };
+            let empty = empty.map(|pattern| format!("{pattern}: {hint}"));
+            answers.map(|answer| answer.to_string()).chain(empty).collect::<Vec<_>>().join("\n")
         }
     }
 }
 
-fn answer(rule: Option<&Rule>, method: &MethodName) -> String {
-    let Some(rule) = rule else { return format!("{method}: deny (no access rule matches)") };
-    let limits = rule.limits.to_string();
-    let limits = if limits.is_empty() { String::new() } else { format!("; limits {limits}") };
-    format!("{method}: {} ({}){limits}", rule.approval, rule.name())
+/// What is answered to a request for one method.
+struct Answer<'p> {
+    policy: &'p Policy,
+    method: MethodName,
+    rule: Option<&'p Rule>,
 }
 
-fn answer_json(rule: Option<&Rule>, method: &MethodName) -> Value {
-    let limits = rule.map(|rule| rule.limits).unwrap_or_default();
-    json!({
-        "method": method.to_string(),
-        "approval": rule.map_or(Approval::Deny, |rule| rule.approval).name(),
-        "rule": rule.map(Rule::name),
-        "limits": {
-            "bytes": limits.bytes, "callsPerMinute": limits.calls_per_minute, "streams": limits.streams,
-        },
-    })
+impl Answer<'_> {
+    /// None without descriptors that could tell.
+    fn exists(&self) -> Option<bool> {
+        let methods = self.policy.methods();
+        methods.has_descriptors().then(|| methods.may_exist(&self.method))
+    }
+
+    fn json(&self) -> Value {
+        let limits = self.rule.map(|rule| rule.limits).unwrap_or_default();
+        json!({
+            "method": self.method.to_string(),
+            "exists": self.exists(),
+            "approval": self.rule.map_or(Approval::Deny, |rule| rule.approval).name(),
+            "rule": self.rule.map(Rule::name),
+            "limits": {
+                "bytes": limits.bytes, "callsPerMinute": limits.calls_per_minute, "streams": limits.streams,
+            },
+        })
+    }
+}
+
+impl fmt::Display for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rule {
+            None => write!(f, "{}: deny (no access rule matches)", self.method)?,
+            Some(rule) => {
+                write!(f, "{}: {} ({})", self.method, rule.approval, rule.name())?;
+                let limits = rule.limits.to_string();
+                if !limits.is_empty() {
+                    write!(f, "; limits {limits}")?;
+                }
+            }
+        }
+        if self.exists() == Some(false) {
+            f.write_str("; the engine profile's descriptors name no such method")?;
+        }
+        Ok(())
+    }
 }
 
 /// The policy with its preset resolved.

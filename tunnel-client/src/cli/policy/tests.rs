@@ -51,6 +51,29 @@ fn explain_names_rule_level_and_limits() {
 }
 
 #[test]
+fn explain_says_what_the_descriptors_do_not_know() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../integration/profiles/reference-engine.yaml");
+    let (_folder, file) =
+        written("version: 1\naccess:\n  - { methods: [\"e.Admin/Get\"], approval: auto }\n");
+    let methods = ["engine.admin.v1.Admin/Echo", "e.Admin/Get", "e.Admin/*"];
+    let run = |more: &[&str]| {
+        let arguments = ["tunnel-client", "policy", "explain", "--policy", &file];
+        run(&[&arguments[..], &methods, more].concat()).0
+    };
+    let said = run(&["--profile", shipped]);
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], "engine.admin.v1.Admin/Echo: deny (no access rule matches)");
+    let unknown = "the engine profile's descriptors name no such method";
+    assert_eq!(lines[1], format!("e.Admin/Get: auto (access rule 1); {unknown}"));
+    assert_eq!(lines[2], format!("e.Admin/*: {unknown}"));
+    assert!(run(&[]).contains("e.Admin/*: a pattern takes an engine profile"));
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&["--profile", shipped, "--output", "json"])).unwrap();
+    assert_eq!((&json["methods"][0]["exists"], &json["methods"][1]["exists"]), (&true.into(), &false.into()));
+    assert_eq!(json["unmatched"][0], "e.Admin/*");
+}
+
+#[test]
 fn show_effective_resolves_the_preset() {
     let (_folder, file) = written("version: 1\npreset: supervised\n");
     let (said, _) = run(&["tunnel-client", "policy", "show", "--effective", "--policy", &file]);

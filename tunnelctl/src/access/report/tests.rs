@@ -20,9 +20,9 @@ fn screen(terminal: Terminal, format: Format) -> Screen {
 impl Screen {
     fn tell(&mut self, news: &[News]) {
         let progress = Progress::new(NOW);
-        let (said, sentence) = (String::new(), String::new());
+        let sentence = String::new();
         let mut teller =
-            Teller { console: &mut self.console, clock: clock(), progress, said, sentence, notified: 0 };
+            Teller { console: &mut self.console, clock: clock(), progress, sentence, notified: 0 };
         news.iter().for_each(|news| teller.tell(news));
     }
 }
@@ -56,6 +56,17 @@ fn elsewhere_each_change_is_a_line_of_its_own() {
         "{shown}"
     );
     assert!(shown.contains("\nwaiting: 0 of 1 approvals"), "{shown}");
+}
+
+#[test]
+fn elsewhere_no_line_comes_twice() {
+    let mut screen = screen(Terminal::default(), Format::Text);
+    let (waiting, lost) = (News::BrokerSays(Delivery::Waiting), News::Reconnecting("refused".into()));
+    // The broker is lost and found again, and then the certificate is waited for as the grant was.
+    screen.tell(&[waiting.clone(), lost.clone(), waiting.clone(), lost]);
+    screen.tell(&[waiting]);
+    let shown = screen.err.text();
+    assert_eq!(shown.lines().count(), 2, "{shown}");
 }
 
 #[test]
