@@ -24,6 +24,8 @@ fn main() -> Result<()> {
     let (mesh, cluster) = (SigningKey::generate(Algorithm::P256)?, SigningKey::generate(Algorithm::Ed25519)?);
     let request = csr::make(&mesh)?;
     write("certificate_request", "p256", &request)?;
+    enroll_frames(&request)?;
+    write("service_account", "es256", SERVICE_ACCOUNT.as_bytes())?;
     let registration = Registration {
         bundle_sha256: None,
         token: None,
@@ -45,6 +47,22 @@ fn main() -> Result<()> {
     write("grpc_timeout", "seconds", b"10S")?;
     write("grpc_timeout", "longest", b"99999999H")?;
     write("policy", "example", POLICY.as_bytes())
+}
+
+/// A replica's redemption, and a fetch after it.
+fn enroll_frames(csr: &[u8]) -> Result<()> {
+    use v1::enroll_request::Body;
+    let redeem = v1::Redeem {
+        token_id: "k3v7".repeat(7)[..26].to_owned(),
+        broker_secret: vec![7; 32],
+        csr: csr.to_vec(),
+        ..Default::default()
+    };
+    let mut both = Vec::new();
+    for body in [Body::Redeem(redeem), Body::TrustBundle(v1::FetchTrustBundle {})] {
+        both.extend_from_slice(&frame::encode(&v1::EnrollRequest { body: Some(body) }, CONTROL_CAP)?);
+    }
+    write("enroll_frames", "both", &both)
 }
 
 fn session() -> Kind {
@@ -105,3 +123,12 @@ access:
   - methods: [\"engine.admin.v1.Admin/*\"]
     approval: manual
 ";
+
+/// A key set with one key, and a token of its form.
+const SERVICE_ACCOUNT: &str = concat!(
+    r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","kid":"k1","#,
+    r#""x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#,
+    "\0",
+    "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.eyJhdWQiOlsieCJdLCJpc3MiOiJ4Iiwic3ViIjoieCIsImV4cCI6MX0.",
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+);

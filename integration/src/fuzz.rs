@@ -8,9 +8,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use prost::Message as _;
-use tunnel_certs::{csr, statement::registration};
+use tunnel_certs::{
+    csr,
+    service_account::{self, Expected},
+    statement::registration,
+};
 use tunnel_client::policy::{Methods, Policy};
-use tunnel_protos::{strict, v1};
+use tunnel_protos::{UnixMillis, strict, v1};
 use tunnel_runtime::grpc::timeout;
 use tunnel_transport::{
     Header,
@@ -31,6 +35,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "client_hello", run: client_hello },
     Target { name: "stream_header", run: stream_header },
     Target { name: "control_frames", run: control_frames },
+    Target { name: "enroll_frames", run: enroll_frames },
+    Target { name: "service_account", run: service_account },
     Target { name: "signed_payload", run: signed_payload },
     Target { name: "registration", run: open_registration },
     Target { name: "certificate_request", run: certificate_request },
@@ -59,6 +65,21 @@ pub fn control_frames(bytes: &[u8]) {
         drop(v1::BrokerMessage::decode(message.clone()));
         drop(v1::ReplicaMessage::decode(message));
     }
+}
+
+/// Asks of replicas that have proven nothing yet.
+pub fn enroll_frames(bytes: &[u8]) {
+    tunnel_broker::fuzz_enroll_frames(bytes);
+}
+
+/// A key set and a token, each from a cluster, with a zero byte between.
+pub fn service_account(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let (jwks, token) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let text = || "x".to_owned();
+    let expected = Expected { audience: text(), issuer: text(), subject: text() };
+    let token = String::from_utf8_lossy(token);
+    drop(service_account::verify(jwks, &token, &expected, UnixMillis(0)));
 }
 
 /// Payloads of every kind of envelope, in which an unknown field refuses the whole.

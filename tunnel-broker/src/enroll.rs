@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tunnel_certs::{issue::AuthorityError, statement::trust_bundle::TrustBundle};
 use tunnel_protos::{BrokerId, Label, OperatorName, ReplicaId, UnixMillis, VendorName, v1};
 
+pub use self::conversation::fuzz_enroll_frames;
 use self::{authority::Authorities, bans::Bans, sightings::Sightings};
 pub(crate) use self::{choice::PhaseError, leaf::OwnLeaf};
 use crate::{

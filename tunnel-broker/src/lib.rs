@@ -27,6 +27,6 @@ pub use self::{
     accept::hello::fuzz_client_hello,
     broker::{Addresses, Broker, BuildError, Running, StateError, TrustError},
     config::Config,
-    enroll::{EnrollError, LeafError},
+    enroll::{EnrollError, LeafError, fuzz_enroll_frames},
     store::{OpenError, StoreError},
 };

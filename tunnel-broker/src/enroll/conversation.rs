@@ -1,12 +1,14 @@
 //! One connection's asks and their answers, without I/O but the database's.
 
+use bytes::BytesMut;
 use tracing::{debug, info};
 use tunnel_protos::{
     UnixMillis, strict,
     v1::{EnrollReply, EnrollRequest, enroll_reply, enroll_request},
 };
+use tunnel_transport::frame;
 
-use super::{Enroll, refusal::Refusal, reissue::Challenged};
+use super::{Enroll, redeem::Presented, refusal::Refusal, reissue::Challenged, server::FRAME_CAP};
 use crate::metrics;
 
 /// What one connection has asked so far.
@@ -64,6 +66,17 @@ impl<'e> Conversation<'e> {
             Body::TrustBundle(_) => {
                 Ok(enroll_reply::Body::TrustBundle(self.enroll.trusted().envelope.clone()))
             }
+        }
+    }
+}
+
+/// Reads strangers' frames as the broker does, for a fuzzer: the ask, and what of it is proven without a database.
+#[doc(hidden)]
+pub fn fuzz_enroll_frames(bytes: &[u8]) {
+    let mut buffer = BytesMut::from(bytes);
+    while let Ok(Some(frame)) = frame::decode(&mut buffer, FRAME_CAP) {
+        if let Some(enroll_request::Body::Redeem(ask)) = Conversation::read(&frame) {
+            drop(Presented::read(&ask));
         }
     }
 }

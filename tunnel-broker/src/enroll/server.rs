@@ -196,7 +196,7 @@ const MAX_ASKS: usize = 4;
 /// For reading, answering and writing one.
 const ASK: Duration = Duration::from_secs(10);
 /// A registration with a key set of 16 KiB fits, and so does a trust bundle.
-const FRAME_CAP: usize = 64 * 1024;
+pub(super) const FRAME_CAP: usize = 64 * 1024;
 const GOODBYE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
