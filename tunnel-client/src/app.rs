@@ -32,7 +32,7 @@ use crate::{
     approvers,
     audit::{self, Audit, Event},
     clock::Clock,
-    engine::Engine,
+    engine::{self, Engine, EngineState, ProfileFile},
     gate::{self, Gate, grants::GrantsView},
     notify::Webhook,
     policy::{Policy, PolicyFile, PolicyState},
@@ -48,7 +48,8 @@ pub struct Client {
     webhook: Option<Webhook>,
     clerk: Clerk<SqliteStore>,
     policy_file: PolicyFile,
-    engine: Engine,
+    engine: EngineState,
+    profile: ProfileFile,
     gate: GateIdentity,
     tunnels: Tunnels,
     shards: Shards,
@@ -98,8 +99,8 @@ impl Client {
         tasks.spawn(info_span!("audit"), record_policies(self.audit, self.policy.policy));
         tasks.spawn(info_span!("gate"), self.gate.renew());
         tasks.spawn(info_span!("ready"), ready(self.tunnels.attached(), self.attached));
-        let engine = self.engine;
-        tasks.spawn(info_span!("engine"), async move { engine.watch_health().await });
+        tasks.spawn(info_span!("profile"), self.profile.watch());
+        tasks.spawn(info_span!("engine"), engine::watch_health(self.engine.engine));
         tasks.spawn(info_span!("approvers"), approvers::serve(self.listener, desk, None, drain.clone()));
         tasks.supervise(self.tunnels.run(&rooms, &self.shards, &drain)).await;
         self.readiness.drain();
@@ -129,12 +130,12 @@ impl Client {
     }
 
     fn rooms(&self) -> Rooms<Requests, Gate, Link> {
-        let engine = self.engine.clone();
+        let engine = self.engine.engine.clone();
         Rooms {
             inbox: self.requests.clone(),
             sessions: self.gate(),
             grants: self.view.clone(),
-            health: Arc::new(move || engine.targets().map(|name| target_health(&engine, name)).collect()),
+            health: Arc::new(move || target_healths(&engine.borrow().clone())),
             vendor: Link::new(self.trust.clone(), self.label, self.cluster_key.clone(), &self.mesh_key),
         }
     }
@@ -148,7 +149,7 @@ impl Client {
             policy: self.policy.policy.clone(),
             paused: self.requests.paused(),
             sessions: self.sessions.clone(),
-            engine: self.engine.clone(),
+            engine: self.engine.engine.clone(),
             audit: self.audit.clone(),
             clock: gate::Clock::new(move || clock.now()),
             newcomers: self.newcomers,
@@ -157,8 +158,10 @@ impl Client {
     }
 }
 
-fn target_health(engine: &Engine, name: &TargetName) -> TargetHealth {
-    TargetHealth { target: name.to_string(), health: engine.health(name).into() }
+fn target_healths(engine: &Engine) -> Vec<TargetHealth> {
+    let health =
+        |name: &TargetName| TargetHealth { target: name.to_string(), health: engine.health(name).into() };
+    engine.targets().map(health).collect()
 }
 
 /// Says once a day what of keys and certificates needs somebody.

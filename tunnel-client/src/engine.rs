@@ -9,6 +9,7 @@ mod credentials;
 mod endpoint;
 mod health;
 pub mod profile;
+mod reload;
 mod tls;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,16 +23,18 @@ pub use self::{
     credentials::CredentialError,
     endpoint::{Authority, Endpoint, EndpointError},
     profile::{Profile, ProfileError, ProfileErrors},
+    reload::{EngineState, ProfileFile, Targets, watch_health},
     tls::TlsError,
 };
 
-/// The engine behind this client; cheap to clone.
+/// The engine behind this client as one profile tells; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     profile: Profile,
+    tls: Option<tls::Toward>,
     targets: BTreeMap<TargetName, health::Target>,
 }
 
@@ -40,7 +43,8 @@ impl Engine {
     pub fn new(profile: Profile) -> Self {
         let targets = profile.endpoints().keys().map(|name| (name.clone(), health::Target::default()));
         let targets = targets.collect();
-        Self(Arc::new(Shared { profile, targets }))
+        let tls = profile.credentials().tls.clone().map(tls::Toward::new);
+        Self(Arc::new(Shared { profile, tls, targets }))
     }
 
     /// What is known of it.
@@ -67,7 +71,7 @@ impl Engine {
     pub async fn connect(&self, target: &TargetName) -> Result<Connection, ConnectError> {
         let profile = self.profile();
         let endpoint = profile.endpoints().get(target).ok_or(ConnectError::UnknownTarget)?;
-        Connection::open(endpoint, profile.credentials().tls.as_ref()).await
+        Connection::open(endpoint, self.0.tls.as_ref()).await
     }
 
     /// The engine's own `authorization`, if its profile names one.

@@ -103,8 +103,8 @@ pub struct Parts {
     pub paused: PauseState,
     /// Where open sessions are listed.
     pub sessions: Sessions,
-    /// What lies behind the gate.
-    pub engine: Engine,
+    /// What lies behind the gate; a session keeps to the profile that it began with.
+    pub engine: watch::Receiver<Engine>,
     /// Where intents and outcomes go.
     pub audit: Audit,
     /// The time.
@@ -215,6 +215,7 @@ impl Gate {
 
     fn build(&self, admitted: Admitted, room: Room, drain: drain::Watch) -> Session {
         let Parts { cluster, policy, engine, audit, clock, longest_call, paused, .. } = &*self.parts;
+        let engine = engine.borrow().clone();
         let upstream = Upstream::new(engine.clone(), admitted.target.clone());
         let profile = engine.profile();
         let today = policy.borrow().clone();

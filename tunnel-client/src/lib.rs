@@ -10,6 +10,7 @@ pub mod engine;
 pub mod enrollment;
 pub mod gate;
 pub mod keys;
+mod mark;
 pub mod metrics;
 pub mod notify;
 pub mod policy;

@@ -17,6 +17,8 @@ pub fn describe() {
     describe_counter!(WEBHOOK, "Messages of the webhook, by what became of each attempt");
     describe_gauge!(PENDING, "Requests that wait for a person");
     describe_gauge!(GRANTS, "Grants that are live");
+    describe_gauge!(PROFILE_STALE, "1 while a newer engine profile is not taken");
+    describe_gauge!(ENGINE_TLS_STALE, "1 while newer TLS files toward the engine are not taken");
     describe_gauge!(POLICY_STALE, "1 while a newer policy file is not taken");
     describe_gauge!(ENTRY_EXPIRY, "When the inventory entry expires");
 }
@@ -51,6 +53,14 @@ pub(crate) fn policy_stale(stale: bool) {
     gauge!(POLICY_STALE).set(f64::from(u8::from(stale)));
 }
 
+pub(crate) fn profile_stale(stale: bool) {
+    gauge!(PROFILE_STALE).set(f64::from(u8::from(stale)));
+}
+
+pub(crate) fn engine_tls_stale(stale: bool) {
+    gauge!(ENGINE_TLS_STALE).set(f64::from(u8::from(stale)));
+}
+
 /// When the inventory entry in force ends; none while there is none.
 pub(crate) fn entry_expiry(end: Option<UnixMillis>) {
     gauge!(ENTRY_EXPIRY).set(end.map_or(0.0, seconds));
@@ -73,5 +83,7 @@ const STORE_FAILURES: &str = "postern_client_store_failures_total";
 const WEBHOOK: &str = "postern_client_webhook_attempts_total";
 const PENDING: &str = "postern_client_requests_pending";
 const GRANTS: &str = "postern_client_grants_live";
+const PROFILE_STALE: &str = "postern_client_profile_stale";
+const ENGINE_TLS_STALE: &str = "postern_client_engine_tls_stale";
 const POLICY_STALE: &str = "postern_client_policy_stale";
 const ENTRY_EXPIRY: &str = "postern_client_inventory_entry_expiration_timestamp_seconds";

@@ -17,7 +17,7 @@ use crate::{
     audit::{self, Audit},
     clock::{self, Clock},
     config::{Cluster, Config},
-    engine::{Engine, Profile, ProfileErrors},
+    engine::{EngineState, ProfileErrors, ProfileFile},
     enrollment::{Home, HomeError},
     gate::{
         self,
@@ -100,8 +100,11 @@ impl Client {
     /// Reads and checks every file and binds the socket; call it inside a tokio runtime.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let files = Files::read(&config, clock::wall())?;
-        let (policy_file, policy) =
-            PolicyFile::open(config.policy.clone(), Arc::new(Methods::of(files.engine.profile())));
+        let (policy_file, policy) = PolicyFile::open(
+            config.policy.clone(),
+            Arc::new(Methods::of(files.engine.engine.borrow().profile())),
+        );
+        let policy_file = policy_file.following(files.engine.engine.clone());
         let settings = config.audit.settings(&config.state_dir, &files.home.cluster);
         let (audit, log) = Audit::open(settings).map_err(BuildError::Audit)?;
         // Before the clerk has its first thought: what follows in the log is of this run.
@@ -124,6 +127,7 @@ impl Client {
             mesh_key: files.keys.mesh.clone(),
             attached: readiness.latch("tunnel"),
             engine: files.engine,
+            profile: files.profile,
             socket: config.listen.socket,
             label: files.home.cluster.label,
             cluster: files.home.cluster.name,
@@ -159,7 +163,8 @@ struct Files {
     entry: Result<UnixMillis, String>,
     /// Never changes in this client; whoever follows it sees that.
     admission: watch::Sender<Admission>,
-    engine: Engine,
+    engine: EngineState,
+    profile: ProfileFile,
 }
 
 impl Files {
@@ -169,10 +174,10 @@ impl Files {
         let keys = Keys::load_or_create(&config.state_dir).map_err(BuildError::Keys)?;
         let access = AccessCa::load_or_create(&config.state_dir, label, now).map_err(BuildError::AccessCa)?;
         let (trust, keeper) = Trust::open(sources(config, &home, &keys), now).map_err(BuildError::Vendor)?;
-        let profile = Profile::load(&config.profile).map_err(BuildError::Profile)?;
+        let (profile, engine) = ProfileFile::open(config.profile.clone()).map_err(BuildError::Profile)?;
         let entry = entry::read(config, &home.cluster, &trust.belief().borrow().bundle, &keys, now);
         let admission = watch::Sender::new(entry::admission(&entry));
-        Ok(Self { home, keys, trust, keeper, access, entry, admission, engine: Engine::new(profile) })
+        Ok(Self { home, keys, trust, keeper, access, entry, admission, engine, profile })
     }
 
     async fn open_requests(
@@ -207,7 +212,7 @@ impl Files {
             keys: watch::channel(Arc::new(Keyring::new(pair))).1,
             access: self.access.subscribe(),
             operators: self.trust.operators(),
-            targets: watch::channel(Arc::new(self.engine.targets().cloned().collect())).1,
+            targets: self.engine.targets.clone(),
             admission: self.admission.subscribe(),
         }
     }

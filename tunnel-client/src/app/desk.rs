@@ -12,7 +12,7 @@ use crate::{
         Revoked, Who,
     },
     audit::{self, Audit},
-    engine::Engine,
+    engine::EngineState,
     gate::{self, grants::GrantsView},
     policy::{Approvers, PolicyState},
     requests::Requests,
@@ -25,7 +25,7 @@ pub(super) struct AppDesk {
     pub(super) label: Label,
     pub(super) requests: Requests,
     pub(super) glance: Glance,
-    pub(super) engine: Engine,
+    pub(super) engine: EngineState,
     pub(super) policy: PolicyState,
     pub(super) view: GrantsView,
     pub(super) sessions: gate::Sessions,
@@ -126,7 +126,14 @@ impl Desk for AppDesk {
 impl AppDesk {
     fn warnings(&self) -> Vec<String> {
         let now = self.requests.clock().now();
-        self.trust.warnings(now).into_iter().chain(self.access.warning(now)).collect()
+        let profile = self.engine.error.borrow().clone();
+        let profile = (!profile.is_empty()).then(|| {
+            format!(
+                "the engine profile's file is not in force: {profile} (mend it; it is read again by itself)"
+            )
+        });
+        let trust = self.trust.warnings(now).into_iter().chain(self.access.warning(now));
+        trust.chain(profile).collect()
     }
 
     /// The glance, with what is believed now.
@@ -139,7 +146,7 @@ impl AppDesk {
             trust_bundle_expires_ms: belief.bundle.expires.0,
             mesh_certificate_expires_ms: leaf.map_or(0, |leaf| leaf.not_after().0),
             access_ca_expires_ms: access.current().validity().1.0,
-            ..self.glance.status(&self.requests, &self.engine, &self.policy, &self.view)
+            ..self.glance.status(&self.requests, &self.engine.engine.borrow(), &self.policy, &self.view)
         }
     }
 }

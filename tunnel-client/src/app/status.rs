@@ -9,7 +9,7 @@ use tunnel_protos::{
 };
 use tunnel_runtime::chain;
 
-use super::target_health;
+use super::target_healths;
 
 use crate::{
     engine::Engine, enrollment::Home, gate::grants::GrantsView, keys::Keys, policy::PolicyState,
@@ -61,7 +61,7 @@ impl Glance {
         Status {
             tunnels: (self.tunnels)(),
             webhook: self.webhook.as_ref().map(|state| state.borrow().clone()),
-            targets: engine.targets().map(|name| target_health(engine, name)).collect(),
+            targets: target_healths(engine),
             policy: Some(PolicyStatus {
                 digest: policy.policy.borrow().digest().to_owned(),
                 error: policy.error.borrow().clone(),

@@ -107,6 +107,11 @@ pub async fn run(path: &Path, scope: Scope) -> Report {
     }
 }
 
+/// What is wrong with the files of a profile's credentials.
+pub(super) fn files(profile: &Profile) -> Vec<String> {
+    target::files(profile)
+}
+
 /// The engine of the profile at `path`, to be looked at only.
 pub fn open(path: &Path) -> Result<Engine, ProfileErrors> {
     Profile::inspect(path).map(Engine::new)

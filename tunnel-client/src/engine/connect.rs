@@ -1,11 +1,10 @@
 //! One connection to one target: TCP, TLS or a Unix socket, each step within a deadline.
 //!
-//! Credentials are read anew for every connection, so rotated files take effect without a signal.
+//! Credentials are looked at anew for every connection, so rotated files take effect without a signal.
 
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,8 +18,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
     endpoint::{Authority, Endpoint},
-    profile::TlsFiles,
-    tls::{self, TlsError},
+    tls::{TlsError, Toward},
 };
 
 /// Why the engine was not reached.
@@ -64,19 +62,19 @@ pub enum Connection {
 
 impl Connection {
     /// Connects to `endpoint` within the deadline; dropping the future gives up at once.
-    pub async fn open(endpoint: &Endpoint, tls: Option<&TlsFiles>) -> Result<Self, ConnectError> {
+    pub async fn open(endpoint: &Endpoint, tls: Option<&Toward>) -> Result<Self, ConnectError> {
         timeout(CONNECT_DEADLINE, connect(endpoint, tls)).await.unwrap_or(Err(ConnectError::Deadline))
     }
 }
 
-async fn connect(endpoint: &Endpoint, files: Option<&TlsFiles>) -> Result<Connection, ConnectError> {
+async fn connect(endpoint: &Endpoint, tls: Option<&Toward>) -> Result<Connection, ConnectError> {
     let failed = |source| ConnectError::Connect { endpoint: endpoint.to_string(), source };
-    match (endpoint, files) {
+    match (endpoint, tls) {
         (Endpoint::Unix(path), _) => UnixStream::connect(path).await.map(Connection::Unix).map_err(failed),
         (Endpoint::H2c(authority), _) => tcp(authority).await.map(Connection::Tcp).map_err(failed),
-        (Endpoint::Tls(authority), Some(files)) => {
+        (Endpoint::Tls(authority), Some(tls)) => {
             let stream = tcp(authority).await.map_err(failed)?;
-            handshake(stream, authority, files).await
+            handshake(stream, authority, tls).await
         }
         (Endpoint::Tls(_), None) => Err(ConnectError::Tls(TlsError::NoCa)),
     }
@@ -91,10 +89,10 @@ async fn tcp(authority: &Authority) -> io::Result<TcpStream> {
 async fn handshake(
     stream: TcpStream,
     authority: &Authority,
-    files: &TlsFiles,
+    tls: &Toward,
 ) -> Result<Connection, ConnectError> {
-    let (config, name) = tls::client(files, &authority.host).map_err(ConnectError::Tls)?;
-    let tls = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let (config, name) = tls.client(&authority.host).map_err(ConnectError::Tls)?;
+    let tls = TlsConnector::from(config).connect(name, stream).await;
     let tls = tls.map_err(ConnectError::Handshake)?;
     match tls.get_ref().1.alpn_protocol() {
         Some(b"h2") => Ok(Connection::Tls(Box::new(tls))),

@@ -132,6 +132,25 @@ pub struct TlsFiles {
     pub server_name: Option<String>,
 }
 
+impl TlsFiles {
+    /// Every file.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let identity = self.identity.iter().flat_map(|(chain, key)| [chain, key]);
+        std::iter::once(&self.ca).chain(identity).map(PathBuf::as_path)
+    }
+}
+
+impl Credentials {
+    /// Every file.
+    pub fn files(&self) -> Vec<&Path> {
+        let tls = self.tls.iter().flat_map(TlsFiles::paths);
+        let authorization = self.authorization.iter().map(|named| match named {
+            Authorization::Bearer(path) | Authorization::Basic(path) => path.as_path(),
+        });
+        tls.chain(authorization).collect()
+    }
+}
+
 /// A file whose content goes into `authorization`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorization {
@@ -156,6 +175,14 @@ impl Profile {
         Self::inspect(path)?.usable()
     }
 
+    /// As [`Self::load`]; `read` fetches each file.
+    pub(super) fn load_by(
+        path: &Path,
+        read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
+    ) -> Result<Self, ProfileErrors> {
+        Self::inspect_by(path, read)?.usable()
+    }
+
     /// Reads a profile's text; `read` fetches the descriptor set.
     pub fn parse(
         text: &str,
@@ -168,9 +195,15 @@ impl Profile {
     /// Like [`Self::load`], but takes a profile that asks the engine for its descriptors, too: to look at it, never
     /// to run by it.
     pub(super) fn inspect(path: &Path) -> Result<Self, ProfileErrors> {
-        let read = |path: &Path| {
+        Self::inspect_by(path, |path| {
             std::fs::read(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })
-        };
+        })
+    }
+
+    fn inspect_by(
+        path: &Path,
+        read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
+    ) -> Result<Self, ProfileErrors> {
         let text = read(path).and_then(|bytes| {
             String::from_utf8(bytes).map_err(|error| ProfileError::Malformed(error.to_string()))
         });

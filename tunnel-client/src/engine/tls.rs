@@ -1,15 +1,25 @@
 //! TLS toward the engine: an ordinary server certificate under the profile's CA, our own certificate if it asks.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use parking_lot::Mutex;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer, ServerName,
     pem::{Error as PemError, PemObject},
 };
+use tracing::warn;
 use tunnel_certs::crypto::provider;
+use tunnel_runtime::chain;
 
 use super::profile::TlsFiles;
+use crate::{
+    mark::{Mark, mark},
+    metrics,
+};
 
 /// Why the profile's TLS files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +43,64 @@ pub enum TlsError {
     Name(String),
 }
 
-/// The configuration, and the name to verify, for a connection to `host`.
-pub(super) fn client(files: &TlsFiles, host: &str) -> Result<(ClientConfig, ServerName<'static>), TlsError> {
+/// TLS as a profile's files say now; files that cannot be used leave what was read before.
+#[derive(Debug)]
+pub struct Toward {
+    files: TlsFiles,
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    marks: Vec<Mark>,
+    config: Arc<ClientConfig>,
+}
+
+impl Toward {
+    /// Reads nothing yet.
+    pub const fn new(files: TlsFiles) -> Self {
+        Self { files, kept: Mutex::new(None) }
+    }
+
+    /// The configuration, and the name to verify, for a connection to `host`.
+    pub(super) fn client(&self, host: &str) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
+        let name = name(&self.files, host)?;
+        let marks: Vec<_> = self.files.paths().map(mark).collect();
+        let mut kept = self.kept.lock();
+        match &mut *kept {
+            Some(now) if now.marks == marks => Ok((now.config.clone(), name)),
+            before => match (config(&self.files), before) {
+                (Ok(config), before) => {
+                    let config = Arc::new(config);
+                    *before = Some(Kept { marks, config: config.clone() });
+                    metrics::engine_tls_stale(false);
+                    Ok((config, name))
+                }
+                (Err(error), Some(before)) => {
+                    warn!(error = %chain(&error), "TLS files toward the engine not taken, those before stay");
+                    metrics::engine_tls_stale(true);
+                    // Said once for each change.
+                    before.marks = marks;
+                    Ok((before.config.clone(), name))
+                }
+                (Err(error), None) => Err(error),
+            },
+        }
+    }
+}
+
+/// Whether a profile's files can be used.
+pub(super) fn check(files: &TlsFiles, host: &str) -> Result<(), TlsError> {
+    name(files, host)?;
+    config(files).map(drop)
+}
+
+fn name(files: &TlsFiles, host: &str) -> Result<ServerName<'static>, TlsError> {
     let name = files.server_name.as_deref().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name))?;
+    ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name))
+}
+
+fn config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
     let mut roots = RootCertStore::empty();
     for ca in certificates(&files.ca)? {
         roots.add(ca).map_err(TlsError::Config)?;
@@ -52,7 +116,7 @@ pub(super) fn client(files: &TlsFiles, host: &str) -> Result<(ClientConfig, Serv
             .map_err(TlsError::Config)?,
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok((config, name))
+    Ok(config)
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -82,6 +82,8 @@ impl Methods {
         let raw = self.raw;
         let refreshed = self.by_path.values_mut().map(|granted| {
             granted.today = today(grant, policy, &granted.name, granted.level, raw);
+            // A profile that says no longer that it only reads counts at once; one that begins to, in new sessions.
+            granted.mutates |= !policy.methods().is_read_only(&granted.name);
             granted.cut_if_denied()
         });
         refreshed.fold(false, |cut, stricter| cut | stricter)

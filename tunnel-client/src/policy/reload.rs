@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Methods, Policy};
-use crate::metrics;
+use crate::{engine::Engine, metrics};
 
 /// What is in force, and what is wrong with the file if something is.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ pub struct PolicyState {
 pub struct PolicyFile {
     path: Option<PathBuf>,
     methods: Arc<Methods>,
+    engine: Option<watch::Receiver<Engine>>,
     seen: Option<Seen>,
     policy: watch::Sender<Arc<Policy>>,
     error: watch::Sender<String>,
@@ -39,9 +40,15 @@ impl PolicyFile {
     pub fn open(path: Option<PathBuf>, methods: Arc<Methods>) -> (Self, PolicyState) {
         let (policy, policy_in_force) = watch::channel(Arc::new(Policy::locked(methods.clone())));
         let (error, error_shown) = watch::channel(String::new());
-        let mut file = Self { path, methods, seen: None, policy, error };
+        let mut file = Self { path, methods, engine: None, seen: None, policy, error };
         file.refresh();
         (file, PolicyState { policy: policy_in_force, error: error_shown })
+    }
+
+    /// Follows the profile, too: what methods there are is a part of every policy.
+    #[must_use]
+    pub fn following(self, engine: watch::Receiver<Engine>) -> Self {
+        Self { engine: Some(engine), ..self }
     }
 
     /// Looks at the file every half second, for ever; dropping the future stops it.
@@ -49,7 +56,13 @@ impl PolicyFile {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                engine = profiled(&mut self.engine) => {
+                    self.methods = Arc::new(Methods::of(engine.profile()));
+                    self.seen = None;
+                }
+            }
             self.refresh();
         }
     }
@@ -104,6 +117,17 @@ impl PolicyFile {
         self.error.send_replace(error);
         metrics::policy_stale(true);
     }
+}
+
+/// The engine of another profile; never ends while there is none. Cancel-safe.
+async fn profiled(engine: &mut Option<watch::Receiver<Engine>>) -> Engine {
+    if let Some(receiver) = engine {
+        if receiver.changed().await.is_ok() {
+            return receiver.borrow_and_update().clone();
+        }
+        *engine = None;
+    }
+    std::future::pending().await
 }
 
 /// A stricter policy must cut within a second of being written; reading a small file twice a second costs nothing.

@@ -1,18 +1,13 @@
-//! Whether the customer's files changed, by size and time; a link counts as what it leads to.
+//! Whether the customer's files changed.
 
-use std::{
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 use tunnel_certs::file;
 use tunnel_runtime::chain;
 
 use super::Sources;
-
-/// A file at one moment; none if it is not there.
-type Mark = Option<(u64, Option<SystemTime>)>;
+use crate::mark::{Mark, mark};
 
 /// The files as they were seen last.
 #[derive(Debug, Default)]
@@ -54,10 +49,4 @@ impl Marks {
 
 fn read(path: &Path) -> Option<Vec<u8>> {
     file::read(path).map_err(|error| warn!(error = %chain(&error), "Trust bundle's file not read")).ok()
-}
-
-/// A pipe would hold its reader for ever.
-fn mark(path: &Path) -> Mark {
-    let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
-    found.map(|metadata| (metadata.len(), metadata.modified().ok()))
 }

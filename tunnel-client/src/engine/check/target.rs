@@ -15,7 +15,7 @@ pub(super) fn files(profile: &Profile) -> Vec<String> {
     let credentials = profile.credentials();
     let authorization = credentials.authorization.as_ref().and_then(|named| named.read().err());
     let authorization = authorization.map(|error| format!("credentials: {}", chain(&error)));
-    let tls = credentials.tls.as_ref().and_then(|files| tls::client(files, "localhost").err());
+    let tls = credentials.tls.as_ref().and_then(|files| tls::check(files, "localhost").err());
     let tls = tls.map(|error| format!("credentials.tls: {}", chain(&error)));
     authorization.into_iter().chain(tls).collect()
 }

@@ -72,7 +72,8 @@ impl World {
             let (stream, _) = listener.accept().await.unwrap();
             self.acceptor(alpn).accept(stream).await.is_ok()
         };
-        tokio::join!(Connection::open(&endpoint, Some(files)), engine)
+        let toward = Toward::new(files.clone());
+        tokio::join!(Connection::open(&endpoint, Some(&toward)), engine)
     }
 }
 
@@ -121,12 +122,28 @@ async fn an_engine_without_http2_is_refused() {
 fn files_that_cannot_be_used_are_named() {
     let world = world();
     let missing = TlsFiles { ca: "/nowhere/ca.pem".into(), ..world.files(true) };
-    let error = client(&missing, "host").map(drop).unwrap_err();
+    let error = check(&missing, "host").unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nowhere/ca.pem");
     let empty = world.folder.path().join("empty.pem");
     std::fs::write(&empty, "").unwrap();
     let empty = TlsFiles { ca: empty, ..world.files(true) };
-    assert!(matches!(client(&empty, "host"), Err(TlsError::File { .. })));
+    assert!(matches!(check(&empty, "host"), Err(TlsError::File { .. })));
     let unnamed = TlsFiles { server_name: Some("not a name".into()), ..world.files(true) };
-    assert!(matches!(client(&unnamed, "host"), Err(TlsError::Name(_))));
+    assert!(matches!(check(&unnamed, "host"), Err(TlsError::Name(_))));
+}
+
+#[test]
+fn rotated_files_count_and_broken_ones_leave_those_before() {
+    let world = world();
+    let toward = Toward::new(world.files(true));
+    let first = toward.client("engine").unwrap().0;
+    assert!(Arc::ptr_eq(&toward.client("engine").unwrap().0, &first), "read once");
+    let path = world.folder.path().join("cert.pem");
+    let good = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "torn").unwrap();
+    assert!(Arc::ptr_eq(&toward.client("engine").unwrap().0, &first));
+    std::fs::write(&path, good).unwrap();
+    assert!(!Arc::ptr_eq(&toward.client("engine").unwrap().0, &first));
+    std::fs::write(&path, "torn").unwrap();
+    assert!(Toward::new(world.files(true)).client("engine").is_err(), "nothing was read before");
 }

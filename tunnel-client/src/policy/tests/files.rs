@@ -193,3 +193,24 @@ fn delegated_lets_no_bundle_leave_by_itself() {
     assert_eq!(policy("version: 1\npreset: delegated").operations().collect_debug.release, Approval::Manual);
     assert_eq!(Operations::all(Approval::Auto).collect_debug.release, Approval::Manual);
 }
+
+#[tokio::test]
+async fn a_new_profile_makes_another_policy_of_the_same_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let (profile, policy) = (folder.path().join("profile.yaml"), folder.path().join("policy.yaml"));
+    let text = |name: &str| format!("name: {name}\nendpoints: {{ default: \"http://127.0.0.1:9\" }}\n");
+    std::fs::write(&profile, text("one")).unwrap();
+    std::fs::write(&policy, "version: 1\n").unwrap();
+    let (mut profile_file, engine) = crate::engine::ProfileFile::open(profile.clone()).unwrap();
+    let methods = Arc::new(Methods::of(engine.engine.borrow().profile()));
+    let (file, mut state) = PolicyFile::open(Some(policy), methods);
+    let before = state.policy.borrow_and_update().digest().to_owned();
+    let _watching = tunnel_runtime::tasks::Task::spawn(
+        tracing::Span::none(),
+        file.following(engine.engine.clone()).watch(),
+    );
+    std::fs::write(&profile, text("other")).unwrap();
+    profile_file.refresh();
+    let changed = state.policy.wait_for(|policy| policy.digest() != before);
+    tokio::time::timeout(std::time::Duration::from_secs(10), changed).await.unwrap().unwrap();
+}
