@@ -1,6 +1,9 @@
 //! The broker's command line.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -26,6 +29,13 @@ enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Write manual pages.
+    #[command(hide = true)]
+    Man {
+        /// The folder to write them to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 /// What is left to do for `main`, which alone reads the environment and owns the process.
@@ -37,6 +47,8 @@ pub enum Task {
     PrintConfig(PathBuf),
     /// A completion script, ready to print.
     Print(String),
+    /// Write manual pages to this folder; see [`manual`].
+    Manual(PathBuf),
 }
 
 impl Cli {
@@ -44,10 +56,17 @@ impl Cli {
     pub fn into_task(self) -> Task {
         match self.command {
             Some(Command::Completions { shell }) => Task::Print(completions(shell)),
+            Some(Command::Man { out }) => Task::Manual(out),
             None if self.print_config => Task::PrintConfig(self.config),
             None => Task::Run(self.config),
         }
     }
+}
+
+/// Writes the program's manual pages.
+pub fn manual(folder: &Path) -> io::Result<String> {
+    tunnel_runtime::manual::write(Cli::command(), folder)?;
+    Ok(format!("manual pages in {}", folder.display()))
 }
 
 fn completions(shell: Shell) -> String {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use tunnel_broker::{
     Broker, BuildError, Config,
-    cli::{Cli, Task},
+    cli::{self, Cli, Task},
     metrics,
 };
 use tunnel_runtime::{
@@ -24,6 +24,9 @@ async fn main() -> ExitCode {
         Task::Run(file) => run(&file).await,
         Task::PrintConfig(file) => read(&file).map(|loaded| print(&loaded.effective)),
         Task::Print(text) => Ok(print(&text)),
+        Task::Manual(folder) => {
+            cli::manual(&folder).map(|text| print(&text)).map_err(|error| (Exit::Failed, error.into()))
+        }
     };
     done.unwrap_or_else(|(exit, error)| {
         eprintln!("tunnel-broker: {error:#}");

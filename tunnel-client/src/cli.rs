@@ -8,7 +8,7 @@ mod output;
 mod policy;
 mod profile;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -62,6 +62,13 @@ enum Command {
     Completions {
         /// The shell.
         shell: Shell,
+    },
+    /// Write manual pages.
+    #[command(hide = true)]
+    Man {
+        /// The folder to write them to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
 }
 
@@ -123,6 +130,8 @@ pub enum Task {
     Ask(Ask),
     /// A completion script, ready to print.
     Print(String),
+    /// Write manual pages to this folder; see [`manual`].
+    Manual(PathBuf),
 }
 
 /// What a command found, or how the program ends and why.
@@ -143,8 +152,16 @@ impl Cli {
             Command::Policy(command) => Task::Policy(command.into_task()),
             Command::Desk(command) => Task::Ask(Ask(command)),
             Command::Completions { shell } => Task::Print(completions(shell)),
+            Command::Man { out } => Task::Manual(out),
         }
     }
+}
+
+/// Writes the program's manual pages.
+pub fn manual(folder: &Path) -> Ended<String> {
+    let written = tunnel_runtime::manual::write(Cli::command(), folder);
+    written.map_err(|error| (Exit::Failed, error.into()))?;
+    Ok(format!("manual pages in {}", folder.display()))
 }
 
 fn completions(shell: Shell) -> String {

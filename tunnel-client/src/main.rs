@@ -7,7 +7,7 @@ use clap::Parser;
 use tracing::{info, warn};
 use tunnel_client::{
     app::{BuildError, Client},
-    cli::{Ask, Cli, Console, Ended, Format, Task},
+    cli::{self, Ask, Cli, Console, Ended, Format, Task},
     clock,
     config::Config,
     enrollment::Home,
@@ -28,6 +28,7 @@ async fn main() -> ExitCode {
         Task::Policy(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
         Task::Ask(ask) => self::ask(ask).await,
         Task::Print(text) => Ok(ended_well(text)),
+        Task::Manual(folder) => cli::manual(&folder).map(ended_well),
     };
     match done {
         Ok((text, exit)) => {
