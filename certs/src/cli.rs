@@ -60,17 +60,5 @@ impl Command {
     }
 }
 
-/// What `--help` of the program ends with.
-pub const EXAMPLES: &str = "\
-Examples:
-  tunnel-certs key vendor --out vendor.key
-  tunnel-certs ca mesh --name initech --out mesh-ca.pem --key-out mesh-ca.key
-  tunnel-certs issue broker --ca mesh-ca.pem --ca-key mesh-ca.key --vendor initech --id b1 \\
-      --out b1.pem --key-out b1.key
-  tunnel-certs statement trust-bundle --help
-  tunnel-certs inspect entry.pb
-
-Exit codes: 0 done, 1 could not be done, 2 not understood.";
-
 #[cfg(test)]
 mod tests;

@@ -60,12 +60,25 @@ impl fmt::Debug for UnixMillis {
     }
 }
 
-/// `12s`, `3m 5s`, `2h 4m`: whole seconds, and the two largest units; more is noise to a person.
+/// `12s`, `3m 5s`, `2h 4m`, `89days`: whole seconds, and the two largest units; more is noise to a person. The longest
+/// unit is the day: nobody counts months of 30.44 days.
 pub fn lasting(time: Duration) -> String {
-    let text = humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    let seconds = time.as_secs();
+    let (days, rest) = (seconds / DAY, seconds % DAY);
+    let rest = humantime::format_duration(Duration::from_secs(rest)).to_string();
+    let units: Vec<_> = match days {
+        0 => rest.split(' ').take(2).collect(),
+        _ => rest.split(' ').filter(|unit| unit.ends_with('h')).take(1).collect(),
+    };
+    match days {
+        0 => units.join(" "),
+        1 => ["1day"].into_iter().chain(units).collect::<Vec<_>>().join(" "),
+        days => [format!("{days}days").as_str()].into_iter().chain(units).collect::<Vec<_>>().join(" "),
+    }
 }
 
+/// Seconds of a day.
+const DAY: u64 = 24 * 3600;
 /// The year 9999 ends with it; RFC 3339 has four digits for years.
 const LAST_MILLISECOND: u64 = 253_402_300_799_999;
 
@@ -85,6 +98,9 @@ mod tests {
     fn people_read_two_units() {
         assert_eq!(lasting(Duration::from_millis(7_384_500)), "2h 3m");
         assert_eq!(lasting(Duration::from_millis(999)), "0s");
+        assert_eq!(lasting(Duration::from_secs(89 * DAY + 3 * 3600 + 7)), "89days 3h");
+        assert_eq!(lasting(Duration::from_secs(365 * DAY + 59)), "365days");
+        assert_eq!(lasting(Duration::from_secs(DAY)), "1day");
     }
 
     #[test]
