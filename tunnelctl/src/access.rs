@@ -6,7 +6,9 @@ use tunnel_certs::statement::{
     inventory::Entry,
     request::{self, Kind, Occasion, Reason},
 };
-use tunnel_protos::{GrantId, MethodPattern, PersonText, RequestId, TargetName, v1::RequestState};
+use tunnel_protos::{
+    GrantId, MethodPattern, PersonText, RequestId, TargetName, time::lasting, v1::RequestState,
+};
 
 use self::report::Teller;
 use crate::{
@@ -47,6 +49,16 @@ pub(crate) struct Gaining<'a> {
     pub(crate) app: &'a mut App,
     pub(crate) desk: &'a Desk,
     pub(crate) to: Entry,
+    /// What `--wait` leaves of all waiting; none without it.
+    bound: Option<Patience>,
+}
+
+impl<'a> Gaining<'a> {
+    /// Gets access to the cluster of a verified entry; all waiting together takes at most `wait`.
+    pub(crate) fn new(app: &'a mut App, desk: &'a Desk, to: Entry, wait: Option<Duration>) -> Self {
+        let bound = wait.map(|wait| Patience::new(wait, app.interrupt.clone()));
+        Self { app, desk, to, bound }
+    }
 }
 
 impl Gaining<'_> {
@@ -61,7 +73,7 @@ impl Gaining<'_> {
             None => own::undecided(&open, &args.cluster, &args.methods, &targets(&args.ask), now),
         };
         match own {
-            Some(id) => self.resume(id, args.ask.wait).await,
+            Some(id) => self.resume(id).await,
             None => self.request(args.methods.clone(), &args.ask).await,
         }
     }
@@ -82,15 +94,11 @@ impl Gaining<'_> {
         ask: &Ask,
     ) -> Result<Step<Record>, Failure> {
         let record = self.make(methods, ask)?;
-        self.wait(record, ask.wait).await
+        self.wait(record).await
     }
 
     /// Goes on with an open request of this machine.
-    pub(crate) async fn resume(
-        &mut self,
-        id: RequestId,
-        wait: Option<Duration>,
-    ) -> Result<Step<Record>, Failure> {
+    pub(crate) async fn resume(&mut self, id: RequestId) -> Result<Step<Record>, Failure> {
         let record = own::open(&self.desk.requester.folder, id, self.app.clock.now())?;
         if record.cluster != self.to.cluster {
             return Err(Failure::Usage(format!("request {id} is for {}", record.cluster)));
@@ -100,7 +108,7 @@ impl Gaining<'_> {
         }
         self.app.console.note(format_args!("going on with request {id}"));
         self.app.console.note(format_args!("words   {}", record.words()));
-        self.wait(record, wait).await
+        self.wait(record).await
     }
 
     /// Gets a certificate under a granted request, writes the session's files and proves each door.
@@ -146,14 +154,15 @@ impl Gaining<'_> {
         let (place, methods) = (self.desk.place(&self.to), granted(record));
         let session = Session::new(folder, place, record.id.into(), certified, methods);
         session.save(certified)?;
+        self.shortened(record, &session);
         self.activate(record.clone(), &session)?;
         self.prove(&session).await?;
         Ok(session)
     }
 
-    async fn wait(&mut self, mut record: Record, wait: Option<Duration>) -> Result<Step<Record>, Failure> {
+    async fn wait(&mut self, mut record: Record) -> Result<Step<Record>, Failure> {
         let now = self.desk.clock.now();
-        let patience = self.patience(wait.unwrap_or_else(|| record.expires.since(now)));
+        let patience = self.patience(record.expires.since(now));
         let finish = {
             let requester = &self.desk.requester;
             let mut teller = Teller::new(self.app);
@@ -173,6 +182,19 @@ impl Gaining<'_> {
             self.desk.requester.folder.update(&record)?;
         }
         Ok(())
+    }
+
+    /// The policy's longest time, where more was asked for; said once, with the first certificate.
+    fn shortened(&mut self, record: &Record, session: &Session) {
+        let given = session.until.since(self.app.clock.now());
+        let is_first = record.answer.as_ref().is_some_and(|answer| answer.state == RequestState::Approved);
+        if is_first && record.wanted > given + SLACK {
+            self.app.console.note(format_args!(
+                "you asked for {}; the customer's policy gives {} at most",
+                lasting(record.wanted),
+                lasting(minutes(given))
+            ));
+        }
     }
 
     /// The first certificate made the grant active; the cluster's own word of it goes to whoever watches.
@@ -199,7 +221,10 @@ impl Gaining<'_> {
     }
 
     fn patience(&self, time: Duration) -> Patience {
-        Patience::new(time, self.app.interrupt.clone())
+        match &self.bound {
+            Some(bound) => bound.at_most(time),
+            None => Patience::new(time, self.app.interrupt.clone()),
+        }
     }
 }
 
@@ -231,7 +256,14 @@ fn granted(record: &Record) -> Vec<MethodPattern> {
     methods.filter_map(|method| method.parse().ok()).collect()
 }
 
+/// To the nearest minute: policies count in minutes, and a moment has gone by.
+fn minutes(time: Duration) -> Duration {
+    Duration::from_secs((time.as_secs() + 30) / 60 * 60)
+}
+
 pub(crate) use go_on;
 
+/// What goes by between the cluster's word and its reading here.
+const SLACK: Duration = Duration::from_secs(60);
 /// Certificates need no person; longer means that the cluster went away.
 const CERTIFICATE_TIME: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use std::{
 
 use parking_lot::Mutex;
 use prost::Message;
+use rustls_pki_types::CertificateDer;
 use tunnel_certs::{
     credential::Credential,
     issue::{Authority, CaKind, GrantTerms},
@@ -120,6 +121,8 @@ pub(crate) struct Cluster {
     pub(crate) key: SigningKey,
     pub(crate) sealing: SealingKey,
     pub(crate) access: Authority,
+    /// Anchors that outcomes name beside that of `access`, while the access CA is replaced.
+    pub(crate) anchors: Mutex<Vec<CertificateDer<'static>>>,
     verifier: OperatorVerifier,
 }
 
@@ -134,6 +137,7 @@ impl Cluster {
             key: SigningKey::generate(Algorithm::Ed25519).unwrap(),
             sealing: SealingKey::generate().unwrap(),
             access: Authority::create(CaKind::Access, "aaaaaaaaaa", Arc::new(ca), vendor.now).unwrap(),
+            anchors: Mutex::default(),
             verifier: operators(vendor),
         }
     }
@@ -198,7 +202,10 @@ impl Cluster {
         Issued {
             certificate: self.access.issue_grant(csr, &terms, self.clock.now()).unwrap().certificate,
             doors: vec![(TargetName::default_target(), Door::from_random([7; 17]))],
-            anchors: vec![self.access.certificate().clone()],
+            anchors: {
+                let own = std::iter::once(self.access.certificate().clone());
+                self.anchors.lock().iter().cloned().chain(own).collect()
+            },
         }
     }
 }

@@ -7,7 +7,10 @@ use tunnel_protos::{UnixMillis, v1::RequestState};
 
 use self::stage::stage;
 use super::*;
-use crate::{surroundings::Clock, testing::Vendor};
+use crate::{
+    surroundings::Clock,
+    testing::{Cluster, Vendor},
+};
 
 mod administrators;
 mod enrolling;
@@ -124,4 +127,28 @@ async fn an_expired_identity_says_so() {
     let clusters = stage.run(&["clusters"]).await;
     assert_eq!(clusters.ending, Exit::Usage.into());
     assert!(clusters.err.contains("expired"), "{}", clusters.err);
+}
+
+#[tokio::test]
+async fn a_gate_of_either_access_ca_is_taken_while_one_is_replaced() {
+    let stage = stage(RequestState::Approved).await;
+    stage.login("tunnel.example").await;
+    let older = Cluster::new(&stage.vendor);
+    stage.cluster.anchors.lock().push(older.access.certificate().clone());
+    let connect = stage.connect(&[]).await;
+    assert_eq!(connect.ending, Ending::OK, "{}", connect.err);
+    let session = stage.folders().runtime.join("default").join(stage.only_request().await);
+    let ca = std::fs::read_to_string(session.join("ca.pem")).unwrap();
+    assert_eq!(ca.matches("BEGIN CERTIFICATE").count(), 2);
+    let list = stage.run(&["call", "acme/prod", "list"]).await;
+    assert_eq!(list.ending, Ending::OK, "{}", list.err);
+}
+
+#[tokio::test]
+async fn the_policys_longest_time_is_said_where_more_was_asked_for() {
+    let stage = stage(RequestState::Approved).await;
+    stage.login("tunnel.example").await;
+    let connect = stage.connect(&["--for", "30d"]).await;
+    let said = "you asked for 30days; the customer's policy gives 30m at most";
+    assert!(connect.err.contains(said), "{}", connect.err);
 }

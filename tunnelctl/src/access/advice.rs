@@ -58,8 +58,18 @@ pub(crate) fn over(record: &Record, state: RequestState, reason: &str, rule: &st
     told(&state_name(state), text, hint, vec![again(record)], exit)
 }
 
+/// Says that a withdraw found nothing to end, which is as good as having ended it.
+pub(crate) fn nothing_to_withdraw(outcome: &Outcome) -> Told {
+    let text = format!("nothing to withdraw{}", why(&outcome.reason, ""));
+    told("over", text, "", vec![], Exit::Expired)
+}
+
 fn denied(record: &Record, outcome: &Outcome) -> Told {
     let text = format!("denied by the customer{}", why(&outcome.reason, &outcome.rule));
+    if record.what == What::Access && names_no_target(outcome) {
+        let show = format!("tunnelctl cluster show {}", record.cluster);
+        return told("denied", text, NO_TARGET, vec![show], Exit::Denied);
+    }
     let commands = if record.what == What::Access { vec![again(record)] } else { vec![] };
     told("denied", text, if commands.is_empty() { "" } else { DENIED }, commands, Exit::Denied)
 }
@@ -122,6 +132,11 @@ fn withdraw(record: &Record) -> String {
     format!("tunnelctl withdraw {}", record.id)
 }
 
+/// Asking the same again cannot help: clusters say so with these very words.
+fn names_no_target(outcome: &Outcome) -> bool {
+    outcome.rule == "targets" || outcome.reason.starts_with("There is no target ")
+}
+
 /// The cluster's own words, as far as its policy discloses them.
 fn why(reason: &str, rule: &str) -> String {
     let mut text = String::new();
@@ -136,6 +151,8 @@ fn why(reason: &str, rule: &str) -> String {
 
 const DENIED: &str = "A denial is final. Talk to the customer first: the same ask again needs a person there and is shown to \
                       them as denied before. Then ask for what they agree to:";
+const NO_TARGET: &str =
+    "Ask for a target that the cluster has (--target NAME); the broker says which those are:";
 const REVOKED: &str = "Every session was cut. Ask the customer why before you ask again:";
 const EXPIRED: &str = "Ask again, and tell the customer that you wait:";
 const NO_CERTIFICATE: &str = "The grant itself may go on: if the customer has paused access, or changed the policy, ask them; \

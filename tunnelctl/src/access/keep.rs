@@ -169,7 +169,7 @@ impl Keeping {
         let text = |failure: Failure| chain(&failure).to_string();
         let desk = Desk::open(app).map_err(text)?;
         let to = desk.entry(&self.record.cluster).await.map_err(text)?;
-        let mut gaining = Gaining { app, desk: &desk, to };
+        let mut gaining = Gaining::new(app, &desk, to, None);
         match gaining.certificate(&self.record, &self.session.folder).await.map_err(text)? {
             Answered::Certificate(certified) => {
                 let folder = self.session.folder.clone();

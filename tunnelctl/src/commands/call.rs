@@ -133,9 +133,9 @@ async fn find_or_gain(
     let open = desk.requester.folder.open(now)?;
     let own = own::covering(&open, &args.cluster, method, target, now);
     let to = desk.entry(&args.cluster).await?;
-    let mut gaining = Gaining { app, desk, to };
+    let mut gaining = Gaining::new(app, desk, to, args.ask.wait);
     let record = go_on!(match own {
-        Some(id) => gaining.resume(id, args.ask.wait).await?,
+        Some(id) => gaining.resume(id).await?,
         None => gaining.request(vec![MethodPattern::Exact(method.clone())], &args.ask).await?,
     });
     gaining.session(&record, None).await

@@ -25,7 +25,7 @@ use crate::{
 pub(super) async fn run(app: &mut App, args: Connect) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let to = desk.entry(&args.access.cluster).await?;
-    let (record, session) = match gain(Gaining { app, desk: &desk, to }, &args).await? {
+    let (record, session) = match gain(Gaining::new(app, &desk, to, args.access.ask.wait), &args).await? {
         ControlFlow::Break(ending) => return Ok(ending),
         ControlFlow::Continue(gained) => gained,
     };

@@ -35,7 +35,7 @@ pub(super) async fn run(app: &mut App, args: cli::Proxy) -> Result<Ending, Failu
     let to = desk.entry(&args.access.cluster).await?;
     let wanted = wanted(&args)?;
     let listener = listen(app, &desk, &args, wanted.as_ref()).await?;
-    let (record, session) = match gain(Gaining { app, desk: &desk, to }, &args).await? {
+    let (record, session) = match gain(Gaining::new(app, &desk, to, args.access.ask.wait), &args).await? {
         ControlFlow::Break(ending) => return Ok(ending),
         ControlFlow::Continue(gained) => gained,
     };

@@ -20,7 +20,7 @@ pub(super) async fn run(app: &mut App, request: Request) -> Result<Ending, Failu
 async fn access(app: &mut App, args: RequestAccess) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let to = desk.entry(&args.cluster).await?;
-    let record = Gaining { app, desk: &desk, to }.make(args.methods, &args.ask)?;
+    let record = Gaining::new(app, &desk, to, None).make(args.methods, &args.ask)?;
     let delivery = desk.requester.submit(&record).await?;
     let id = record.id.to_string();
     let value = json!({

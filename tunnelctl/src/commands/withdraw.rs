@@ -1,12 +1,15 @@
 //! `withdraw`: ends an own pending request or live grant, and removes its session keys.
 
 use serde_json::json;
-use tunnel_certs::statement::request::{Kind, Withdraw};
+use tunnel_certs::statement::{
+    outcome::Outcome,
+    request::{Kind, Withdraw},
+};
 use tunnel_protos::{GrantId, RequestId, v1::RequestState};
 
 use crate::{
     access::{
-        again, own,
+        advice, again, own,
         report::{self, Teller},
     },
     app::App,
@@ -16,6 +19,7 @@ use crate::{
     failure::Failure,
     requester::{
         Patience,
+        record::Record,
         wait::{Finish, Goal},
     },
 };
@@ -37,8 +41,10 @@ pub(crate) async fn end(app: &mut App, id: RequestId, patience: &Patience) -> Re
         let mut tell = |news| teller.tell(&news);
         requester.ask(&mut asked, Goal::Done, patience, &mut tell).await?
     };
-    if !matches!(finish, Finish::Yes(_)) {
-        return Ok(report::ended(app, &asked, &finish));
+    match finish {
+        Finish::Yes(_) => {}
+        Finish::Denied(said) => return over(app, &desk, record, &said),
+        other => return Ok(report::ended(app, &asked, &other)),
     }
     if let Some(answer) = &mut record.answer {
         answer.state = RequestState::Withdrawn;
@@ -48,4 +54,14 @@ pub(crate) async fn end(app: &mut App, id: RequestId, patience: &Patience) -> Re
     let value = json!({ "event": "withdrawn", "id": id.to_string() });
     app.console.result(&value, format_args!("withdrawn {id}"));
     Ok(Ending::OK)
+}
+
+/// The cluster knows nothing of it that could be withdrawn: what this machine still has of it goes.
+fn over(app: &mut App, desk: &Desk, mut record: Record, said: &Outcome) -> Result<Ending, Failure> {
+    if let Some(answer) = &mut record.answer {
+        answer.state = RequestState::Ended;
+    }
+    desk.requester.folder.close(&record)?;
+    desk.sessions.remove(GrantId::from(record.id))?;
+    Ok(report::say(app, &record, advice::nothing_to_withdraw(said)))
 }

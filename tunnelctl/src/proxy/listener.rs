@@ -189,6 +189,25 @@ mod tests {
         assert!(file.exists());
     }
 
+    #[tokio::test]
+    async fn an_error_says_its_cause_once() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("f"), "").unwrap();
+        let errors = [
+            Listener::tcp(taken.local_addr().unwrap(), Reach::Machine).await.err(),
+            Listener::unix(&home.path().join("f/s")).err(),
+            Listener::unix(Path::new("/proc/s")).err(),
+            Listener::unix(Path::new("/proc/nowhere/s")).err(),
+        ];
+        for error in errors {
+            let text = tunnel_runtime::chain(&error.unwrap()).to_string();
+            let mut parts: Vec<_> = text.split(": ").collect();
+            parts.dedup();
+            assert_eq!(parts.join(": "), text);
+        }
+    }
+
     #[test]
     fn only_the_own_user_gets_in() {
         assert!(check_uid(1000, 1000).is_ok());

@@ -140,3 +140,13 @@ async fn a_failure_is_json_for_scripts() {
     let event: serde_json::Value = serde_json::from_str(failed.out.trim()).unwrap();
     assert_eq!((&event["event"], &event["exit"]), (&"failed".into(), &2.into()));
 }
+
+#[tokio::test]
+async fn waiting_for_the_certificate_is_waiting_too() {
+    let stage = stage(RequestState::Approved).await;
+    stage.login("tunnel.example").await;
+    stage.certificates.send_replace((RequestState::Pending, "not yet"));
+    let connect = stage.connect(&["--wait", "400ms"]);
+    let connect = tokio::time::timeout(std::time::Duration::from_secs(15), connect).await.expect("an end");
+    assert_eq!(connect.ending, Exit::Waiting.into(), "{}", connect.err);
+}

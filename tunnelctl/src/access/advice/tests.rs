@@ -87,3 +87,23 @@ async fn a_revocation_carries_the_customers_note() {
     whole.rule = "access rule 1".into();
     assert_eq!(of(&granted(), &Finish::Over(whole)).text, "Revoked by the customer: work is done");
 }
+
+#[tokio::test]
+async fn an_unknown_target_is_not_asked_for_again() {
+    let mut outcome = outcome(RequestState::Denied);
+    outcome.reason = "There is no target nope".into();
+    let told = of(&scene().access(), &Finish::Denied(outcome));
+    assert_eq!(told.exit, Exit::Denied);
+    assert_eq!(told.commands, ["tunnelctl cluster show acme/prod"]);
+}
+
+#[test]
+fn a_withdraw_of_what_is_over_is_no_denial() {
+    let mut outcome = outcome(RequestState::Denied);
+    (outcome.reason, outcome.rule) = ("The request is over already".into(), "state".into());
+    let told = nothing_to_withdraw(&outcome);
+    assert_eq!(
+        (told.exit, told.text.as_str()),
+        (Exit::Expired, "nothing to withdraw: The request is over already")
+    );
+}

@@ -24,7 +24,7 @@ use tunnel_protos::{
         TokenState, WatchRequestEvent, WatchRequestRequest, WhoAmIReply, WhoAmIRequest,
         administration_server::Administration, get_registration_request::Of, operators_server::Operators,
     },
-    v1::{self, Envelope},
+    v1::{self, Envelope, RotationPhase},
 };
 
 use super::{Hall, Member, mesh_ca, now};
@@ -205,6 +205,10 @@ impl Administration for Hall {
             return Err(Status::failed_precondition("not now"));
         }
         books.phase = to;
+        if to == RotationPhase::Standby {
+            let roots = books.roots();
+            books.cas.retain(|ca| roots.contains(&ca.certificate().to_vec()));
+        }
         reply(books.status())
     }
 
