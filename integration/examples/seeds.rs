@@ -11,10 +11,13 @@ use anyhow::Result;
 use prost::Message as _;
 use tunnel_certs::{
     csr,
-    key::{Algorithm, SealingKey, SigningKey},
-    statement::registration::Registration,
+    enrollment::{Bundle, Secret},
+    issue::{Authority, CaKind},
+    key::{Algorithm, SealingKey, Signer, SigningKey},
+    roots::Roots,
+    statement::{registration::Registration, trust_bundle::TrustBundle},
 };
-use tunnel_protos::{Door, Label, v1};
+use tunnel_protos::{Door, Label, TokenId, UnixMillis, v1};
 use tunnel_transport::{
     Header, Kind,
     frame::{self, CONTROL_CAP},
@@ -37,6 +40,9 @@ fn main() -> Result<()> {
         facts: Vec::new(),
     };
     write("registration", "signed", &registration.make(&cluster)?.encode_to_vec())?;
+    let bundle = enrollment()?;
+    write("enrollment_bundle", "bytes", &bundle.encode())?;
+    write("enrollment_bundle", "text", bundle.to_text().as_bytes())?;
     write("client_hello", "rustls", &hello()?)?;
     for (name, kind) in [("control", Kind::Control), ("session", session()), ("probe", Kind::Probe)] {
         let header = Header { peer: Some(([192, 0, 2, 1], 4711).into()), ..Header::new(kind) };
@@ -104,6 +110,45 @@ fn payload() -> v1::Request {
         outcome_key: vec![9; 32],
         ..v1::Request::default()
     }
+}
+
+/// A bundle of a vendor that does not exist.
+fn enrollment() -> Result<Bundle> {
+    let now = UnixMillis(1_767_225_600_000);
+    let (vendor, suffix) = ("initech".parse()?, "tunnel.example".parse()?);
+    let key = SigningKey::generate(Algorithm::Ed25519)?;
+    let trust = TrustBundle {
+        mesh_roots: roots(CaKind::Mesh, now)?,
+        operator_roots: roots(CaKind::Operator, now)?,
+        vendor_keys: vec![key.public().clone()],
+        sequence: 1,
+        expires: now.plus(TrustBundle::MAX_LIFE),
+        release_keys: vec![],
+        release_threshold: 0,
+        broker_addresses: vec!["broker.example:443".into()],
+        allowed_private_addresses: vec![],
+        vendor,
+        suffix,
+    };
+    Ok(Bundle {
+        trust_bundle: trust.make(&key)?,
+        vendor: trust.vendor,
+        suffix: trust.suffix,
+        broker_addresses: trust.broker_addresses,
+        vendor_keys: trust.vendor_keys,
+        cluster: "acme/prod".parse()?,
+        label: Label::from_random([7; 17]),
+        kind: v1::TokenKind::Cluster,
+        token: TokenId::from_random([7; 16]),
+        secret: Secret::from_bytes([7; 32]),
+        expires: now.plus(Bundle::DEFAULT_LIFE),
+    })
+}
+
+fn roots(kind: CaKind, now: UnixMillis) -> Result<Roots> {
+    let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
+    let authority = Authority::create(kind, "initech", key, now)?;
+    Ok(Roots::new(vec![authority.certificate().clone()])?)
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> Result<()> {

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use prost::Message as _;
 use tunnel_certs::{
     csr,
+    enrollment::Bundle,
     service_account::{self, Expected},
     statement::registration,
 };
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "service_account", run: service_account },
     Target { name: "signed_payload", run: signed_payload },
     Target { name: "registration", run: open_registration },
+    Target { name: "enrollment_bundle", run: enrollment_bundle },
     Target { name: "certificate_request", run: certificate_request },
     Target { name: "grpc_timeout", run: grpc_timeout },
     Target { name: "policy", run: policy },
@@ -94,6 +96,13 @@ pub fn signed_payload(bytes: &[u8]) {
 /// An envelope that brings its own key: signatures, payload, certificate request.
 pub fn open_registration(bytes: &[u8]) {
     drop(registration::open(bytes));
+}
+
+/// What was delivered to a customer, as bytes or as text; what was read is written again as it came.
+pub fn enrollment_bundle(bytes: &[u8]) {
+    let Ok(opened) = Bundle::open(bytes) else { return };
+    let again = Bundle::open(&opened.bundle.encode()).expect("what opened once opens again");
+    assert_eq!(again.sha256, opened.sha256, "a bundle has one spelling");
 }
 
 /// A PKCS#10.

@@ -1,0 +1,4 @@
+//! See `tunnel_integration::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tunnel_integration::fuzz::enrollment_bundle(bytes));
