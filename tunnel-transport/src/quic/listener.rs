@@ -71,7 +71,8 @@ pub struct Listener {
     endpoint: Endpoint,
     limits: Limits,
     admission: Admission,
-    tls: Mutex<ServerTls>,
+    /// None once stopped.
+    tls: Mutex<Option<ServerTls>>,
     closing: Closing,
     handshakes: Arc<AtomicUsize>,
 }
@@ -118,7 +119,14 @@ impl Listener {
         let mut own = reset_key.endpoint();
         own.max_udp_payload_size(config::DATAGRAM).expect("QUIC allows 1,200 to 65,527");
         let endpoint = Endpoint::new(own, Some(config), socket, Arc::new(Frugal)).map_err(unbound)?;
-        Ok(Self { endpoint, limits, admission, tls: Mutex::new(tls), closing, handshakes: Arc::default() })
+        Ok(Self {
+            endpoint,
+            limits,
+            admission,
+            tls: Mutex::new(Some(tls)),
+            closing,
+            handshakes: Arc::default(),
+        })
     }
 
     /// Where it is bound.
@@ -126,11 +134,13 @@ impl Listener {
         self.endpoint.local_addr()
     }
 
-    /// Uses `tls` for attempts from now on; tunnels that are up go on with what they have.
+    /// Uses `tls` for attempts from now on; tunnels that are up go on with what they have. Once stopped, it stays so.
     pub fn set_tls(&self, tls: ServerTls) -> Result<(), ConfigError> {
         let config = config::server(&tls, &self.limits, self.closing.clone())?;
-        self.endpoint.set_server_config(Some(config));
-        *self.tls.lock() = tls;
+        if let Some(current) = &mut *self.tls.lock() {
+            self.endpoint.set_server_config(Some(config));
+            *current = tls;
+        }
         Ok(())
     }
 
@@ -151,7 +161,9 @@ impl Listener {
 
     /// Lets nobody in any more; tunnels that are up stay.
     pub fn stop(&self) {
+        let mut tls = self.tls.lock();
         self.endpoint.set_server_config(None);
+        *tls = None;
     }
 
     /// Closes all tunnels with `code`, and waits until the peers can have seen it; bound it with a deadline.
@@ -162,6 +174,10 @@ impl Listener {
     }
 
     fn admit(&self, incoming: quinn::Incoming) -> Option<Handshaking> {
+        let Some(tls) = self.tls.lock().clone() else {
+            incoming.refuse();
+            return None;
+        };
         let under_way = self.handshakes.load(Ordering::Relaxed);
         if under_way >= self.admission.refuse_above {
             incoming.refuse();
@@ -174,7 +190,7 @@ impl Listener {
         }
         self.handshakes.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(Arc::clone(&self.handshakes));
-        Some(Handshaking { incoming, tls: self.tls.lock().clone(), limits: self.limits, counted })
+        Some(Handshaking { incoming, tls, limits: self.limits, counted })
     }
 }
 
