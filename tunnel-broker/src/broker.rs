@@ -16,26 +16,26 @@ use tunnel_transport::{
     quic::{BindError, Listener},
 };
 
-pub use self::{state::StateError, trust::TrustError};
-use self::{
-    trust::Trust,
-    wiring::{api, bind_quic, concierge, dock, open_enrollment, open_mailbox, open_store, shards, terms},
+pub use self::state::StateError;
+use self::wiring::{
+    api, bind_quic, concierge, dock, open_enrollment, open_inventory, open_mailbox, open_store, open_trust,
+    shards, terms,
 };
 use crate::{
     accept::{quic::Dock, tcp},
     clock,
     config::Config,
     enroll::{Enroll, EnrollError},
-    entries::Folder,
+    entries::Inventory,
     lanes::Lanes,
     mailbox::Mailbox,
     sessions::Sessions,
     store::{OpenError, StoreError},
-    tunnels::Tunnels,
+    trust::{Bundles, Trust, TrustError},
+    tunnels::{Around, Tunnels},
 };
 
 mod state;
-mod trust;
 mod wiring;
 
 /// Why a broker cannot be built.
@@ -53,6 +53,9 @@ pub enum BuildError {
     /// Enrollment cannot begin.
     #[error("enrollment")]
     Enroll(#[source] EnrollError),
+    /// Inventory entries cannot be read.
+    #[error("the inventory entries")]
+    Inventory(#[source] StoreError),
     /// The mailbox cannot be read.
     #[error("the mailbox")]
     Mailbox(#[source] StoreError),
@@ -77,6 +80,7 @@ impl BuildError {
     /// How the process ends by it: files that the configuration names are part of it, the machine is not.
     pub const fn exit(&self) -> Exit {
         match self {
+            Self::Trust(TrustError::Store(_)) => Exit::Failed,
             Self::Trust(_)
             | Self::Enroll(EnrollError::Authority(..) | EnrollError::Folder(..) | EnrollError::Leaf(_)) => {
                 Exit::Config
@@ -84,6 +88,7 @@ impl BuildError {
             Self::State(_)
             | Self::Store(_)
             | Self::Enroll(EnrollError::Store(_))
+            | Self::Inventory(_)
             | Self::Mailbox(_)
             | Self::Threads(_)
             | Self::Quic(_)
@@ -106,8 +111,10 @@ pub struct Broker {
     tcp: TcpListener,
     dock: Dock,
     concierge: Arc<tcp::Concierge>,
-    folder: Arc<Folder>,
+    inventory: Arc<Inventory>,
     enroll: Arc<Enroll>,
+    trust: Arc<Trust>,
+    tunnels: Arc<Tunnels>,
     mailbox: Arc<Mailbox>,
     sessions: Arc<Sessions>,
 }
@@ -140,13 +147,12 @@ pub struct Addresses {
 impl Broker {
     /// Reads identities and trust, opens the database and binds the sockets; call it inside a tokio runtime.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
-        let trusted = trust::load_bundle(&config, clock::now()).map_err(BuildError::Trust)?;
-        let keys = trusted.bundle.vendor_keys.clone();
-        let folder = Arc::new(Folder::new(config.entries.clone(), keys));
         let store = open_store(&config).await?;
-        let enroll = open_enrollment(&config, &store, trusted.clone(), &folder).await?;
-        let trust = Trust::load(&config, trusted.bundle, enroll.leaf().borrow().as_deref(), clock::now());
-        let trust = trust.map_err(BuildError::Trust)?;
+        let bundles = Bundles::open(&config.trust, store.clone(), clock::now()).await;
+        let bundles = Arc::new(bundles.map_err(BuildError::Trust)?);
+        let inventory = open_inventory(&config, &store, &bundles).await?;
+        let enroll = open_enrollment(&config, &store, &bundles, &inventory).await?;
+        let trust = open_trust(&config, bundles, &enroll)?;
         let mailbox = open_mailbox(&config, store).await?;
         let shards = Shards::start("tunnels", shards(&config)).map_err(BuildError::Threads)?;
         let lanes = Arc::new(Lanes::new(&shards));
@@ -158,10 +164,16 @@ impl Broker {
             tcp: tcp.local_addr().map_err(BuildError::Address)?,
         };
         let (drain, watch) = drain::channel();
-        let tunnels = Arc::new(Tunnels::new(terms(&config, &trust), Arc::clone(&mailbox), watch.clone()));
+        let around = Around {
+            mailbox: Arc::clone(&mailbox),
+            enroll: Arc::clone(&enroll),
+            inventory: Arc::clone(&inventory),
+            trust: Arc::clone(&trust),
+        };
+        let tunnels = Arc::new(Tunnels::new(terms(&config), around, watch.clone()));
         let sessions = Arc::new(Sessions::new(Arc::clone(&tunnels), config.limits.sessions.clone()));
         let dock = dock(&config, &listener, &lanes, &tunnels);
-        let api = api(&config, &trust, &folder, &tunnels, &mailbox, watch);
+        let api = api(&config, &tunnels, watch);
         let concierge = Arc::new(concierge(&config, &trust, &sessions, api, &enroll));
         let readiness = Readiness::new();
         let latch = readiness.latch("start");
@@ -176,8 +188,10 @@ impl Broker {
             tcp,
             dock,
             concierge,
-            folder,
+            inventory,
             enroll,
+            trust,
+            tunnels,
             mailbox,
             sessions,
         })
@@ -199,7 +213,10 @@ impl Broker {
         let watch = || self.drain.watch();
         let accept = tcp::accept(self.tcp, self.concierge, Arc::clone(&tasks), watch());
         tasks.spawn(info_span!("accept"), accept);
-        tasks.spawn(info_span!("entries"), self.folder.follow(watch()));
+        tasks.spawn(info_span!("entries"), self.inventory.follow(watch()));
+        tasks.spawn(info_span!("trust"), self.trust.keep(Arc::clone(&self.listener), watch()));
+        tasks.spawn(info_span!("herald"), Arc::clone(&self.tunnels).herald(watch()));
+        tasks.spawn(info_span!("rotation"), self.tunnels.watch_rotation(watch()));
         tasks.spawn(info_span!("enroll"), self.enroll.keep(watch()));
         tasks.spawn(info_span!("tidy"), tidy(Arc::clone(&self.mailbox), watch()));
         self.lanes.first().spawn(info_span!("dock"), self.dock.accept(watch()));

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use tunnel_protos::OperatorName;
 use tunnel_runtime::{
     config::{FromSection, Section, Span},
     logs::LogConfig,
@@ -36,6 +37,8 @@ pub struct Config {
     pub entries: Option<PathBuf>,
     /// Which clusters an operator sees, by name; `*` stands for every operator not named. Nobody else sees any.
     pub operators: BTreeMap<String, OperatorConfig>,
+    /// Operators who may enroll, ban, publish and rotate at this broker. It gives no power over clusters.
+    pub administrators: Vec<OperatorName>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// Bounds on what peers may use.
@@ -86,13 +89,10 @@ impl FromSection for Config {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
         let (trust, api) = (section.section("trust"), section.section("api"));
         let enroll: Option<EnrollConfig> = section.section("enroll");
-        let mesh = match &enroll {
-            Some(EnrollConfig { mesh_ca: Some(_), .. }) => section.optional_section("mesh"),
-            _ => section.section("mesh").map(Some),
-        };
+        let mesh = mesh(section, enroll.as_ref());
         let (listen, state_dir) = (section.section("listen"), section.path("stateDir"));
         let entries = section.optional_path("entries");
-        let operators = operators::read(section);
+        let (operators, administrators) = (operators::read(section), section.values("administrators"));
         let (timeouts, limits, log) =
             (section.section("timeouts"), section.section("limits"), section.section("log"));
         Some(Self {
@@ -104,10 +104,23 @@ impl FromSection for Config {
             state_dir: state_dir?,
             entries: entries?,
             operators: operators?,
+            administrators: administrators?,
             timeouts: timeouts?,
             limits: limits?,
             log: log?,
         })
+    }
+}
+
+/// A broker with a mesh CA issues its own certificate.
+fn mesh(section: &mut Section<'_>, enroll: Option<&EnrollConfig>) -> Option<Option<CredentialFiles>> {
+    let issues = enroll.is_some_and(|enroll| enroll.mesh_ca.is_some());
+    match section.optional_section("mesh")? {
+        None if !issues => section.reject(
+            "mesh",
+            "name `mesh.certificate` and `mesh.key`, or a mesh CA in `enroll.meshCa` so that the broker issues its own",
+        ),
+        mesh => Some(mesh),
     }
 }
 

@@ -8,15 +8,18 @@ use std::{
 };
 
 use tokio::sync::watch;
-use tunnel_certs::{issue::AuthorityError, statement::trust_bundle::TrustBundle};
+use tunnel_certs::issue::AuthorityError;
 use tunnel_protos::{BrokerId, Label, OperatorName, ReplicaId, UnixMillis, VendorName, v1};
 
 pub use self::conversation::fuzz_enroll_frames;
 use self::{authority::Authorities, bans::Bans, sightings::Sightings};
-pub(crate) use self::{choice::PhaseError, leaf::OwnLeaf};
+pub(crate) use self::{
+    choice::PhaseError, leaf::OwnLeaf, registrations::ReplacementError, rotation::AcknowledgementError,
+};
 use crate::{
     config::EnrollConfig,
     store::{Store, StoreError},
+    trust::Trusted,
 };
 
 pub(crate) mod authority;
@@ -39,15 +42,6 @@ mod tokens;
 
 #[cfg(test)]
 mod testing;
-
-/// The trust bundle in force, as it came and as it reads.
-#[derive(Debug, Clone)]
-pub(crate) struct Trusted {
-    /// What it says.
-    pub(crate) bundle: TrustBundle,
-    /// What a vendor key signed.
-    pub(crate) envelope: v1::Envelope,
-}
 
 /// What enrollment asks of the rooms around it.
 pub(crate) struct Surroundings {

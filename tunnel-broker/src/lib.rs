@@ -21,12 +21,14 @@ mod mailbox;
 mod operators;
 mod sessions;
 mod store;
+mod trust;
 mod tunnels;
 
 pub use self::{
     accept::hello::fuzz_client_hello,
-    broker::{Addresses, Broker, BuildError, Running, StateError, TrustError},
+    broker::{Addresses, Broker, BuildError, Running, StateError},
     config::Config,
     enroll::{EnrollError, LeafError, fuzz_enroll_frames},
     store::{OpenError, StoreError},
+    trust::TrustError,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use metrics::{
     Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use tunnel_protos::UnixMillis;
+use tunnel_protos::{UnixMillis, v1::RotationPhase};
 use tunnel_runtime::metrics::Buckets;
 
 /// Buckets of the broker's histograms: round trips reach from one host to satellite links.
@@ -64,6 +64,8 @@ pub(crate) enum Queue {
     EnrollPerSource,
     /// Asks under way that write to the database.
     Redemptions,
+    /// What one replica asks of the vendor over its tunnel.
+    Errands,
 }
 
 /// Describes every metric to the recorder.
@@ -81,8 +83,19 @@ pub fn describe() {
     describe_counter!(REQUESTS, "Submitted requests by result");
     describe_counter!(OUTCOMES, "Outcomes that came from replicas, by result");
     describe_gauge!(ENTRIES, "Inventory entries served");
-    describe_counter!(ENTRIES_REFUSED, "Entry files that could not be served when the folder was read");
+    describe_counter!(ENTRIES_REFUSED, "Inventory entries that could not be served when they were read");
     describe_counter!(ENROLLMENTS, "Asks for mesh certificates, by kind and result");
+    describe_counter!(RELOADS, "Replacements of what is in use: trust bundle, certificates, TLS; by result");
+    describe_gauge!(TRUST_SEQUENCE, "Sequence of the trust bundle in force");
+    describe_counter!(ERRANDS, "What replicas asked of the vendor over their tunnels, by kind and result");
+    describe_gauge!(
+        ROTATION_PHASE,
+        "Phase of the mesh rotation: 1 standby, 2 init, 3 and 4 update, 5 rollback"
+    );
+    describe_gauge!(
+        UNACKNOWLEDGED,
+        "Replicas that have not acknowledged the phase of the rotation; 0 at standby"
+    );
     describe_gauge!(EXPIRATION, metrics::Unit::Seconds, "When a certificate or statement in use ends");
 }
 
@@ -170,6 +183,7 @@ pub(crate) fn refused(queue: Queue) {
         Queue::Enroll => "enroll",
         Queue::EnrollPerSource => "enroll_per_source",
         Queue::Redemptions => "redemptions",
+        Queue::Errands => "errands",
     };
     counter!(REFUSED, "queue" => queue).increment(1);
 }
@@ -184,10 +198,39 @@ pub(crate) fn outcome(result: &'static str) {
     counter!(OUTCOMES, "result" => result).increment(1);
 }
 
-/// Notes what a reading of the entries folder gave.
-pub(crate) fn entries(served: usize, refused: usize) {
+/// Notes the entries that are served, and when the first of them ends.
+pub(crate) fn entries(served: usize, first_end: Option<UnixMillis>) {
     gauge!(ENTRIES).set(u32::try_from(served).unwrap_or(u32::MAX));
+    if let Some(at) = first_end {
+        expiration("inventory_entry", at);
+    }
+}
+
+/// Counts entries that could not be served when they were read.
+pub(crate) fn entries_refused(refused: usize) {
     counter!(ENTRIES_REFUSED).increment(refused as u64);
+}
+
+/// Counts an attempt to replace something that is in use.
+pub(crate) fn reload(what: &'static str, replaced: bool) {
+    counter!(RELOADS, "what" => what, "result" => if replaced { "replaced" } else { "failed" }).increment(1);
+}
+
+/// Notes the trust bundle in force.
+pub(crate) fn trust_sequence(sequence: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "sequences count up from 1")]
+    gauge!(TRUST_SEQUENCE).set(sequence as f64);
+}
+
+/// Counts something that a replica asked of the vendor over its tunnel.
+pub(crate) fn errand(kind: &'static str, result: &'static str) {
+    counter!(ERRANDS, "kind" => kind, "result" => result).increment(1);
+}
+
+/// Notes where the rotation is, and how many replicas have not acknowledged its phase.
+pub(crate) fn rotation(phase: RotationPhase, unacknowledged: usize) {
+    gauge!(ROTATION_PHASE).set(i32::from(phase));
+    gauge!(UNACKNOWLEDGED).set(u32::try_from(unacknowledged).unwrap_or(u32::MAX));
 }
 
 /// Counts an ask for a mesh certificate.
@@ -196,9 +239,9 @@ pub(crate) fn enrollment(kind: &'static str, result: &'static str) {
 }
 
 /// Notes when something in use ends.
-pub(crate) fn expiration(what: &'static str, at: UnixMillis) {
+pub(crate) fn expiration(kind: &'static str, at: UnixMillis) {
     let seconds = i32::try_from(at.seconds()).unwrap_or(i32::MAX);
-    gauge!(EXPIRATION, "what" => what).set(seconds);
+    gauge!(EXPIRATION, "kind" => kind).set(seconds);
 }
 
 const HANDSHAKES: &str = "postern_broker_handshakes_total";
@@ -216,4 +259,9 @@ const OUTCOMES: &str = "postern_broker_outcomes_total";
 const ENTRIES: &str = "postern_broker_entries";
 const ENTRIES_REFUSED: &str = "postern_broker_entries_refused_total";
 const ENROLLMENTS: &str = "postern_broker_enrollments_total";
+const RELOADS: &str = "postern_broker_reloads_total";
+const TRUST_SEQUENCE: &str = "postern_broker_trust_bundle_sequence";
+const ERRANDS: &str = "postern_broker_errands_total";
+const ROTATION_PHASE: &str = "postern_broker_rotation_phase";
+const UNACKNOWLEDGED: &str = "postern_broker_rotation_unacknowledged_replicas";
 const EXPIRATION: &str = "postern_broker_expiration_timestamp_seconds";

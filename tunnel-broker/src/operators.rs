@@ -1,5 +1,6 @@
 //! The operators' API: who they are, what they see, their requests and outcomes. It gives no power over clusters.
 
+pub(crate) mod admin;
 pub(crate) mod api;
 mod place;
 mod quota;

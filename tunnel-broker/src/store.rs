@@ -15,12 +15,14 @@ use sqlx::{
 use tokio::time::timeout;
 
 pub(crate) mod bans;
+pub(crate) mod entries;
 pub(crate) mod outcomes;
 pub(crate) mod registrations;
 pub(crate) mod replicas;
 pub(crate) mod requests;
 pub(crate) mod rotation;
 pub(crate) mod tokens;
+pub(crate) mod trust;
 
 /// Why the store cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -71,7 +71,7 @@ async fn finish(handshaking: Handshaking, timeout: Duration, lane: Lane) -> Opti
     match handshaking.finish(timeout).await {
         Ok(tunnel) => {
             metrics::handshake(Place::Quic, "ok");
-            Some(Live { tunnel, lane })
+            Some(Live { tunnel, lane, nudge: Arc::default() })
         }
         Err(error) => {
             metrics::handshake(Place::Quic, as_str(&error));

@@ -2,28 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tracing::info_span;
-use tunnel_certs::identity::Role;
 use tunnel_runtime::drain;
-use tunnel_transport::quic::{Admission, Listener, ServerTls};
+use tunnel_transport::quic::{Admission, Listener};
 
-use super::{BuildError, state, trust::Trust};
+use super::{BuildError, state};
 use crate::{
     accept::{quic::Dock, tcp, waiting_room::WaitingRoom},
     clock,
     config::Config,
-    enroll::{Enroll, Surroundings, Trusted, server::EnrollServer},
-    entries::Folder,
+    enroll::{Enroll, Surroundings, server::EnrollServer},
+    entries::Inventory,
     lanes::Lanes,
     mailbox::Mailbox,
     operators::{
         Visible,
+        admin::Admin,
         api::{Api, Parts},
-        server::{ApiServer, ApiTls},
+        server::ApiServer,
     },
     sessions::Sessions,
     store::{Store, requests::Quota},
+    trust::{Bundles, Trust},
     tunnels::{Terms, Tunnels},
 };
 
@@ -34,19 +35,38 @@ pub(super) async fn open_store(config: &Config) -> Result<Store, BuildError> {
     Store::open(&path, config.limits.operators.database_timeout).await.map_err(BuildError::Store)
 }
 
+/// Reads the inventory entries.
+pub(super) async fn open_inventory(
+    config: &Config,
+    store: &Store,
+    bundles: &Bundles,
+) -> Result<Arc<Inventory>, BuildError> {
+    let opened = Inventory::open(config.entries.clone(), store.clone(), bundles.follow()).await;
+    opened.map_err(BuildError::Inventory)
+}
+
 /// Reads what is known of replicas and their certificates.
 pub(super) async fn open_enrollment(
     config: &Config,
     store: &Store,
-    trusted: Trusted,
-    folder: &Arc<Folder>,
+    bundles: &Bundles,
+    inventory: &Arc<Inventory>,
 ) -> Result<Arc<Enroll>, BuildError> {
-    let folder = Arc::clone(folder);
-    let entry = move |label| folder.entries().labeled(label).map(|entry| entry.envelope.clone());
-    let (_, trust) = watch::channel(Arc::new(trusted));
-    let around = Surroundings { trust, entry: Box::new(entry) };
+    let inventory = Arc::clone(inventory);
+    let entry = move |label| inventory.entries().labeled(label).map(|entry| entry.envelope.clone());
+    let around = Surroundings { trust: bundles.follow(), entry: Box::new(entry) };
     let opened = Enroll::open(&config.enroll, &config.state_dir, store.clone(), around, clock::now()).await;
     opened.map_err(BuildError::Enroll)
+}
+
+/// Reads what the broker shows.
+pub(super) fn open_trust(
+    config: &Config,
+    bundles: Arc<Bundles>,
+    enroll: &Arc<Enroll>,
+) -> Result<Arc<Trust>, BuildError> {
+    let trust = Trust::load(config, bundles, Arc::clone(enroll), clock::now());
+    trust.map(Arc::new).map_err(BuildError::Trust)
 }
 
 /// Opens the mailbox.
@@ -68,11 +88,7 @@ pub(super) fn shards(config: &Config) -> usize {
 /// Binds UDP on the first lane: packets are received by the runtime that binds.
 pub(super) async fn bind_quic(config: &Config, trust: &Trust, lanes: &Lanes) -> Result<Listener, BuildError> {
     let key = state::reset_key(&config.state_dir).map_err(BuildError::State)?;
-    let tls = ServerTls {
-        config: Arc::clone(&trust.mesh_tls),
-        verifier: trust.mesh_verifier.clone(),
-        peer: Role::Replica,
-    };
+    let tls = trust.mesh_tls().map_err(BuildError::Trust)?;
     let limits = tunnel_transport::Limits {
         streams: streams(config),
         idle: 3 * config.timeouts.probe_interval + SILENCE,
@@ -90,13 +106,11 @@ fn streams(config: &Config) -> u32 {
 }
 
 /// What every tunnel is told or held to.
-pub(super) fn terms(config: &Config, trust: &Trust) -> Terms {
+pub(super) fn terms(config: &Config) -> Terms {
     Terms {
-        broker_id: trust.broker_id.clone(),
         probe_interval: config.timeouts.probe_interval,
         doors: config.limits.connections.doors_per_tunnel,
         streams: streams(config),
-        not_after: trust.mesh_not_after,
         drain_grace: config.timeouts.drain,
     }
 }
@@ -119,25 +133,22 @@ pub(super) fn dock(
 }
 
 /// The operators' API.
-pub(super) fn api(
-    config: &Config,
-    trust: &Trust,
-    folder: &Arc<Folder>,
-    tunnels: &Arc<Tunnels>,
-    mailbox: &Arc<Mailbox>,
-    drain: drain::Watch,
-) -> ApiServer {
+pub(super) fn api(config: &Config, tunnels: &Arc<Tunnels>, drain: drain::Watch) -> ApiServer {
+    let around = tunnels.around();
     let parts = Parts {
-        broker_id: trust.broker_id.clone(),
-        suffix: trust.bundle.suffix.clone(),
+        trust: Arc::clone(&around.trust),
+        suffix: around.trust.bundles().current().bundle.suffix.clone(),
         visible: Visible::new(config.operators.clone()),
-        folder: Arc::clone(folder),
+        inventory: Arc::clone(&around.inventory),
         tunnels: Arc::clone(tunnels),
-        mailbox: Arc::clone(mailbox),
+        mailbox: Arc::clone(&around.mailbox),
         drain: drain.clone(),
     };
-    let tls = ApiTls { config: Arc::clone(&trust.api_tls), verifier: trust.operator_verifier.clone() };
-    ApiServer::new(tls, Api::new(parts, &config.limits.operators), &config.limits, drain)
+    let services = (
+        Api::new(parts, &config.limits.operators),
+        Admin::new(config.administrators.clone(), Arc::clone(tunnels)),
+    );
+    ApiServer::new(around.trust.api_tls(), services, &config.limits, drain)
 }
 
 /// The way in of operators.
@@ -150,7 +161,7 @@ pub(super) fn concierge(
 ) -> tcp::Concierge {
     let limits = &config.limits.connections;
     tcp::Concierge {
-        suffix: trust.bundle.suffix.clone(),
+        suffix: trust.bundles().current().bundle.suffix.clone(),
         hello_timeout: limits.hello_timeout,
         waiting_room: WaitingRoom::new(limits.unrouted, limits.unrouted_per_source),
         sessions: Arc::clone(sessions),

@@ -40,7 +40,7 @@ fn the_shortest_configuration_has_defaults() {
     assert_eq!(config.timeouts.probe_interval, Duration::from_secs(15));
     assert_eq!(config.listen.quic.port(), 443);
     assert!(config.listen.admin.ip().is_loopback());
-    assert!(config.operators.is_empty() && config.entries.is_none());
+    assert!(config.operators.is_empty() && config.entries.is_none() && config.administrators.is_empty());
     assert!(config.enroll.mesh_ca.is_none());
 }
 
@@ -69,6 +69,7 @@ log: {{format: json, level: debug}}
 operators:
   '*': {{clusters: [acme/*]}}
   robot: {{clusters: ['*']}}
+administrators: [alice, root]
 limits:
   shards: 3
   connections: {{tunnels: 7, helloTimeout: 3s}}
@@ -81,6 +82,7 @@ limits:
     assert_eq!(config.limits.connections.tunnels, 7);
     assert_eq!(config.limits.sessions.idle, Duration::from_secs(600));
     assert_eq!(config.limits.operators.held, 11);
+    assert_eq!(config.administrators, ["alice".parse().unwrap(), "root".parse().unwrap()]);
     assert_eq!(config.operators["robot"].clusters, [ClusterPattern::All]);
 }
 
@@ -102,5 +104,6 @@ fn values_that_cannot_work_are_refused() {
     assert_eq!(problems("enroll: {brokerId: B 1}"), ["enroll.brokerId"]);
     assert_eq!(problems("enroll: {meshCa: {certificate: /ca.pem}}"), ["enroll.meshCa.key"]);
     assert_eq!(problems("operators: {Alice: {clusters: ['*']}}"), ["operators"]);
+    assert_eq!(problems("administrators: [Alice]"), ["administrators"]);
     assert!(read(&SHORTEST.replace("[/etc/postern/vendor.pub]", "[]")).is_err());
 }

@@ -1,10 +1,20 @@
 //! Which entry counts, and in what order they are listed.
 
-use super::*;
+use tunnel_certs::key::{Algorithm, Signer, SigningKey};
+
+use super::{fingerprint::Fingerprint, *};
 
 fn entry(cluster: &str, label: &str, sequence: u64) -> Entry {
-    let (cluster, label) = (cluster.parse().unwrap(), label.parse().unwrap());
-    Entry { cluster, label, envelope: Envelope::default(), sequence }
+    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+    Entry {
+        cluster: cluster.parse().unwrap(),
+        label: label.parse().unwrap(),
+        envelope: Envelope::default(),
+        digest: Digest::new([sequence as u8; 32]),
+        cluster_key: key.public().clone(),
+        sequence,
+        expires: UnixMillis(sequence as i64),
+    }
 }
 
 fn label(text: &str) -> Label {
@@ -56,8 +66,24 @@ fn only_entry_files_count_and_a_change_shows() {
 }
 
 #[test]
-fn a_folder_that_goes_away_leaves_what_was_read() {
-    let before = Fingerprint::of(tempfile::tempdir().unwrap().path()).unwrap();
-    let folder = Folder::new(Some("/nowhere".into()), Vec::new());
-    assert_eq!(folder.read_if_changed(Path::new("/nowhere"), Some(&before)), Some(before));
+fn of_two_with_one_sequence_the_first_counts() {
+    let mut entries = Entries::default();
+    entries.insert(entry("a/a", "k3v7aaaaaa", 1));
+    entries.insert(Entry { digest: Digest::new([9; 32]), ..entry("a/a", "k3v7aaaaab", 1) });
+    assert!(entries.labeled(label("k3v7aaaaaa")).is_some());
+    assert!(entries.labeled(label("k3v7aaaaab")).is_none());
+}
+
+#[test]
+fn only_changed_labels_are_told() {
+    let mut before = Entries::default();
+    before.insert(entry("a/a", "k3v7aaaaaa", 1));
+    before.insert(entry("b/b", "k3v7aaaaab", 1));
+    let mut after = before.clone();
+    after.insert(entry("b/b", "k3v7aaaaab", 2));
+    after.insert(entry("c/c", "k3v7aaaaac", 3));
+    let mut changed: Vec<_> = after.changed_since(&before).collect();
+    changed.sort();
+    assert_eq!(changed, [label("k3v7aaaaab"), label("k3v7aaaaac")]);
+    assert_eq!(after.first_end(), Some(UnixMillis(1)));
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use tunnel_protos::{
-    BrokerId, ClusterName, EnvelopeId, OperatorName, Suffix,
+    ClusterName, EnvelopeId, OperatorName, Suffix,
     operators::{
         Cluster, GetClusterRequest, ListClustersReply, ListClustersRequest, SubmitReply, SubmitRequest,
         WatchRequestEvent, WatchRequestRequest, WhoAmIReply, WhoAmIRequest, operators_server::Operators,
@@ -26,19 +26,20 @@ use super::{
 use crate::{
     clock,
     config::OperatorLimits,
-    entries::{Entry, Folder},
+    entries::{Entry, Inventory},
     mailbox::{Mailbox, SubmitError, sealed},
     metrics::{self, Queue},
+    trust::Trust,
     tunnels::Tunnels,
 };
 
 /// The service.
 #[derive(Debug)]
 pub(crate) struct Api {
-    broker_id: BrokerId,
+    trust: Arc<Trust>,
     suffix: Suffix,
     visible: Visible,
-    folder: Arc<Folder>,
+    inventory: Arc<Inventory>,
     tunnels: Arc<Tunnels>,
     mailbox: Arc<Mailbox>,
     quotas: Arc<Mutex<Quotas>>,
@@ -48,10 +49,10 @@ pub(crate) struct Api {
 /// What the service is made of.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) broker_id: BrokerId,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) suffix: Suffix,
     pub(crate) visible: Visible,
-    pub(crate) folder: Arc<Folder>,
+    pub(crate) inventory: Arc<Inventory>,
     pub(crate) tunnels: Arc<Tunnels>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) drain: drain::Watch,
@@ -61,8 +62,8 @@ impl Api {
     /// The service over `parts`.
     pub(crate) fn new(parts: Parts, limits: &OperatorLimits) -> Self {
         let quotas = Arc::new(Mutex::new(Quotas::new(limits.clone())));
-        let Parts { broker_id, suffix, visible, folder, tunnels, mailbox, drain } = parts;
-        Self { broker_id, suffix, visible, folder, tunnels, mailbox, quotas, drain }
+        let Parts { trust, suffix, visible, inventory, tunnels, mailbox, drain } = parts;
+        Self { trust, suffix, visible, inventory, tunnels, mailbox, quotas, drain }
     }
 
     /// What each operator uses of the API, connections included.
@@ -95,7 +96,7 @@ impl Api {
             0 => MAX_PAGE,
             asked => MAX_PAGE.min(asked as usize),
         };
-        let entries = self.folder.entries();
+        let entries = self.inventory.entries();
         let mut seen =
             entries.after(after.as_ref()).filter(|entry| self.visible.sees(operator, &entry.cluster));
         let clusters: Vec<_> = seen.by_ref().take(size).map(|entry| self.cluster(entry)).collect();
@@ -106,7 +107,7 @@ impl Api {
 
     fn find(&self, operator: &OperatorName, cluster: &str) -> Result<Cluster, CallError> {
         let name: ClusterName = cluster.parse().map_err(|_| CallError::ClusterName)?;
-        let entries = self.folder.entries();
+        let entries = self.inventory.entries();
         let entry = entries.named(&name).filter(|entry| self.visible.sees(operator, &entry.cluster));
         entry.map(|entry| self.cluster(entry)).ok_or(CallError::NoCluster)
     }
@@ -118,7 +119,7 @@ impl Api {
         }
         let request = request.request.ok_or(CallError::NoRequest)?;
         let request = sealed::Request::try_from(request).map_err(CallError::Shape)?;
-        let entries = self.folder.entries();
+        let entries = self.inventory.entries();
         if !entries.labeled(request.label).is_some_and(|entry| self.visible.sees(operator, &entry.cluster)) {
             return Err(CallError::NoCluster);
         }
@@ -151,7 +152,8 @@ impl Operators for Api {
 
     async fn who_am_i(&self, request: Request<WhoAmIRequest>) -> Result<Response<WhoAmIReply>, Status> {
         let operator = Caller::of(&request)?.to_string();
-        let (broker_id, suffix) = (self.broker_id.to_string(), self.suffix.to_string());
+        let (own, suffix) = (self.trust.own_now(), self.suffix.to_string());
+        let broker_id = own.broker_id.to_string();
         Ok(Response::new(WhoAmIReply { operator, broker_id, suffix }))
     }
 

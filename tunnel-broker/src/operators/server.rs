@@ -4,22 +4,27 @@ use std::{io, sync::Arc, time::Duration};
 
 use http::Extensions;
 use parking_lot::Mutex;
+use rustls::pki_types::CertificateDer;
 use tokio::{
     net::TcpStream,
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::{Instant, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tonic::{Request, service::Routes};
-use tracing::debug;
-use tunnel_certs::verify::{OperatorCertificate, OperatorVerifier};
-use tunnel_protos::{OperatorName, UnixMillis, operators::operators_server::OperatorsServer};
+use tracing::{debug, info};
+use tunnel_certs::verify::{OperatorCertificate, VerifyError};
+use tunnel_protos::{
+    OperatorName, UnixMillis,
+    operators::{administration_server::AdministrationServer, operators_server::OperatorsServer},
+};
 use tunnel_runtime::{
     drain,
     grpc::{GrpcLimits, GrpcServer},
 };
 
 use super::{
+    admin::Admin,
     api::Api,
     place::Place,
     quota::{self, Quotas},
@@ -30,6 +35,7 @@ use crate::{
     clock,
     config::Limits,
     metrics::{self, Queue},
+    trust::{ApiTls, changed},
 };
 
 /// Who calls, proven by the connection's certificate.
@@ -39,18 +45,9 @@ pub(crate) struct Caller {
     not_after: UnixMillis,
 }
 
-/// TLS of the API.
-#[derive(Clone)]
-pub(crate) struct ApiTls {
-    /// What rustls needs.
-    pub(crate) config: Arc<rustls::ServerConfig>,
-    /// Names the caller after the handshake.
-    pub(crate) verifier: OperatorVerifier,
-}
-
 /// Serves connections to the API.
 pub(crate) struct ApiServer {
-    tls: ApiTls,
+    tls: watch::Receiver<Arc<ApiTls>>,
     grpc: GrpcServer,
     quotas: Arc<Mutex<Quotas>>,
     connections: Semaphore,
@@ -59,17 +56,23 @@ pub(crate) struct ApiServer {
 }
 
 impl ApiServer {
-    /// Serves `api` behind the limits.
-    pub(crate) fn new(tls: ApiTls, api: Api, limits: &Limits, drain: drain::Watch) -> Self {
+    /// Serves `api`, and `admin` beside it, behind the limits.
+    pub(crate) fn new(
+        tls: watch::Receiver<Arc<ApiTls>>,
+        (api, admin): (Api, Admin),
+        limits: &Limits,
+        drain: drain::Watch,
+    ) -> Self {
         let quotas = api.quotas();
         let service = OperatorsServer::new(api).max_decoding_message_size(MAX_MESSAGE);
+        let admin = AdministrationServer::new(admin).max_decoding_message_size(MAX_MESSAGE);
         let handshake_timeout = limits.connections.hello_timeout;
         let bounds = GrpcLimits {
             connections: limits.operators.connections,
             requests: limits.operators.requests,
             deadline: DEADLINE,
         };
-        let grpc = GrpcServer::new(Routes::new(service), bounds);
+        let grpc = GrpcServer::new(Routes::new(service).add_service(admin), bounds);
         let connections = Semaphore::new(limits.operators.connections.min(Semaphore::MAX_PERMITS));
         Self { tls, grpc, quotas, connections, handshake_timeout, drain }
     }
@@ -96,7 +99,23 @@ impl ApiServer {
         let mut extensions = Extensions::new();
         extensions.insert(self.quotas.lock().share(&operator, Instant::now()));
         extensions.insert(caller);
-        self.grpc.serve_connection(stream, extensions, self.drain.clone()).await;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default().to_vec();
+        tokio::select! {
+            () = self.grpc.serve_connection(stream, extensions, self.drain.clone()) => {}
+            () = self.distrusted(&chain) => info!(%operator, "Operator cut off, its CA is no longer trusted"),
+        }
+    }
+
+    /// Waits until a new trust bundle has no root for this certificate. One that only ran out is told so at each call.
+    async fn distrusted(&self, chain: &[CertificateDer<'static>]) {
+        let mut tls = self.tls.clone();
+        loop {
+            let verified = tls.borrow_and_update().verifier.verify(chain, clock::now());
+            if !matches!(verified, Ok(_) | Err(VerifyError::Expired)) {
+                return;
+            }
+            changed(&mut tls).await;
+        }
     }
 
     async fn accept(&self, stream: Rewind<TcpStream>) -> Option<(TlsStream<Rewind<TcpStream>>, Caller)> {
@@ -116,9 +135,10 @@ impl ApiServer {
         &self,
         stream: Rewind<TcpStream>,
     ) -> io::Result<(TlsStream<Rewind<TcpStream>>, Caller)> {
-        let stream = TlsAcceptor::from(Arc::clone(&self.tls.config)).accept(stream).await?;
+        let tls = Arc::clone(&self.tls.borrow());
+        let stream = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream).await?;
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let verified = self.tls.verifier.verify(chain, clock::now()).map_err(io::Error::other)?;
+        let verified = tls.verifier.verify(chain, clock::now()).map_err(io::Error::other)?;
         let OperatorCertificate { operator, not_after, .. } = verified;
         Ok((stream, Caller { operator, not_after }))
     }

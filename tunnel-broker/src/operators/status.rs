@@ -2,7 +2,14 @@
 
 use tonic::Status;
 
-use crate::mailbox::{SubmitError, sealed::ShapeError, watch::WatchError};
+use tunnel_protos::OperatorName;
+
+use crate::{
+    enroll::AdminError,
+    entries,
+    mailbox::{SubmitError, sealed::ShapeError, watch::WatchError},
+    trust,
+};
 
 /// Why a call of the operators' API failed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +50,24 @@ pub(super) enum CallError {
     /// Not watched.
     #[error("{0}")]
     Watch(WatchError),
+    /// The caller may not administer this broker.
+    #[error("{0} is no administrator of this broker; its configuration names them under `administrators`")]
+    NotAdministrator(OperatorName),
+    /// Something belongs into the message that is not there, or is not what it should be.
+    #[error("{0}")]
+    Missing(&'static str),
+    /// The certificates do not allow it.
+    #[error("{0}")]
+    Phase(tunnel_certs::rotation::Refusal),
+    /// Not administered.
+    #[error("{0}")]
+    Admin(AdminError),
+    /// The trust bundle is not in force.
+    #[error("{}", tunnel_runtime::chain(.0))]
+    Trust(trust::PublishError),
+    /// The entry is not served.
+    #[error("{}", tunnel_runtime::chain(.0))]
+    Entry(entries::PublishError),
 }
 
 impl From<CallError> for Status {
@@ -51,17 +76,42 @@ impl From<CallError> for Status {
         match error {
             CallError::Expired => Self::unauthenticated(text),
             CallError::Anonymous => Self::internal(text),
-            CallError::ClusterName | CallError::EnvelopeId | CallError::NoRequest | CallError::Shape(_) => {
-                Self::invalid_argument(text)
+            CallError::ClusterName
+            | CallError::EnvelopeId
+            | CallError::NoRequest
+            | CallError::Shape(_)
+            | CallError::Missing(_)
+            | CallError::Admin(AdminError::Malformed(_)) => Self::invalid_argument(text),
+            CallError::NotAdministrator(_) => Self::permission_denied(text),
+            CallError::NoCluster
+            | CallError::Watch(WatchError::Unknown)
+            | CallError::Admin(AdminError::Unknown(_)) => Self::not_found(text),
+            CallError::TooFast
+            | CallError::TooManyWatches
+            | CallError::Submit(SubmitError::Full)
+            | CallError::Admin(AdminError::Full(_)) => Self::resource_exhausted(text),
+            CallError::Submit(SubmitError::Foreign) | CallError::Admin(AdminError::Conflict(_)) => {
+                Self::already_exists(text)
             }
-            CallError::NoCluster | CallError::Watch(WatchError::Unknown) => Self::not_found(text),
-            CallError::TooFast | CallError::TooManyWatches | CallError::Submit(SubmitError::Full) => {
-                Self::resource_exhausted(text)
+            CallError::Phase(_)
+            | CallError::Admin(AdminError::Phase(_))
+            | CallError::Admin(AdminError::NotNow(_))
+            | CallError::Trust(
+                trust::PublishError::Refused(_)
+                | trust::PublishError::Changed(_)
+                | trust::PublishError::OtherSuffix
+                | trust::PublishError::Unfit,
+            )
+            | CallError::Entry(entries::PublishError::Refused(_) | entries::PublishError::OtherCluster(..)) => {
+                Self::failed_precondition(text)
             }
-            CallError::Submit(SubmitError::Foreign) => Self::already_exists(text),
+            CallError::Admin(AdminError::Authority(_) | AdminError::Folder(_)) => Self::internal(text),
             CallError::Draining
             | CallError::Submit(SubmitError::Store(_))
-            | CallError::Watch(WatchError::Store(_)) => Self::unavailable(text),
+            | CallError::Watch(WatchError::Store(_))
+            | CallError::Admin(AdminError::Store(_))
+            | CallError::Trust(trust::PublishError::Store(_))
+            | CallError::Entry(entries::PublishError::Store(_)) => Self::unavailable(text),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Store {
         self.bounded(insert.execute(&self.pool)).await.map(|_| ())
     }
 
-    /// Keeps the newest acknowledgement of a replica.
+    /// Keeps the newest acknowledgement of a replica; the same again, as it comes after every attach, writes nothing.
     pub(crate) async fn put_acknowledgement(
         &self,
         label: Label,
@@ -50,7 +50,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let insert = sqlx::query(
             "INSERT INTO acknowledgements (label, replica, envelope, received_ms) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (label, replica) DO UPDATE SET envelope = $3, received_ms = $4",
+             ON CONFLICT (label, replica) DO UPDATE SET envelope = $3, received_ms = $4 \
+             WHERE acknowledgements.envelope <> $3",
         )
         .bind(label.to_string())
         .bind(replica.as_str())

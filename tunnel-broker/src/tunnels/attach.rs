@@ -57,6 +57,9 @@ pub(super) enum AttachError {
     /// A later start of the replica is here.
     #[error("a duplicate")]
     Duplicate(#[source] OlderEpoch),
+    /// The replica, or its whole cluster, may not come back.
+    #[error("banned")]
+    Banned,
     /// The answer cannot be sent.
     #[error("cannot send the welcome")]
     Welcome(#[source] SendError),
@@ -72,6 +75,7 @@ impl AttachError {
             Self::NotHello => Code::Malformed,
             Self::Version { .. } => Code::Version,
             Self::Duplicate(_) => Code::Superseded,
+            Self::Banned => Code::Banned,
             Self::Welcome(_) => Code::Internal,
         }
     }
@@ -85,6 +89,7 @@ impl AttachError {
             Self::NotHello => "not_hello",
             Self::Version { .. } => "version",
             Self::Duplicate(_) => "duplicate",
+            Self::Banned => "banned",
             Self::Welcome(_) => "welcome",
         }
     }
@@ -97,22 +102,28 @@ pub(super) async fn attach(
     label: Label,
     replica: &ReplicaId,
 ) -> Result<Handshaken, AttachError> {
+    check_ban(tunnels, label, replica)?;
     let stream = live.tunnel.open(&Header::new(Kind::Control), DEADLINE).await.map_err(AttachError::Open)?;
     let mut control = BrokerControl::new(stream, ControlLimits::default());
     let (id, hello) = hello(&mut control).await?;
     let version = negotiate(&hello)?;
     let who = Attachment { label, replica: replica.clone(), epoch: hello.epoch };
     let attached = tunnels.registry.lock().attach(who, live.clone()).map_err(AttachError::Duplicate)?;
-    if let Some(before) = attached.superseded {
-        before.tunnel.close(Code::Superseded);
-    }
+    attached.superseded.iter().for_each(|before| before.tunnel.close(Code::Superseded));
     control.sender().handled(id);
-    if let Err(error) = control.sender().send(&welcome(tunnels, version)) {
+    // Once more: a ban from here on finds the tunnel in the registry.
+    let welcomed = check_ban(tunnels, label, replica)
+        .and_then(|()| control.sender().send(&welcome(tunnels, version)).map_err(AttachError::Welcome));
+    if let Err(error) = welcomed {
         tunnels.registry.lock().remove(label, attached.id);
-        return Err(AttachError::Welcome(error));
+        return Err(error);
     }
     let takes_requests = hello.capabilities.iter().any(|capability| capability == REQUESTS);
     Ok(Handshaken { id: attached.id, control, takes_requests })
+}
+
+fn check_ban(tunnels: &Tunnels, label: Label, replica: &ReplicaId) -> Result<(), AttachError> {
+    if tunnels.around.enroll.banned(label, replica) { Err(AttachError::Banned) } else { Ok(()) }
 }
 
 async fn hello(control: &mut BrokerControl) -> Result<(u64, Hello), AttachError> {
@@ -139,7 +150,7 @@ fn welcome(tunnels: &Tunnels, version: u32) -> BrokerMessage {
     let terms = &tunnels.terms;
     let welcome = Welcome {
         version,
-        broker_id: terms.broker_id.to_string(),
+        broker_id: tunnels.around.trust.own_now().broker_id.to_string(),
         limits: Some(Limits { streams: terms.streams, doors: terms.doors }),
         probe_interval_ms: u32::try_from(terms.probe_interval.as_millis()).unwrap_or(u32::MAX),
         ..Default::default()

@@ -2,14 +2,17 @@
 //! Invariant: nothing a replica sends ends more than its own tunnel.
 
 use parking_lot::MutexGuard;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 use tracing::{debug, info, warn};
 use tunnel_certs::crypto;
 use tunnel_protos::{
     EnvelopeId, TargetName,
     v1::{
-        BrokerMessage, Doors, Drain, Probe, ProbeReply, ReplicaMessage, SealedRequest, broker_message,
-        replica_message::Body,
+        BrokerMessage, Doors, Drain, Probe, ProbeReply, RenewedLeaf, ReplicaMessage, SealedRequest,
+        broker_message, replica_message::Body,
     },
 };
 use tunnel_runtime::chain;
@@ -21,9 +24,11 @@ use tunnel_transport::{
 use super::{
     Live, Presence,
     attach::BrokerControl,
+    errands::{Done, Errand, Errands},
     mail::{Effect, Job, Mail},
     probe::{Due, NONCE, Prober},
-    registry::{DoorsError, Registry},
+    pushes::{Push, Pushes},
+    registry::{Answered, DoorsError, Registry},
 };
 use crate::{
     clock,
@@ -37,6 +42,9 @@ pub(crate) struct Attendant {
     control: BrokerControl,
     prober: Prober,
     mail: Option<Mail>,
+    pushes: Pushes,
+    /// Made with the first: most tunnels have none for hours.
+    errands: Option<Box<Errands>>,
     expires: Instant,
     told_of_drain: bool,
     routable: Option<Routable>,
@@ -56,10 +64,12 @@ impl Attendant {
         tunnel: Tunnel,
         control: BrokerControl,
         mail: Option<Mail>,
+        pushes: Pushes,
         expires: Instant,
     ) -> Self {
         let prober = Prober::new(presence.tunnels.terms.probe_interval, Instant::now());
-        Self { presence, tunnel, control, prober, mail, expires, told_of_drain: false, routable: None }
+        let (errands, told_of_drain, routable) = Default::default();
+        Self { presence, tunnel, control, prober, mail, pushes, errands, expires, told_of_drain, routable }
     }
 
     /// Runs until the tunnel ends. Boxed, since a future keeps its arguments twice.
@@ -79,6 +89,8 @@ impl Attendant {
         tokio::select! {
             message = self.control.next() => self.message(message.map_err(|error| lost(&error))?),
             effect = next(&mut self.mail) => self.effect(effect),
+            push = self.pushes.next(&self.presence.tunnels.around) => self.push(push),
+            done = next_done(&mut self.errands) => self.done(done),
             () = sleep_until(wake) => self.wake(),
             () = self.presence.tunnels.drain.draining(), if !self.told_of_drain => self.say_drain(),
         }
@@ -90,6 +102,9 @@ impl Attendant {
             // These are acknowledged when they are stored.
             Some(Body::Received(received)) => self.mail(Job::Received(id, received)),
             Some(Body::Outcome(sealed)) => self.mail(Job::Outcome(id, sealed)),
+            Some(Body::RenewCsr(renew)) => self.errand(Errand::Renew(id, renew.csr)),
+            Some(Body::RotationAck(envelope)) => self.errand(Errand::Acknowledgement(id, envelope)),
+            Some(Body::Registration(envelope)) => self.errand(Errand::Registration(id, envelope)),
             Some(body) => {
                 self.note(body)?;
                 self.control.sender().handled(id);
@@ -101,7 +116,7 @@ impl Attendant {
 
     fn note(&mut self, body: Body) -> Result<(), Ended> {
         match body {
-            Body::ProbeReply(reply) => self.probe_reply(reply),
+            Body::ProbeReply(reply) => self.probe_reply(reply)?,
             Body::Doors(doors) => self.doors(&doors)?,
             Body::Draining(_) => {
                 let (label, id) = self.presence.entry();
@@ -109,7 +124,7 @@ impl Attendant {
                 self.routable = None;
             }
             Body::Hello(_) => return Err(Ended { code: Code::Malformed, reason: "second_hello" }),
-            // Renewal, rotation and checkpoints are for later versions; the rest does not come here.
+            // Checkpoints are for later versions; the rest does not come here.
             _ => debug!("Control message not used"),
         }
         Ok(())
@@ -123,17 +138,34 @@ impl Attendant {
         }
     }
 
-    fn probe_reply(&mut self, reply: ProbeReply) {
-        let Some(round_trip) = self.prober.answered(&reply.nonce, Instant::now()) else { return };
+    fn errand(&mut self, errand: Errand) {
+        let presence = &self.presence;
+        let errands = self.errands.get_or_insert_with(|| Box::new(presence.errands()));
+        if let Some(hopeless) = errands.push(errand) {
+            self.control.sender().handled(hopeless);
+        }
+    }
+
+    fn probe_reply(&mut self, reply: ProbeReply) -> Result<(), Ended> {
+        let Some(round_trip) = self.prober.answered(&reply.nonce, Instant::now()) else { return Ok(()) };
         metrics::probe(round_trip);
         let mut targets = reply.targets;
         targets.retain(|target| target.target.parse::<TargetName>().is_ok());
         targets.truncate(TARGETS);
         let (label, id) = self.presence.entry();
-        if self.registry().answered(label, id, targets, clock::now()) {
-            self.routable = Some(Routable::new());
-            debug!(%label, ?round_trip, "Tunnel routable");
+        let answered = self.registry().answered(label, id, targets, clock::now());
+        match answered {
+            Answered::Noted => {}
+            Answered::Routable => {
+                self.routable = Some(Routable::new());
+                debug!(%label, ?round_trip, "Tunnel routable");
+            }
+            Answered::Duplicate => {
+                warn!(%label, replica = %self.presence.replica, "Two processes share one replica's identity");
+                return Err(Ended { code: Code::Superseded, reason: "duplicate" });
+            }
         }
+        Ok(())
     }
 
     fn doors(&mut self, doors: &Doors) -> Result<(), Ended> {
@@ -180,6 +212,28 @@ impl Attendant {
         Ok(())
     }
 
+    fn push(&mut self, push: Push) -> Result<(), Ended> {
+        match self.keep(push.body.clone())? {
+            Some(acknowledged) => self.pushes.sent(push, acknowledged),
+            None => self.pushes.not_sent(),
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, done: Done) -> Result<(), Ended> {
+        match done {
+            Done::Handled(id) => self.control.sender().handled(id),
+            Done::Renewed(id, certificate) => {
+                // The acknowledgement of one that found no room is left out, too: the replica asks again.
+                if self.keep(broker_message::Body::RenewedLeaf(RenewedLeaf { certificate }))?.is_some() {
+                    self.control.sender().handled(id);
+                }
+            }
+            Done::Failed => {}
+        }
+        Ok(())
+    }
+
     fn deliver(&mut self, id: EnvelopeId, sealed: SealedRequest) {
         let message = BrokerMessage { id: 0, body: Some(broker_message::Body::Deliver(sealed)) };
         // Whether it arrived shows in its `Received`; the repeats until then are the control stream's.
@@ -192,6 +246,20 @@ impl Attendant {
 
     fn registry(&self) -> MutexGuard<'_, Registry<Live>> {
         self.presence.tunnels.registry.lock()
+    }
+
+    /// Sends what is repeated until it is acknowledged; none if there is no room now.
+    fn keep(&self, body: broker_message::Body) -> Result<Option<oneshot::Receiver<()>>, Ended> {
+        match self.control.sender().keep(BrokerMessage { id: 0, body: Some(body) }) {
+            Ok(acknowledged) => Ok(Some(acknowledged)),
+            Err(SendError::Full(_)) => {
+                metrics::refused(metrics::Queue::Control);
+                Ok(None)
+            }
+            Err(SendError::Frame(_) | SendError::Closed) => {
+                Err(Ended { code: Code::Internal, reason: "control" })
+            }
+        }
     }
 
     /// What is lost here is repeated by its own clock.
@@ -211,6 +279,14 @@ impl Attendant {
 async fn next(mail: &mut Option<Mail>) -> Effect {
     match mail {
         Some(mail) => mail.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for ever where there are none.
+async fn next_done(errands: &mut Option<Box<Errands>>) -> Done {
+    match errands {
+        Some(errands) => errands.next().await,
         None => std::future::pending().await,
     }
 }

@@ -1,7 +1,11 @@
 //! Live tunnels by cluster and replica, with the doors each announced. Pure data; the caller locks it.
-//! Invariants: at most one tunnel per replica, and only the tunnel that put an entry can change or remove it.
+//! Invariants: at most one tunnel per replica, and beside it the one that it replaces while sessions finish there; only
+//! the tunnel that put an entry can change or remove it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use tunnel_protos::{
     Door, DoorName, Label, ReplicaId, UnixMillis,
@@ -28,8 +32,19 @@ pub(crate) struct Attachment {
 pub(crate) struct Attached<T> {
     /// Its id.
     pub(crate) id: TunnelId,
-    /// The replica's tunnel before, which is to be closed.
-    pub(crate) superseded: Option<T>,
+    /// Tunnels of the replica that are to be closed: all of an earlier start, and all but the newest of this one.
+    pub(crate) superseded: Vec<T>,
+}
+
+/// What a probe's answer changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// Nothing.
+    Noted,
+    /// The tunnel became routable.
+    Routable,
+    /// Another tunnel took its place long ago, and the replica goes on as if it knew nothing of that.
+    Duplicate,
 }
 
 /// The replica has a tunnel of a later start: two processes share one identity.
@@ -93,7 +108,9 @@ enum State {
     /// No probe was answered yet: connected means proven.
     Unproven,
     Routable,
-    /// The replica is going away.
+    /// A newer tunnel of the replica is routable since then.
+    Replaced(UnixMillis),
+    /// The replica says that it is going away.
     Leaving,
 }
 
@@ -114,17 +131,20 @@ impl<T: Clone> Registry<T> {
         Self { clusters: HashMap::new(), doors_per_tunnel: doors_per_tunnel as usize, last_id: 0 }
     }
 
-    /// Enters a tunnel, in place of the replica's one before; it is routable after its first probe answer.
+    /// Enters a tunnel; it is routable after its first probe answer. The replica's one before stays until then, and after
+    /// that for the sessions that it has, if it is of the same start.
     pub(crate) fn attach(&mut self, who: Attachment, tunnel: T) -> Result<Attached<T>, OlderEpoch> {
         let Attachment { label, replica, epoch } = who;
         let tunnels = &mut self.clusters.entry(label).or_default().tunnels;
-        let before = tunnels.iter().position(|entry| entry.replica == replica);
-        if before.is_some_and(|place| tunnels[place].epoch > epoch) {
+        let own = |entry: &&Entry<T>| entry.replica == replica;
+        let newest = tunnels.iter().rev().find(own).map(|entry| (entry.id, entry.epoch));
+        if newest.is_some_and(|(_, newest)| newest > epoch) {
             return Err(OlderEpoch);
         }
         self.last_id += 1;
         let id = TunnelId(self.last_id);
-        let superseded = before.map(|place| tunnels.remove(place).tunnel);
+        let over = |entry: &mut Entry<T>| entry.replica == replica && newest != Some((entry.id, epoch));
+        let superseded = tunnels.extract_if(.., over).map(|entry| entry.tunnel).collect();
         let (doors, targets) = (HashSet::new(), Vec::new());
         // Most clusters have one tunnel; growing by itself, the list would take room for four.
         tunnels.reserve_exact(1);
@@ -132,23 +152,33 @@ impl<T: Clone> Registry<T> {
         Ok(Attached { id, superseded })
     }
 
-    /// Notes that a probe was answered; true if the tunnel became routable by it.
+    /// Notes that a probe was answered.
     pub(crate) fn answered(
         &mut self,
         label: Label,
         id: TunnelId,
         targets: Vec<TargetHealth>,
         now: UnixMillis,
-    ) -> bool {
-        let Some(cluster) = self.clusters.get_mut(&label) else { return false };
-        let Some(entry) = cluster.tunnels.iter_mut().find(|entry| entry.id == id) else { return false };
+    ) -> Answered {
+        let Some(cluster) = self.clusters.get_mut(&label) else { return Answered::Noted };
+        let Some(place) = cluster.tunnels.iter().position(|entry| entry.id == id) else {
+            return Answered::Noted;
+        };
         cluster.last_seen = now;
+        let entry = &mut cluster.tunnels[place];
         entry.targets = targets;
-        let first = entry.state == State::Unproven;
-        if first {
-            entry.state = State::Routable;
+        match entry.state {
+            State::Unproven => {
+                entry.state = State::Routable;
+                let replica = entry.replica.clone();
+                for older in &mut cluster.tunnels[..place] {
+                    older.replaced_by(&replica, now);
+                }
+                Answered::Routable
+            }
+            State::Replaced(since) if now.since(since) > KNOWS_BY => Answered::Duplicate,
+            State::Routable | State::Replaced(_) | State::Leaving => Answered::Noted,
         }
-        first
     }
 
     /// Sends no new sessions to a tunnel whose replica is going away.
@@ -206,9 +236,19 @@ impl<T: Clone> Registry<T> {
     }
 
     /// Every tunnel.
-    #[cfg(test)]
     pub(crate) fn tunnels(&self) -> impl Iterator<Item = &T> {
         self.clusters.values().flat_map(|cluster| &cluster.tunnels).map(|entry| &entry.tunnel)
+    }
+
+    /// The tunnels of a cluster, or of one replica of it.
+    pub(crate) fn of<'r>(
+        &'r self,
+        label: Label,
+        replica: Option<&'r ReplicaId>,
+    ) -> impl Iterator<Item = &'r T> + 'r {
+        let tunnels = self.clusters.get(&label).into_iter().flat_map(|cluster| &cluster.tunnels);
+        let meant = move |entry: &&Entry<T>| replica.is_none_or(|replica| entry.replica == *replica);
+        tunnels.filter(meant).map(|entry| &entry.tunnel)
     }
 
     fn entry(&mut self, label: Label, id: TunnelId) -> Option<&mut Entry<T>> {
@@ -220,6 +260,13 @@ impl<T> Entry<T> {
     fn is_routable(&self) -> bool {
         self.state == State::Routable
     }
+
+    /// New sessions go to the newer tunnel from here on.
+    fn replaced_by(&mut self, replica: &ReplicaId, now: UnixMillis) {
+        if self.replica == *replica && self.state != State::Leaving {
+            self.state = State::Replaced(now);
+        }
+    }
 }
 
 impl<T> Default for Cluster<T> {
@@ -227,6 +274,9 @@ impl<T> Default for Cluster<T> {
         Self { tunnels: Vec::new(), last_seen: UnixMillis::default() }
     }
 }
+
+/// A replica that opened another tunnel says within seconds that it leaves the one before.
+const KNOWS_BY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

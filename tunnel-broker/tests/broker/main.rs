@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 
+mod administration;
 mod admission;
 mod attach;
 mod enroll;
 mod lifecycle;
+mod live;
 mod mailbox;
 mod operator;
 mod operators;
 mod replica;
+mod rotation;
 mod sessions;
 mod vendor;
 

@@ -1,6 +1,9 @@
 //! An operator: TLS to whatever name, the API as generated, and raw connections that begin with a real hello.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConnection, pki_types::ServerName};
@@ -12,14 +15,37 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 use tunnel_certs::{credential::Credential, tls};
-use tunnel_protos::{Door, DoorName, operators::operators_client::OperatorsClient};
+use tunnel_protos::{
+    Door, DoorName,
+    operators::{administration_client::AdministrationClient, operators_client::OperatorsClient},
+};
 
 use crate::{World, in_time, vendor::label};
 
 /// The API as `credential` sees it.
 pub(crate) fn api(world: &World, credential: &Credential) -> OperatorsClient<Channel> {
+    OperatorsClient::new(channel(world, credential, &Arc::default()))
+}
+
+/// The API, with a count of the connections that were made for it.
+pub(crate) fn counted_api(
+    world: &World,
+    credential: &Credential,
+) -> (OperatorsClient<Channel>, Arc<AtomicUsize>) {
+    let connections = Arc::default();
+    (OperatorsClient::new(channel(world, credential, &connections)), connections)
+}
+
+/// What administrators call.
+pub(crate) fn admin(world: &World, credential: &Credential) -> AdministrationClient<Channel> {
+    AdministrationClient::new(channel(world, credential, &Arc::default()))
+}
+
+fn channel(world: &World, credential: &Credential, connections: &Arc<AtomicUsize>) -> Channel {
     let (address, config) = (world.addresses.tcp, config(world, credential));
+    let connections = Arc::clone(connections);
     let connect = move |_| {
+        connections.fetch_add(1, Ordering::Relaxed);
         let connector = TlsConnector::from(Arc::clone(&config));
         async move {
             let tcp = TcpStream::connect(address).await?;
@@ -28,7 +54,7 @@ pub(crate) fn api(world: &World, credential: &Credential) -> OperatorsClient<Cha
         }
     };
     let endpoint = Endpoint::from_static("https://api.tunnel.example");
-    OperatorsClient::new(endpoint.connect_with_connector_lazy(service_fn(connect)))
+    endpoint.connect_with_connector_lazy(service_fn(connect))
 }
 
 /// A TLS handshake with the API that is complete on both sides, or the first error.

@@ -34,6 +34,7 @@ pub(crate) struct Script {
     pub(crate) capabilities: Vec<String>,
     pub(crate) doors: Vec<Door>,
     pub(crate) answers_probes: bool,
+    pub(crate) acknowledges_pushes: bool,
 }
 
 impl Default for Script {
@@ -47,6 +48,7 @@ impl Default for Script {
             capabilities: vec!["requests".to_owned()],
             doors: vec![door(1)],
             answers_probes: true,
+            acknowledges_pushes: true,
         }
     }
 }
@@ -55,8 +57,10 @@ impl Default for Script {
 pub(crate) struct Replica {
     pub(crate) tunnel: Tunnel,
     pub(crate) sender: ControlSender<ReplicaMessage>,
-    /// What the broker said, probes aside, with the id to acknowledge.
+    /// What the broker said, pushes aside, with the id to acknowledge.
     pub(crate) said: mpsc::Receiver<BrokerMessage>,
+    /// What the broker pushed: trust bundle, entry, rotation, each as often as it came.
+    pub(crate) pushed: mpsc::Receiver<BrokerMessage>,
     /// Streams that the broker opened.
     pub(crate) offers: mpsc::Receiver<Offer>,
     _tasks: [Task<()>; 2],
@@ -95,12 +99,13 @@ impl Replica {
         send(&sender, replica_message::Body::Hello(hello));
         let (said_sender, said) = mpsc::channel(256);
         let (offer_sender, offers) = mpsc::channel(256);
-        let talk = talk(control, sender.clone(), script.answers_probes, said_sender);
+        let (push_sender, pushed) = mpsc::channel(256);
+        let talk = talk(control, sender.clone(), script, [said_sender, push_sender]);
         let tasks = [
             Task::spawn(Span::none(), talk),
             Task::spawn(Span::none(), take_streams(tunnel.clone(), offer_sender)),
         ];
-        Ok(Self { tunnel, sender, said, offers, _tasks: tasks })
+        Ok(Self { tunnel, sender, said, pushed, offers, _tasks: tasks })
     }
 
     pub(crate) async fn welcome(&mut self) -> Welcome {
@@ -134,6 +139,26 @@ impl Replica {
                 return message;
             }
         }
+    }
+
+    /// The next push.
+    pub(crate) async fn push(&mut self) -> broker_message::Body {
+        in_time("push", self.pushed.recv()).await.expect("the tunnel lives").body.unwrap()
+    }
+
+    /// Waits for a push that is what a test waits for, and gives it.
+    pub(crate) async fn push_of<T>(&mut self, wanted: impl Fn(broker_message::Body) -> Option<T>) -> T {
+        loop {
+            if let Some(found) = wanted(self.push().await) {
+                return found;
+            }
+        }
+    }
+
+    /// Sends what is to be acknowledged, and waits until it is.
+    pub(crate) async fn tell(&self, body: replica_message::Body) {
+        let message = ReplicaMessage { id: 0, body: Some(body) };
+        in_time("acknowledgement", self.sender.keep(message).unwrap()).await.unwrap();
     }
 
     /// The next request delivered, acknowledged.
@@ -183,6 +208,15 @@ pub(crate) async fn connect(world: &World, script: &Script) -> Result<Tunnel, Di
     dial(&how).await
 }
 
+/// The code with which a replica is turned away before anything else.
+pub(crate) async fn refusal(world: &World, script: Script) -> Code {
+    let tunnel = connect(world, &script).await.unwrap();
+    match in_time("refusal", tunnel.closed()).await {
+        Closed::ByPeer { code, .. } => code,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The control stream, which comes first.
 pub(crate) async fn control(tunnel: &Tunnel) -> ReplicaControl {
     let deadline = Duration::from_secs(5);
@@ -199,16 +233,27 @@ pub(crate) fn send(sender: &ControlSender<ReplicaMessage>, body: replica_message
 async fn talk(
     mut control: ReplicaControl,
     sender: ControlSender<ReplicaMessage>,
-    answers_probes: bool,
-    said: mpsc::Sender<BrokerMessage>,
+    script: Script,
+    [said, pushed]: [mpsc::Sender<BrokerMessage>; 2],
 ) {
+    use broker_message::Body::{InventoryEntry, Probe, Rotation, TrustBundle};
     while let Ok(message) = control.next().await {
-        if let (Some(broker_message::Body::Probe(probe)), true) = (&message.body, answers_probes) {
-            let health = TargetHealth { target: "default".to_owned(), health: Health::Serving.into() };
-            let reply = ProbeReply { nonce: probe.nonce.clone(), targets: vec![health] };
-            send(&sender, replica_message::Body::ProbeReply(reply));
-        }
         // A test that does not listen does not stop the tunnel.
+        match &message.body {
+            Some(TrustBundle(_) | InventoryEntry(_) | Rotation(_)) => {
+                if script.acknowledges_pushes {
+                    sender.handled(message.id);
+                }
+                let _ = pushed.try_send(message);
+                continue;
+            }
+            Some(Probe(probe)) if script.answers_probes => {
+                let health = TargetHealth { target: "default".to_owned(), health: Health::Serving.into() };
+                let reply = ProbeReply { nonce: probe.nonce.clone(), targets: vec![health] };
+                send(&sender, replica_message::Body::ProbeReply(reply));
+            }
+            _ => {}
+        }
         let _ = said.try_send(message);
     }
 }

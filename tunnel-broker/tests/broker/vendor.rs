@@ -20,7 +20,7 @@ use tunnel_certs::{
     statement::{inventory, trust_bundle::TrustBundle},
     verify::MeshVerifier,
 };
-use tunnel_protos::{ClusterName, GrantId, Label, RequestId, Suffix, UnixMillis, VendorName};
+use tunnel_protos::{GrantId, Label, RequestId, Suffix, UnixMillis, VendorName, v1::Envelope};
 use tunnel_runtime::logs::LogConfig;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -57,24 +57,30 @@ impl Vendor {
     }
 
     fn write_files(&self) {
-        let bundle = TrustBundle {
+        self.write("bundle.pb", &self.bundle(1, |_| {}).encode_to_vec());
+        self.write("vendor.pub", self.key.public().to_pem().as_bytes());
+        self.write_credential("broker", &self.broker());
+        self.write_credential("api", &self.api);
+        std::fs::create_dir(self.folder.join("entries")).unwrap();
+    }
+
+    /// A trust bundle, changed as a test likes.
+    pub(crate) fn bundle(&self, sequence: u64, change: impl FnOnce(&mut TrustBundle)) -> Envelope {
+        let mut bundle = TrustBundle {
             vendor: self.name.clone(),
             suffix: self.suffix.clone(),
-            sequence: 1,
+            sequence,
             expires: now().plus(DAY * 60),
             vendor_keys: vec![self.key.public().clone()],
-            mesh_roots: roots(&self.mesh),
-            operator_roots: roots(&self.operators),
+            mesh_roots: roots(&[&self.mesh]),
+            operator_roots: roots(&[&self.operators]),
             release_keys: Vec::new(),
             release_threshold: 0,
             broker_addresses: vec!["broker.tunnel.example:443".to_owned()],
             allowed_private_addresses: Vec::new(),
         };
-        self.write("bundle.pb", &bundle.make(&self.key).unwrap().encode_to_vec());
-        self.write("vendor.pub", self.key.public().to_pem().as_bytes());
-        self.write_credential("broker", &self.broker());
-        self.write_credential("api", &self.api);
-        std::fs::create_dir(self.folder.join("entries")).unwrap();
+        change(&mut bundle);
+        bundle.make(&self.key).unwrap()
     }
 
     /// A configuration that names this vendor's files.
@@ -93,6 +99,7 @@ impl Vendor {
             state_dir: self.folder.join("state"),
             entries: Some(self.folder.join("entries")),
             operators: BTreeMap::from([("*".to_owned(), everything)]),
+            administrators: vec!["root".parse().unwrap()],
             timeouts: Timeouts { probe_interval: Duration::from_millis(200), drain: Duration::from_secs(5) },
             limits: Limits { shards: 2, ..Limits::default() },
             log: LogConfig::default(),
@@ -144,23 +151,33 @@ impl Vendor {
     }
 
     pub(crate) fn verifier(&self) -> MeshVerifier {
-        MeshVerifier::new(self.name.clone(), roots(&self.mesh))
+        MeshVerifier::new(self.name.clone(), roots(&[&self.mesh]))
     }
 
-    /// Publishes the entry of a cluster.
+    /// Puts the entry of a cluster into the folder.
     pub(crate) fn publish(&self, cluster: &str, label: Label) {
-        let cluster_key = SigningKey::generate(Algorithm::Ed25519).unwrap();
-        let cluster: ClusterName = cluster.parse().unwrap();
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let name = format!("entries/{}.pb", cluster.replace('/', "-"));
+        self.write(&name, &self.entry(cluster, label, 1, &key).encode_to_vec());
+    }
+
+    /// An entry that names the key of its cluster.
+    pub(crate) fn entry(
+        &self,
+        cluster: &str,
+        label: Label,
+        sequence: u64,
+        cluster_key: &SigningKey,
+    ) -> Envelope {
         let entry = inventory::Entry {
-            cluster: cluster.clone(),
+            cluster: cluster.parse().unwrap(),
             label,
             cluster_key: cluster_key.public().clone(),
             sealing_key: *SealingKey::generate().unwrap().public(),
-            sequence: 1,
+            sequence,
             expires: now().plus(DAY * 90),
         };
-        let name = format!("entries/{}.pb", cluster.as_str().replace('/', "-"));
-        self.write(&name, &entry.make(&self.key).unwrap().encode_to_vec());
+        entry.make(&self.key).unwrap()
     }
 
     /// Puts a file among the vendor's.
@@ -168,9 +185,11 @@ impl Vendor {
         file::write(&self.folder.join(name), bytes).unwrap();
     }
 
-    fn write_credential(&self, name: &str, credential: &Credential) {
+    pub(crate) fn write_credential(&self, name: &str, credential: &Credential) {
         let files = self.files(name);
         file::write(&files.certificate, certificate_to_pem(credential.certificate()).as_bytes()).unwrap();
+        // A private file is made once; a replaced one is another file.
+        let _ = std::fs::remove_file(&files.key);
         file::write_private(&files.key, credential.key().to_pem().as_bytes()).unwrap();
     }
 
@@ -190,7 +209,7 @@ pub(crate) fn label(c: char) -> Label {
     format!("k3v7{}", c.to_string().repeat(6)).parse().unwrap()
 }
 
-fn authority(kind: CaKind) -> Authority {
+pub(crate) fn authority(kind: CaKind) -> Authority {
     authority_of(kind, fresh())
 }
 
@@ -198,8 +217,8 @@ fn authority_of(kind: CaKind, key: Arc<SigningKey>) -> Authority {
     Authority::create(kind, "vendor", key, now().minus(DAY)).unwrap()
 }
 
-fn roots(authority: &Authority) -> Roots {
-    Roots::new(vec![authority.certificate().clone()]).unwrap()
+pub(crate) fn roots(authorities: &[&Authority]) -> Roots {
+    Roots::new(authorities.iter().map(|authority| authority.certificate().clone()).collect()).unwrap()
 }
 
 fn fresh() -> Arc<SigningKey> {

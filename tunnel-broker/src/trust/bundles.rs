@@ -1,0 +1,258 @@
+//! The trust bundle in force: the configured file, or a newer one that was published while the broker ran, which the
+//! database keeps. Invariant: a bundle replaces the one before only if a vendor key of that one signed it, its sequence
+//! is higher, and the broker itself still holds under it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use prost::Message;
+use tokio::sync::{Semaphore, watch};
+use tracing::{info, warn};
+use tunnel_certs::{
+    file,
+    key::PublicKey,
+    statement::{
+        envelope::{self, EnvelopeError},
+        trust_bundle::{OpenError, TrustBundle},
+    },
+};
+use tunnel_protos::{Digest, UnixMillis, v1::Envelope};
+use tunnel_runtime::chain;
+
+use super::{TrustError, failed, fingerprint::Fingerprint};
+use crate::{
+    config::TrustConfig,
+    metrics,
+    store::{Store, StoreError, trust::Kept},
+};
+
+/// A trust bundle, as it came and as it reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Trusted {
+    /// What it says.
+    pub(crate) bundle: TrustBundle,
+    /// What a vendor key signed.
+    pub(crate) envelope: Envelope,
+}
+
+/// The trust bundle in force, and where others come from.
+#[derive(Debug)]
+pub(crate) struct Bundles {
+    file: PathBuf,
+    store: Store,
+    in_force: watch::Sender<Arc<Trusted>>,
+    /// The file as it was when it was last read.
+    seen: Mutex<Fingerprint>,
+    /// One replacement at a time.
+    turn: Semaphore,
+}
+
+/// Why a trust bundle was not published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// It does not hold, or is not newer.
+    #[error(transparent)]
+    Refused(OpenError),
+    /// Two bundles with one sequence.
+    #[error("another trust bundle with sequence {0} is in force; make one with a higher sequence")]
+    Changed(u64),
+    /// Doors and the API have their names under it.
+    #[error("the trust bundle names another suffix; a broker serves one for as long as it runs")]
+    OtherSuffix,
+    /// Replicas would find no broker here.
+    #[error(
+        "the broker's own mesh certificate does not hold under this trust bundle; name its mesh CA in it, too, \
+         until the rotation has replaced the certificate"
+    )]
+    Unfit,
+    /// Not stored, so not published.
+    #[error("the database failed, try again")]
+    Store(#[source] StoreError),
+}
+
+impl Trusted {
+    /// Opens an envelope that one of `keys` signed.
+    fn open(bytes: &[u8], keys: &[PublicKey], now: UnixMillis) -> Result<Self, OpenError> {
+        let bundle = TrustBundle::open(bytes, keys, now)?;
+        // What was opened is an envelope.
+        let envelope = Envelope::decode(bytes).unwrap_or_default();
+        Ok(Self { bundle, envelope })
+    }
+
+    fn digest(&self) -> Digest {
+        envelope::digest(&self.envelope)
+    }
+
+    fn note(&self) {
+        metrics::expiration("trust_bundle", self.bundle.expires);
+        metrics::trust_sequence(self.bundle.sequence);
+    }
+}
+
+impl Bundles {
+    /// Reads file and database; the higher sequence counts. With a bundle that was published and still holds, a file that
+    /// cannot be read is a warning: it may have expired since.
+    pub(crate) async fn open(
+        config: &TrustConfig,
+        store: Store,
+        now: UnixMillis,
+    ) -> Result<Self, TrustError> {
+        let mut keys = config.vendor_keys.iter().map(|path| load_key(path)).collect::<Result<Vec<_>, _>>()?;
+        let kept = store.trust_bundle().await.map_err(TrustError::Store)?;
+        let kept = kept.and_then(|kept| reopen(&kept, now));
+        keys.extend(kept.iter().flat_map(|kept| kept.bundle.vendor_keys.clone()));
+        let seen = Fingerprint::of(&[&config.bundle]);
+        let filed = read(&config.bundle, &keys, now);
+        let first = choose(filed, kept)?;
+        info!(sequence = first.bundle.sequence, until = %first.bundle.expires, "Trust bundle in force");
+        first.note();
+        Ok(Self {
+            file: config.bundle.clone(),
+            store,
+            in_force: watch::Sender::new(Arc::new(first)),
+            seen: Mutex::new(seen),
+            turn: Semaphore::new(1),
+        })
+    }
+
+    /// The one in force.
+    pub(crate) fn current(&self) -> Arc<Trusted> {
+        Arc::clone(&self.in_force.borrow())
+    }
+
+    /// The one in force, now and later.
+    pub(crate) fn follow(&self) -> watch::Receiver<Arc<Trusted>> {
+        self.in_force.subscribe()
+    }
+
+    /// Replaces the one in force, once that is stored; the same one again changes nothing.
+    pub(crate) async fn replace(
+        &self,
+        envelope: &Envelope,
+        fits: impl Fn(&TrustBundle) -> bool,
+        now: UnixMillis,
+    ) -> Result<(), PublishError> {
+        // A database call is the longest that anybody waits for.
+        let _turn = self.turn.acquire().await.expect("it is never closed");
+        let current = self.current();
+        if envelope::digest(envelope) == current.digest() {
+            return Ok(());
+        }
+        let (next, signer) = succeed(&current, envelope, now)?;
+        if next.bundle.suffix != current.bundle.suffix {
+            return Err(PublishError::OtherSuffix);
+        }
+        if !fits(&next.bundle) {
+            return Err(PublishError::Unfit);
+        }
+        let kept = Kept { envelope: envelope.encode_to_vec(), signer: signer.raw().to_vec() };
+        self.store.put_trust_bundle(&kept, now).await.map_err(PublishError::Store)?;
+        info!(sequence = next.bundle.sequence, until = %next.bundle.expires, "Trust bundle replaced");
+        next.note();
+        metrics::reload("trust_bundle", true);
+        self.in_force.send_replace(Arc::new(next));
+        Ok(())
+    }
+
+    /// Takes the file if it changed.
+    pub(super) async fn look(&self, fits: impl Fn(&TrustBundle) -> bool, now: UnixMillis) {
+        let Some(envelope) = self.changed_file().await else { return };
+        if let Err(error) = self.replace(&envelope, fits, now).await {
+            failed("trust_bundle", &error);
+        }
+    }
+
+    /// Files are read on a thread for blocking work; it ends by itself.
+    async fn changed_file(&self) -> Option<Envelope> {
+        let (path, before) = (self.file.clone(), self.seen.lock().clone());
+        let look = tokio::task::spawn_blocking(move || {
+            let found = Fingerprint::of(&[&path]);
+            (found != before).then(|| (found, file::read(&path)))
+        });
+        let (found, bytes) = look.await.ok().flatten()?;
+        *self.seen.lock() = found;
+        match bytes.map(|bytes| Envelope::decode(&bytes[..])) {
+            Ok(Ok(envelope)) => Some(envelope),
+            Ok(Err(error)) => {
+                failed("trust_bundle", &error);
+                None
+            }
+            Err(error) => {
+                failed("trust_bundle", &error);
+                None
+            }
+        }
+    }
+}
+
+/// Opens a bundle that is to follow `current`, and says which key of its list signed it.
+fn succeed(
+    current: &Trusted,
+    envelope: &Envelope,
+    now: UnixMillis,
+) -> Result<(Trusted, PublicKey), PublishError> {
+    let keys = &current.bundle.vendor_keys;
+    let unproven = |error: EnvelopeError| PublishError::Refused(OpenError::Envelope(error));
+    let bundle = current.bundle.open_next(&envelope.encode_to_vec(), now).map_err(|error| match error {
+        OpenError::NotNewer { current, got } if current == got => PublishError::Changed(current),
+        error => PublishError::Refused(error),
+    })?;
+    let signers = envelope::verify(envelope, keys, 1).map_err(unproven)?;
+    let none = || unproven(EnvelopeError::Unproven { got: 0, wanted: 1 });
+    let signer = signers.first().map(|key| (*key).clone()).ok_or_else(none)?;
+    Ok((Trusted { bundle, envelope: envelope.clone() }, signer))
+}
+
+/// The database is the broker's own: what it keeps was in force, by the key that is kept beside it.
+fn reopen(kept: &Kept, now: UnixMillis) -> Option<Trusted> {
+    let signer = PublicKey::from_ed25519_raw(&kept.signer).ok()?;
+    let opened = Trusted::open(&kept.envelope, &[signer], now);
+    opened
+        .inspect_err(
+            |error| warn!(error = %chain(error), "The trust bundle that was published last does not count"),
+        )
+        .ok()
+}
+
+fn choose(filed: Result<Trusted, TrustError>, kept: Option<Trusted>) -> Result<Trusted, TrustError> {
+    match (filed, kept) {
+        (filed, None) => filed,
+        (Err(error), Some(kept)) => {
+            failed("trust_bundle", &error);
+            Ok(kept)
+        }
+        (Ok(filed), Some(kept)) if succeeds(&filed.bundle, &kept.bundle) => Ok(filed),
+        (Ok(filed), Some(kept)) => {
+            let (file, sequence) = (filed.bundle.sequence, kept.bundle.sequence);
+            if filed.digest() != kept.digest() {
+                info!(
+                    file,
+                    sequence, "The configured trust bundle is older than the one that was published last"
+                );
+            }
+            Ok(kept)
+        }
+    }
+}
+
+/// A file of another vendor or suffix is another configuration, which what was published before says nothing of.
+fn succeeds(filed: &TrustBundle, kept: &TrustBundle) -> bool {
+    (&filed.vendor, &filed.suffix) != (&kept.vendor, &kept.suffix) || filed.sequence > kept.sequence
+}
+
+fn read(path: &Path, keys: &[PublicKey], now: UnixMillis) -> Result<Trusted, TrustError> {
+    let bytes = file::read(path).map_err(TrustError::File)?;
+    Trusted::open(&bytes, keys, now).map_err(|error| TrustError::Bundle(path.to_owned(), error))
+}
+
+fn load_key(path: &Path) -> Result<PublicKey, TrustError> {
+    let bytes = file::read(path).map_err(TrustError::File)?;
+    PublicKey::from_pem(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| TrustError::VendorKey(path.to_owned(), error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Tells tunnels that there may be something to push, and counts who has acknowledged the rotation.
+//! Each tunnel looks for itself what it is. Invariant: what changed for all reaches all, in small groups, so that nothing is encoded for everybody at once.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+use tracing::warn;
+use tunnel_certs::statement::envelope::{self, PayloadType};
+use tunnel_protos::{
+    Label,
+    operators::ReplicaRotation,
+    v1::{RotationAcknowledgement, RotationPhase},
+};
+use tunnel_runtime::{chain, drain};
+
+use super::Tunnels;
+use crate::{clock, metrics, trust::changed};
+
+impl Tunnels {
+    /// Follows trust bundle, entries and rotation until drained.
+    pub(crate) async fn herald(self: Arc<Self>, drain: drain::Watch) {
+        let around = &self.around;
+        let mut trust = around.trust.bundles().follow();
+        let (mut phase, mut entries) = (around.enroll.phases(), around.inventory.subscribe());
+        // A change between two looks is told by the second.
+        let mut known = around.inventory.entries();
+        loop {
+            tokio::select! {
+                () = changed(&mut trust) => self.nudge_all().await,
+                () = changed(&mut phase) => self.nudge_all().await,
+                () = changed(&mut entries) => {
+                    let now = Arc::clone(&entries.borrow_and_update());
+                    now.changed_since(&known).for_each(|label| self.nudge(label));
+                    known = now;
+                }
+                () = drain.draining() => return,
+            }
+        }
+    }
+
+    /// Keeps the gauges of the rotation until drained.
+    pub(crate) async fn watch_rotation(self: Arc<Self>, drain: drain::Watch) {
+        let mut phases = self.around.enroll.phases();
+        loop {
+            let phase = *phases.borrow_and_update();
+            let absent = match phase {
+                RotationPhase::Standby | RotationPhase::Unspecified => 0,
+                _ => self.unacknowledged(phase).await,
+            };
+            metrics::rotation(phase, absent);
+            tokio::select! {
+                () = sleep(COUNT) => {}
+                () = changed(&mut phases) => {}
+                () = drain.draining() => return,
+            }
+        }
+    }
+
+    async fn unacknowledged(&self, phase: RotationPhase) -> usize {
+        let sequence = self.around.trust.bundles().current().bundle.sequence;
+        match self.around.enroll.acknowledgements(clock::now()).await {
+            Ok(replicas) => replicas.iter().filter(|replica| !is_through(replica, phase, sequence)).count(),
+            Err(error) => {
+                warn!(error = %chain(&error), "Acknowledgements of the rotation not counted");
+                0
+            }
+        }
+    }
+
+    fn nudge(&self, label: Label) {
+        self.registry.lock().of(label, None).for_each(|live| live.nudge.notify_one());
+    }
+
+    async fn nudge_all(&self) {
+        let all: Vec<_> = self.registry.lock().tunnels().map(|live| Arc::clone(&live.nudge)).collect();
+        for group in all.chunks(GROUP) {
+            group.iter().for_each(|nudge| nudge.notify_one());
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// What it says was checked before it was kept.
+fn is_through(replica: &ReplicaRotation, phase: RotationPhase, sequence: u64) -> bool {
+    let said = replica.acknowledgement.as_ref();
+    let said =
+        said.and_then(|said| envelope::payload::<RotationAcknowledgement>(said, PayloadType::Ack).ok());
+    said.is_some_and(|said| said.phase() == phase && said.sequence >= sequence)
+}
+
+/// 10,000 a second: 40 MB/s of trust bundles.
+const GROUP: usize = 500;
+const PAUSE: Duration = Duration::from_millis(50);
+/// A rotation takes minutes at least.
+const COUNT: Duration = Duration::from_secs(30);
