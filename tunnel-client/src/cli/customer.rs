@@ -10,7 +10,7 @@ use tonic::{
 };
 use tunnel_certs::key::{KeyError, SignError};
 use tunnel_protos::{
-    approvers::{RequestView, approvers_client::ApproversClient},
+    approvers::{RequestView, approvers_client::ApproversClient, membership_client::MembershipClient},
     text::escape,
     v1::RequestState,
 };
@@ -89,9 +89,20 @@ impl Failed {
 
 /// The daemon's API.
 pub(super) type Client = ApproversClient<Channel>;
+/// Its API of belonging to a vendor.
+pub(super) type Membership = MembershipClient<Channel>;
 
 /// Connects to the daemon.
 pub(super) async fn connect(socket: &Path) -> Result<Client, Failed> {
+    Ok(ApproversClient::new(channel(socket).await?).max_decoding_message_size(LARGEST_ANSWER))
+}
+
+/// Connects to the daemon for what is about belonging to a vendor.
+pub(super) async fn membership(socket: &Path) -> Result<Membership, Failed> {
+    Ok(MembershipClient::new(channel(socket).await?))
+}
+
+async fn channel(socket: &Path) -> Result<Channel, Failed> {
     let path = socket.to_owned();
     let connector = tower::service_fn(move |_: http::Uri| {
         let path = path.clone();
@@ -100,7 +111,7 @@ pub(super) async fn connect(socket: &Path) -> Result<Client, Failed> {
     let endpoint = Endpoint::from_static("http://approvers").connect_timeout(CONNECT).timeout(ANSWER);
     let channel = endpoint.connect_with_connector(connector).await;
     let unreachable = |source| Failed::Unreachable { path: socket.to_owned(), source };
-    Ok(ApproversClient::new(channel.map_err(unreachable)?).max_decoding_message_size(LARGEST_ANSWER))
+    channel.map_err(unreachable)
 }
 
 /// Waits for one answer.

@@ -4,6 +4,7 @@ mod answer;
 mod loosen;
 mod signing;
 mod tighten;
+mod trust;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -16,10 +17,11 @@ use self::{
     answer::{Approve, Deny},
     loosen::{AllowOperator, ResetClock, Resume},
     tighten::{DenyOperator, Pause, Revoke},
+    trust::{Ca, Roots},
 };
 use super::{
     console::Console,
-    customer::{self, Client, Failed, answered},
+    customer::{self, Client, Failed, Membership, answered},
     output::{self, Format},
 };
 use crate::clock;
@@ -72,6 +74,12 @@ pub(super) enum Command {
     /// The time by which requests live.
     #[command(subcommand)]
     Clock(Clock),
+    /// Whom this client trusts of the vendor: list roots, import a newer trust bundle, stop trusting a root.
+    #[command(subcommand)]
+    Roots(Roots),
+    /// The CA that issues operators' certificates: look, or replace it.
+    #[command(subcommand)]
+    Ca(Ca),
     /// Show tunnels, engine, policy, certificates and what is open, and what needs you.
     #[command(after_help = "Example:\n  tunnel-client status --output json")]
     Status {
@@ -142,6 +150,8 @@ impl Ask {
             Command::Operators { command: Some(Operators::Allow(allow)), .. } => allow.run(console).await,
             Command::Sessions(Sessions::Watch { daemon }) => watch::sessions(&daemon, console).await,
             Command::Clock(Clock::Reset(reset)) => reset.run(console).await,
+            Command::Roots(roots) => roots.run(console).await,
+            Command::Ca(ca) => ca.run(console).await,
             Command::Status { daemon } => status(&daemon, console).await,
         }
     }
@@ -151,6 +161,11 @@ impl Daemon {
     async fn connect(&self, console: &mut Console) -> Result<Client, Failed> {
         console.format = self.output;
         customer::connect(&self.socket).await
+    }
+
+    async fn membership(&self, console: &mut Console) -> Result<Membership, Failed> {
+        console.format = self.output;
+        customer::membership(&self.socket).await
     }
 
     /// The words that a pasted command needs to reach the same daemon.

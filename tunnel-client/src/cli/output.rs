@@ -9,6 +9,7 @@ mod list;
 mod request;
 mod status;
 mod text;
+mod trust;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ pub(super) use self::{
     request::request,
     status::status,
     text::{bytes, columns, safe, stamp},
+    trust::{access_ca, access_ca_end, access_ca_end_json, access_ca_json, trust, trust_json},
 };
 
 /// How to print.

@@ -14,7 +14,10 @@ use super::{
     testing::{DAY, HOUR, Living, Stage, ca, ca_of, label, leaf, roots},
     *,
 };
-use crate::clock;
+use crate::{
+    approvers::{MembershipDesk, MembershipError, Peer, Who},
+    clock,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -237,4 +240,29 @@ async fn a_bundle_without_the_roots_in_use_is_applied_all_the_same() {
     let belief = living.trust.belief().borrow().clone();
     assert_eq!(belief.bundle.sequence, 2);
     assert!(belief.leaf.is_some(), "tunnels in place live on");
+}
+
+#[tokio::test]
+async fn people_import_remove_and_rotate_at_the_socket() {
+    use prost::Message as _;
+    let stage = Stage::new();
+    let living = stage.open();
+    let access = AccessCa::load_or_create(&stage.path("state"), &label(), clock::wall()).unwrap();
+    let clock = crate::clock::Clock::new(crate::clock::SystemWall, clock::wall());
+    let desk = TrustDesk::new(living.trust.clone(), access, crate::audit::Audit::default(), clock);
+    let who = || Who::Peer(Peer { uid: 7 });
+    desk.import_trust(stage.sign(&stage.bundle(2)), who()).await.unwrap();
+    let foreign = Stage::new();
+    let refused =
+        desk.import_trust(foreign.bundle(3).make(&foreign.vendor_key).unwrap().encode_to_vec(), who());
+    assert!(matches!(refused.await, Err(MembershipError::Refused(_))));
+    assert_eq!(desk.trust().sequence, 2);
+    let root = Fingerprint::of(stage.operator.certificate()).to_string();
+    desk.remove_root(&root, "stolen".parse().unwrap(), who()).await.unwrap();
+    assert!(desk.trust().roots.iter().any(|view| view.fingerprint == root && view.removed));
+    let unknown = desk.remove_root(&"0".repeat(64), "".parse().unwrap(), who()).await;
+    assert!(matches!(unknown, Err(MembershipError::Unknown(_))));
+    assert!(!desk.rotate_access_ca(true, who()).await.unwrap().rotated, "not due");
+    assert!(desk.rotate_access_ca(false, who()).await.unwrap().rotated);
+    assert!(matches!(desk.rotate_access_ca(false, who()).await, Err(MembershipError::Refused(_))));
 }
