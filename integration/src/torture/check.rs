@@ -1,8 +1,8 @@
 //! What must hold after every power cut, looked up where it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use tunnel_protos::{RequestId, approvers::RequestView};
 
 use super::{
@@ -44,8 +44,11 @@ impl Checker {
     /// Every promise, and that nothing was granted that nobody asked for or twice.
     pub(super) async fn everything(&mut self, ledger: &Ledger, operators: &Operators<'_>) -> Result<()> {
         let all = ledger.all();
-        let shown = self.arrived(&all).await?;
-        ensure!(shown.len() == all.len(), "{} requests are known, {} were made", shown.len(), all.len());
+        let mut shown = self.listed().await?;
+        let known: BTreeSet<RequestId> = all.iter().map(Asked::id).collect();
+        let foreign = shown.keys().find(|id| !known.contains(id));
+        ensure!(foreign.is_none(), "{foreign:?} is known, but nobody asked for it");
+        self.arrived(&all, &mut shown).await?;
         for asked in &all {
             self.keeps(asked, shown.get(&asked.id()))?;
         }
@@ -56,18 +59,23 @@ impl Checker {
         Ok(())
     }
 
-    /// What the client lists, once everything that the broker took has reached it.
-    async fn arrived(&self, all: &[Asked]) -> Result<BTreeMap<RequestId, RequestView>> {
-        until("every request reaches the client", super::STANDSTILL, || async {
-            let mut shown = BTreeMap::new();
-            for view in self.customer.requests().await? {
-                let id: RequestId = view.id.parse().context("an id")?;
-                ensure!(shown.insert(id, view).is_none(), "{id} is listed twice");
-            }
-            let missing = all.iter().find(|asked| !shown.contains_key(&asked.id()));
-            missing.map_or(Ok(shown), |asked| Err(anyhow!("{} is not there", asked.id())))
-        })
-        .await
+    async fn listed(&self) -> Result<BTreeMap<RequestId, RequestView>> {
+        let mut shown = BTreeMap::new();
+        for view in self.customer.requests().await? {
+            let id: RequestId = view.id.parse().context("an id")?;
+            ensure!(shown.insert(id, view).is_none(), "{id} is listed twice");
+        }
+        Ok(shown)
+    }
+
+    /// Adds what is not listed, because it is on its way from the broker or because the list holds the newest only.
+    async fn arrived(&self, all: &[Asked], shown: &mut BTreeMap<RequestId, RequestView>) -> Result<()> {
+        for id in all.iter().map(Asked::id).filter(|id| !shown.contains_key(id)).collect::<Vec<_>>() {
+            let look =
+                || async { self.customer.look(id).await?.with_context(|| format!("{id} is not there")) };
+            shown.insert(id, until("every request reaches the client", super::STANDSTILL, look).await?);
+        }
+        Ok(())
     }
 
     async fn look(&mut self, asked: &Asked) -> Result<()> {

@@ -181,8 +181,13 @@ fn broker_settings(vendor: &Vendor, folder: &Path) -> Result<BrokerSettings> {
     Ok(settings)
 }
 
-/// Comes back at once: the time between power cuts is for the load. Small segments: the log's files change, too.
-const CLIENT: &str = "timeouts: { longestPause: 500ms }\naudit: { segmentBytes: 64KiB }\nlog: { level: \"info,tunnel_client=debug\" }\n";
+/// Comes back at once: the time between power cuts is for the load. Small segments: the log's files change, too. A
+/// slow sync: whoever does not wait for it is caught between the two.
+const CLIENT: &str = "\
+timeouts: { longestPause: 500ms }
+audit: { segmentBytes: 64KiB, syncDelay: 20ms }
+log: { level: \"info,tunnel_client=debug\" }
+";
 
 /// Two methods by the policy alone, one by a person.
 const POLICY: &str = "\
