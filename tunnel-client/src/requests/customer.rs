@@ -208,4 +208,4 @@ fn count(number: usize) -> u32 {
 }
 
 /// Far more than a vendor employs.
-const MAX_DENIED: usize = 4096;
+pub(super) const MAX_DENIED: usize = 4096;

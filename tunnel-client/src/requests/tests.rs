@@ -12,4 +12,5 @@ mod model;
 mod races;
 mod receiving;
 mod restart;
+mod rules;
 mod yes;

@@ -16,14 +16,14 @@ use crate::{
     gate::grants::{Life, Over},
 };
 
-struct Books(TempDir);
+pub(super) struct Books(TempDir);
 
 impl Books {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn open(&self) -> (Audit, Log) {
+    pub(super) fn open(&self) -> (Audit, Log) {
         let cluster = Cluster { name: "acme/prod".parse().unwrap(), label: "k3v7aaaaaa".parse().unwrap() };
         Audit::open(AuditConfig::default().settings(self.0.path(), &cluster)).unwrap()
     }

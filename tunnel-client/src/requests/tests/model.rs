@@ -85,6 +85,15 @@ async fn a_request_that_is_found_in_the_store_is_closed_if_its_operator_was_deni
     play([Turn::Break(0, Fault::FailDone), asks, Turn::DenyOperator(0), Turn::Again(0)]).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_stored_though_its_writer_gave_up_is_taken_as_it_was_decided() {
+    let asks = |method| Turn::Ask { operator: 0, method, held: false };
+    for method in [Method::Auto, Method::Manual, Method::Unknown] {
+        play([Turn::Break(0, Fault::FailDone), asks(method), Turn::Again(0), Turn::Kill, Turn::Again(0)])
+            .await;
+    }
+}
+
 /// A few seconds of a debug build on a busy machine; PROPTEST_CASES raises it when the rules of this room change.
 #[expect(clippy::disallowed_methods, reason = "how hard a test tries is nothing that a program is told")]
 fn cases() -> u32 {

@@ -184,3 +184,21 @@ async fn what_cuts_is_in_force_while_its_grant_is_being_stored() {
         tokio::join!(arena.run(Certify), meanwhile);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgment_of_an_older_outcome_says_nothing_of_the_newer_one() {
+    let arena = Arena::new("e.Admin/Compact").await;
+    let older = arena.life.requests.outcomes().remove(0);
+    arena.disk.hold(true);
+    let acknowledged = async {
+        arena.disk.held().await;
+        // It was the latest when the broker took it; the yes is being stored.
+        arena.life.requests.acknowledged(older.clone()).await;
+        arena.disk.hold(false);
+    };
+    let (approved, ()) = tokio::join!(arena.run(Approve), acknowledged);
+    assert!(approved);
+    arena.life.settle().await;
+    let life = ClientLife::start(&arena.disk, &arena.wall, &arena.policy).await;
+    assert_eq!(life.state(&arena.asked), Some(RequestState::Approved), "the yes is still to be told");
+}
