@@ -10,10 +10,6 @@ mod accept;
 mod broker;
 mod bucket;
 mod clock;
-#[allow(
-    dead_code,
-    reason = "what administrators ask for and what tunnels renew is served by rooms that follow"
-)]
 mod enroll;
 mod entries;
 mod lanes;
