@@ -37,7 +37,7 @@ pub(super) enum Done {
     Handled(u64),
     /// Send this certificate, and acknowledge this id.
     Renewed(u64, Vec<u8>),
-    /// Nothing: it failed here, and the other side will repeat.
+    /// Nothing: it failed here, or its cluster has no entry yet, and the other side will repeat.
     Failed,
 }
 
@@ -182,6 +182,10 @@ async fn acknowledged(
             warn!(label = %who.0, error = %chain(&error), "Acknowledgement not kept, it will be repeated");
             (Done::Failed, "failed")
         }
+        Err(error @ UnkeptAcknowledgement::NoEntry) => {
+            debug!(label = %who.0, error = %chain(&error), "Acknowledgement not kept, it will be repeated");
+            (Done::Failed, "no_entry")
+        }
         Err(error) => {
             warn!(label = %who.0, replica = %who.1, error = %chain(&error), "Acknowledgement of the rotation refused");
             (Done::Handled(id), "refused")
@@ -219,6 +223,10 @@ async fn registered(
         Err(error @ ReplacementError::Store(_)) => {
             warn!(label = %who.0, error = %chain(&error), "Registration not kept, it will be repeated");
             (Done::Failed, "failed")
+        }
+        Err(error @ ReplacementError::NoEntry) => {
+            debug!(label = %who.0, error = %chain(&error), "Registration not kept, it will be repeated");
+            (Done::Failed, "no_entry")
         }
         Err(error) => {
             warn!(label = %who.0, error = %chain(&error), "Registration refused");

@@ -93,3 +93,32 @@ const GROUP: usize = 500;
 const PAUSE: Duration = Duration::from_millis(50);
 /// A rotation takes minutes at least.
 const COUNT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use tunnel_certs::{
+        key::{Algorithm, SigningKey},
+        statement::ack::Acknowledgement,
+    };
+
+    use super::*;
+
+    fn replica(said: Option<(RotationPhase, u64)>) -> ReplicaRotation {
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let acknowledgement = said.map(|(phase, sequence)| {
+            let (label, replica) = ("k3v7aaaaaa".parse().unwrap(), "r0".parse().unwrap());
+            Acknowledgement { label, replica, phase, sequence }.make(&key).unwrap()
+        });
+        ReplicaRotation { acknowledgement, ..Default::default() }
+    }
+
+    #[test]
+    fn a_replica_is_through_with_exactly_this_phase_under_this_bundle_or_a_later_one() {
+        let through = |said| is_through(&replica(said), RotationPhase::UpdateReplicas, 7);
+        assert!(through(Some((RotationPhase::UpdateReplicas, 7))));
+        assert!(through(Some((RotationPhase::UpdateReplicas, 8))));
+        assert!(!through(Some((RotationPhase::UpdateReplicas, 6))));
+        assert!(!through(Some((RotationPhase::Init, 7))));
+        assert!(!through(None));
+    }
+}

@@ -18,7 +18,7 @@ use tunnel_protos::{
         get_registration_request::Of,
     },
     v1::{
-        Envelope, RenewCsr, RotationPhase,
+        Envelope, RenewCsr, ReplicaMessage, RotationPhase,
         broker_message::Body,
         replica_message::{self, Body as ToBroker},
     },
@@ -157,6 +157,23 @@ async fn an_acknowledgement_counts_only_for_its_own_replica_and_by_its_clusters_
     let replica = seen.replicas.iter().find(|r| r.label == label('a').as_str()).unwrap();
     assert_eq!((replica.acknowledgement.as_ref(), replica.connected), (Some(&honest), true));
     assert_eq!(kept(&seen), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_checked_yet_is_repeated_until_it_can() {
+    let world = World::issuing(|_| {}).await;
+    let mut root = root(&world);
+    let replica = Replica::attach(&world, Script::default()).await;
+    let key = ed25519();
+    let honest = acknowledgement('a', "r0", RotationPhase::Standby, 1, &key);
+    let body = Some(ToBroker::RotationAck(honest.clone()));
+    let acknowledged = replica.sender.keep(ReplicaMessage { id: 0, body }).unwrap();
+    // Messages keep their order: once a later one is answered, this one was looked at.
+    replica.tell(ToBroker::RenewCsr(RenewCsr { csr: vec![0; 300] })).await;
+    let entry = Some(world.vendor.entry("acme/prod", label('a'), 1, &key));
+    root.publish_entry(PublishEntryRequest { entry }).await.unwrap();
+    crate::in_time("acknowledgement of the repeat", acknowledged).await.unwrap();
+    assert_eq!(status(&root).await.replicas[0].acknowledgement, Some(honest));
 }
 
 #[tokio::test]
