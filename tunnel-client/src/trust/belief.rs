@@ -146,12 +146,10 @@ impl Belief {
     pub fn root_of(&self, phase: RotationPhase) -> Option<Fingerprint> {
         let roots = self.mesh_by_age();
         match phase {
-            RotationPhase::UpdateReplicas => roots.last().copied(),
+            // Who comes back late, in the broker's turn, has missed its own.
+            RotationPhase::UpdateReplicas | RotationPhase::UpdateBrokers => roots.last().copied(),
             RotationPhase::Rollback => roots.first().copied(),
-            RotationPhase::Unspecified
-            | RotationPhase::Standby
-            | RotationPhase::Init
-            | RotationPhase::UpdateBrokers => None,
+            RotationPhase::Unspecified | RotationPhase::Standby | RotationPhase::Init => None,
         }
     }
 
@@ -163,10 +161,11 @@ impl Belief {
         };
         match phase {
             RotationPhase::Init => roots.len() > 1,
-            RotationPhase::UpdateReplicas => under(roots.last()),
+            // The broker's turn changes nothing here, but nobody may be left behind when the old root goes.
+            RotationPhase::UpdateReplicas | RotationPhase::UpdateBrokers => under(roots.last()),
             RotationPhase::Standby => roots.len() == 1 && under(roots.last()),
             RotationPhase::Rollback => under(roots.first()),
-            RotationPhase::Unspecified | RotationPhase::UpdateBrokers => false,
+            RotationPhase::Unspecified => false,
         }
     }
 

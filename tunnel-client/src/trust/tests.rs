@@ -223,10 +223,13 @@ async fn a_rotation_wants_the_newest_root_and_a_rollback_the_oldest() {
     offered(&living, stage.sign(&both)).await.unwrap();
     assert_eq!(acknowledged(RotationPhase::Init), Some(2));
     assert_eq!(acknowledged(RotationPhase::UpdateReplicas), None);
+    assert_eq!(acknowledged(RotationPhase::UpdateBrokers), None);
     assert_eq!(acknowledged(RotationPhase::Rollback), Some(2));
     assert_eq!(acknowledged(RotationPhase::Standby), None);
     let belief = living.trust.belief().borrow().clone();
-    assert_eq!(belief.root_of(RotationPhase::UpdateReplicas), Some(Fingerprint::of(new.certificate())));
+    for phase in [RotationPhase::UpdateReplicas, RotationPhase::UpdateBrokers] {
+        assert_eq!(belief.root_of(phase), Some(Fingerprint::of(new.certificate())));
+    }
     assert_eq!(belief.root_of(RotationPhase::Rollback), Some(Fingerprint::of(stage.mesh.certificate())));
 }
 

@@ -157,6 +157,8 @@ async fn a_rotation_is_acknowledged_step_by_step_as_it_comes_true() {
     let mut second = while_probing(&first, broker.attach()).await;
     second.send(rotation(RotationPhase::UpdateReplicas));
     assert_eq!(second.rotation_ack().await, (RotationPhase::UpdateReplicas, 2));
+    second.send(rotation(RotationPhase::UpdateBrokers));
+    assert_eq!(second.rotation_ack().await, (RotationPhase::UpdateBrokers, 2));
     let new = TrustBundle { mesh_roots: roots(&[&broker.next]), ..world.stage.bundle(3) };
     second.send(rotation(RotationPhase::Standby));
     second.send(FromBroker::TrustBundle(envelope(&world.stage.sign(&new))));
