@@ -134,8 +134,11 @@ impl Renewal {
     /// Whether `leaf` is worth the change: it ends later, or is under the root that is wanted.
     pub(super) fn is_better(&self, leaf: &Leaf, belief: &Belief) -> bool {
         let Some(current) = &belief.leaf else { return true };
-        let rotated = self.wanted.is_some_and(|wanted| belief.issuer(leaf) == Some(wanted));
-        let due = self.wanted.is_none() || self.due.is_some_and(|due| due <= crate::clock::wall());
+        let now = crate::clock::wall();
+        // A broker must not trade a certificate that lasts for one of a moment.
+        let lasts = leaf.not_after().since(now) >= (current.not_after().since(now) / 2).min(LEAST_LIFE);
+        let rotated = lasts && self.wanted.is_some_and(|wanted| belief.issuer(leaf) == Some(wanted));
+        let due = self.wanted.is_none() || self.due.is_some_and(|due| due <= now);
         rotated || (due && leaf.not_after() > current.not_after())
     }
 
@@ -166,5 +169,7 @@ fn random() -> u64 {
 
 /// As issuing authorities do, for clocks that are behind.
 const BACKDATED: Duration = Duration::from_secs(60);
+/// Enough for the next renewal.
+const LEAST_LIFE: Duration = Duration::from_secs(3600);
 /// Set clocks are seen within a minute.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);

@@ -269,3 +269,20 @@ async fn people_import_remove_and_rotate_at_the_socket() {
     assert!(desk.rotate_access_ca(false, who()).await.unwrap().rotated);
     assert!(matches!(desk.rotate_access_ca(false, who()).await, Err(MembershipError::Refused(_))));
 }
+
+#[tokio::test]
+async fn a_rotation_does_not_trade_a_certificate_that_lasts_for_one_of_a_moment() {
+    let stage = Stage::with(Arc::new(ca_of(CaKind::Mesh, clock::wall().minus(DAY))));
+    let new = ca(CaKind::Mesh);
+    stage.write_bundle(&TrustBundle { mesh_roots: roots(&[&new, &stage.mesh]), ..stage.bundle(1) });
+    let living = stage.open();
+    let root = Fingerprint::of(new.certificate());
+    living.trust.commands.send(Command::Rotate(root)).await.unwrap();
+    let mut asking = living.trust.shared.asking.subscribe();
+    tokio::time::timeout(PATIENCE, asking.wait_for(Option::is_some)).await.unwrap().unwrap();
+    let moment = stage.leaf(&new, Duration::from_secs(60)).to_vec();
+    assert!(matches!(living.trust.take_leaf(moment).await, Err(LeafError::Unwanted)));
+    living.trust.take_leaf(stage.leaf(&new, HOUR).to_vec()).await.unwrap();
+    let belief = living.trust.belief().borrow().clone();
+    assert_eq!(belief.issuer(belief.leaf.as_ref().unwrap()), Some(root));
+}
