@@ -25,6 +25,8 @@ pub(super) enum Rotate {
     /// Replace the mesh CA: standby, init, update-replicas, update-brokers, standby
     #[command(after_help = MESH)]
     Mesh(Mesh),
+    /// Go on with a rotation of the mesh CA that is under way, forward or back; begin none
+    Finish(Mesh),
     /// Go back to the old mesh CA, as long as the trust bundle still names it
     Rollback(Mesh),
     /// Where the rotation is, and who has acknowledged what
@@ -77,7 +79,7 @@ impl From<Passed> for Passes {
     }
 }
 
-/// `rotate mesh` and `rotate rollback`.
+/// `rotate mesh`, `rotate finish` and `rotate rollback`.
 #[derive(Debug, Args)]
 pub(super) struct Mesh {
     #[command(flatten)]
@@ -99,6 +101,7 @@ impl Rotate {
     pub(super) async fn run(self, app: &mut App) -> Result<Ending, Failure> {
         match self {
             Self::Mesh(args) => args.run(app, Goal::Start).await,
+            Self::Finish(args) => args.run(app, Goal::Finish).await,
             Self::Rollback(args) => args.run(app, Goal::RollBack).await,
             Self::Status(passed) => show(app, &passed.into()).await,
             Self::OperatorCa(args) => args.run(app).await,
