@@ -12,7 +12,7 @@ CRATES = $(shell grep -hm1 '^name' */Cargo.toml | cut -d'"' -f2)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 .PHONY: help demo test check bench torture lint fmt tools protos \
-	fmt-check clippy docs deny each build unit doctests integration drift bench-smoke
+	fmt-check clippy docs deny each build unit doctests integration drift image-check bench-smoke
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,11 @@ drift: ## Generated code and descriptor sets are those of their sources
 integration: build ## The programs together, with the real grpcurl and etcd
 	@tools/install.sh etcd grpcurl grpcurl-1.9.4 kube helm
 	@$(CARGO) test --quiet --locked --workspace --test '*' --no-fail-fast
+
+# Not part of `test`: everything is compiled once more, for another target. PROFILE=dev is the quickest.
+image-check: build ## The static client runs in an empty root, as in an image, and finds its broker by DNS; as root
+	@tools/static.sh $(TARGET)/static tunnel-client
+	@$(CARGO) test --quiet --locked -p tunnel-integration --test it charts_deploy::image -- --ignored
 
 bench-smoke: build ## The bench at its smallest, to see that it runs
 	@$(TARGET)/debug/bench --smoke --out $(TARGET)/bench-smoke

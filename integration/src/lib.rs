@@ -11,4 +11,5 @@ pub mod harness;
 pub mod kube;
 pub mod netns;
 pub mod reference_engine;
+pub mod sbom;
 pub mod torture;

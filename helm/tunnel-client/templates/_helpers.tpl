@@ -98,6 +98,9 @@ tolerations:
 {{- end }}
 {{- if .Values.enrollment.serviceAccountToken.enabled }}
 - { name: token, mountPath: /etc/postern/token, readOnly: true }
+{{- if .Values.enrollment.serviceAccountToken.jwksConfigMap }}
+- { name: jwks, mountPath: /etc/postern/jwks, readOnly: true }
+{{- end }}
 {{- end }}
 - { name: state, mountPath: /var/lib/postern }
 - { name: tmp, mountPath: /tmp }
@@ -133,6 +136,10 @@ tolerations:
           audience: {{ required "enrollment.serviceAccountToken.audience: postern/<vendor>/<label>" .audience | quote }}
           expirationSeconds: 3600
           path: token
+{{- with .jwksConfigMap }}
+- name: jwks
+  configMap: { name: {{ . }} }
+{{- end }}
 {{- end }}
 {{- end }}
 - name: state

@@ -7,6 +7,7 @@ mod pods;
 mod render;
 mod rights;
 mod sidecar;
+mod tokens;
 mod values;
 
 use serde_json::Value;

@@ -5,6 +5,7 @@
 mod approvals;
 mod bad_engine;
 mod charts;
+mod charts_deploy;
 mod children;
 mod crash;
 mod credentials;

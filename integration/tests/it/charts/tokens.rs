@@ -17,7 +17,12 @@ async fn tokens_of_a_real_cluster_prove_a_service_account() {
         let ours = token(&kube, "postern/initech/k3v7aaaaaa").await;
         let other = token(&kube, "postern/initech/otheraaaaa").await;
         let verify = |token: &str, expected: &Expected| {
-            service_account::verify(jwks.as_bytes(), token, expected, UnixMillis::from_system(SystemTime::now()))
+            service_account::verify(
+                jwks.as_bytes(),
+                token,
+                expected,
+                UnixMillis::from_system(SystemTime::now()),
+            )
         };
         verify(&ours, &expected()).unwrap();
         assert!(verify(&other, &expected()).is_err(), "another cluster's token is taken");
