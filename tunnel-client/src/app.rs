@@ -4,7 +4,6 @@
 
 mod build;
 mod desk;
-mod entry;
 mod identity;
 mod status;
 
@@ -29,16 +28,17 @@ pub use self::{build::BuildError, identity::IdentityError};
 
 use self::{desk::AppDesk, identity::GateIdentity, status::Glance};
 use crate::{
-    approvers,
+    approvers::{self, Offices},
     audit::{self, Audit, Event},
     clock::Clock,
     engine::{self, Engine, EngineState, ProfileFile},
+    enrollment::{Enrollment, Entries, Office},
     gate::{self, Gate, grants::GrantsView},
     notify::Webhook,
     policy::{Policy, PolicyFile, PolicyState},
     requests::{Clerk, Requests},
     store::sqlite::SqliteStore,
-    trust::{AccessCa, Keeper, Link, Trust},
+    trust::{AccessCa, Keeper, Link, Trust, TrustDesk},
     tunnels::{Rooms, Tunnels},
 };
 
@@ -61,7 +61,9 @@ pub struct Client {
     trust: Trust,
     keeper: Keeper,
     access: AccessCa,
-    cluster_key: Arc<SigningKey>,
+    entries: Entries,
+    office: Office,
+    enrollment: Enrollment,
     mesh_key: Arc<SigningKey>,
     readiness: Readiness,
     attached: Latch,
@@ -87,13 +89,15 @@ impl Client {
     /// Serves until drained: tunnels first, then what they need.
     pub async fn serve(self, drain: Watch) {
         let tasks = Tasks::new();
-        let (rooms, desk) = (self.rooms(), self.desk());
+        let (rooms, desk, offices) = (self.rooms(), self.desk(), self.offices());
         let clerk = Task::spawn(info_span!("requests"), self.clerk.run(drain.clone()));
         if let Some(webhook) = self.webhook {
             tasks.spawn(info_span!("webhook"), webhook.run(self.requests.clone(), drain.clone()));
         }
         tasks.spawn(info_span!("policy"), self.policy_file.watch());
         tasks.spawn(info_span!("trust"), self.keeper.run(self.audit.clone()));
+        tasks.spawn(info_span!("entries"), self.office.run(self.requests.clock()));
+        tasks.spawn(info_span!("enrollment"), self.enrollment.run(drain.clone()));
         let (trust, access) = (self.trust.clone(), self.access.clone());
         tasks.spawn(info_span!("expiry"), warn_of_expiry(trust, access, self.requests.clock()));
         tasks.spawn(info_span!("audit"), record_policies(self.audit, self.policy.policy));
@@ -101,11 +105,11 @@ impl Client {
         tasks.spawn(info_span!("ready"), ready(self.tunnels.attached(), self.attached));
         tasks.spawn(info_span!("profile"), self.profile.watch());
         tasks.spawn(info_span!("engine"), engine::watch_health(self.engine.engine));
-        tasks.spawn(info_span!("approvers"), approvers::serve(self.listener, desk, None, drain.clone()));
+        tasks.spawn(info_span!("approvers"), approvers::serve(self.listener, desk, offices, drain.clone()));
         tasks.supervise(self.tunnels.run(&rooms, &self.shards, &drain)).await;
         self.readiness.drain();
         // Their handles go with them, which ends the clerk; it closes the store.
-        drop((rooms, tasks, self.requests, self.trust));
+        drop((rooms, tasks, self.requests, self.trust, self.entries));
         if !matches!(tokio::time::timeout(CLOSE, clerk).await, Ok(Ok(()))) {
             warn!("Store not closed in order");
         }
@@ -126,7 +130,14 @@ impl Client {
             audit: self.audit.clone(),
             trust: self.trust.clone(),
             access: self.access.clone(),
+            entries: self.entries.clone(),
         }
+    }
+
+    fn offices(&self) -> Offices {
+        let (trust, access) = (self.trust.clone(), self.access.clone());
+        let trust = TrustDesk::new(trust, access, self.audit.clone(), self.requests.clock());
+        Offices { trust: Arc::new(trust), enrollment: Arc::new(self.entries.clone()) }
     }
 
     fn rooms(&self) -> Rooms<Requests, Gate, Link> {
@@ -136,7 +147,7 @@ impl Client {
             sessions: self.gate(),
             grants: self.view.clone(),
             health: Arc::new(move || target_healths(&engine.borrow().clone())),
-            vendor: Link::new(self.trust.clone(), self.label, self.cluster_key.clone(), &self.mesh_key),
+            vendor: Link::new(self.trust.clone(), self.entries.clone(), self.label, &self.mesh_key),
         }
     }
 

@@ -38,14 +38,11 @@ use tunnel_runtime::{
 };
 
 /// Serves the customer's API on `listener` (see [`bind`]) until drained.
-pub async fn serve<D: Desk>(listener: UnixListener, desk: D, offices: Option<Offices>, drain: Watch) {
+pub async fn serve<D: Desk>(listener: UnixListener, desk: D, offices: Offices, drain: Watch) {
     let counter = Arc::new(counter::Counter::new(desk, drain.clone()));
-    let membership = offices.map(|offices| membership::Service::new(Arc::clone(&counter), offices));
-    let routes = Routes::new(ApproversServer::new(service::Service::new(counter)));
-    let routes = match membership {
-        Some(membership) => routes.add_service(MembershipServer::new(membership)),
-        None => routes,
-    };
+    let membership = membership::Service::new(Arc::clone(&counter), offices);
+    let routes = Routes::new(ApproversServer::new(service::Service::new(counter)))
+        .add_service(MembershipServer::new(membership));
     GrpcServer::new(routes, LIMITS).serve_unix(listener, drain).await;
 }
 

@@ -44,7 +44,7 @@ enum Command {
         #[arg(long, conflicts_with = "print_config")]
         stay: bool,
     },
-    /// Make and export this cluster's keys.
+    /// Make, export and replace this cluster's keys.
     #[command(subcommand)]
     Keys(Keys),
     /// Look an engine profile over, by itself or against the live engine.
@@ -85,6 +85,8 @@ enum Keys {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Make new cluster and sealing keys beside the old; in force once their inventory entry is confirmed.
+    Rotate(desk::RotateKeys),
 }
 
 #[derive(Debug, clap::Args)]
@@ -150,7 +152,8 @@ impl Cli {
             Command::Profile(command) => Task::Profile(command.into_task()),
             Command::Audit(command) => Task::Audit(command.into_task()),
             Command::Policy(command) => Task::Policy(command.into_task()),
-            Command::Desk(command) => Task::Ask(Ask(command)),
+            Command::Keys(Keys::Rotate(rotate)) => Task::Ask(rotate.into()),
+            Command::Desk(command) => Task::Ask(command.into()),
             Command::Completions { shell } => Task::Print(completions(shell)),
             Command::Man { out } => Task::Manual(out),
         }

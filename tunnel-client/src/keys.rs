@@ -1,5 +1,7 @@
 //! The cluster's own keys, in the state folder: made here, never leaving it, only their public halves exported.
 
+mod next;
+
 use std::{
     fs,
     os::unix::fs::DirBuilderExt,
@@ -14,7 +16,9 @@ use tunnel_certs::{
     statement::registration::{self, Registration},
     words::Words,
 };
-use tunnel_protos::{Label, PersonText, UnixMillis};
+use tunnel_protos::{Label, PersonText, TokenId, UnixMillis, v1};
+
+pub use self::next::{Next, Pair, PublicPair};
 
 /// Every key of this client.
 #[derive(Debug, Clone)]
@@ -27,11 +31,35 @@ pub struct Keys {
     pub mesh: Arc<SigningKey>,
 }
 
+/// What a registration says beside the keys.
+#[derive(Debug, Clone)]
+pub struct Ticket {
+    /// The cluster's label.
+    pub label: Label,
+    /// SHA-256 of the enrollment bundle, and its token; none for a file, or for keys that replace others.
+    pub bundle: Option<([u8; 32], TokenId)>,
+    /// JSON Web Key Set of the issuer of service-account tokens; may be empty.
+    pub jwks: Vec<u8>,
+    /// What the client says of itself beside version and platform.
+    pub facts: Vec<(PersonText, PersonText)>,
+}
+
+/// A registration that was made.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// As it goes to the vendor, unchanged for as long as keys and ticket are.
+    pub envelope: v1::Envelope,
+    /// PKCS#10 (DER) of the mesh key in it.
+    pub mesh_csr: Vec<u8>,
+    /// Its words.
+    pub words: Words,
+}
+
 /// Why the keys could not be had, or not exported.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The state folder cannot be made.
-    #[error("cannot make the folder {path}")]
+    #[error("cannot make or change the folder {path}")]
     Folder {
         /// Which.
         path: PathBuf,
@@ -47,9 +75,25 @@ pub enum KeysError {
     /// The registration could not be signed.
     #[error("the registration")]
     Sign(#[source] SignError),
+    /// The registration could not be read.
+    #[error("the registration")]
+    Read(#[source] FileError),
+    /// What was read is none.
+    #[error("the registration of the next keys")]
+    Registration(#[source] registration::OpenError),
+    /// What was read is none.
+    #[error("{0} in the state folder is damaged")]
+    Damaged(&'static str),
     /// The registration could not be written.
     #[error("the registration")]
     Write(#[source] FileError),
+}
+
+impl Ticket {
+    /// For a registration that goes by a file.
+    pub fn of(label: Label) -> Self {
+        Self { label, bundle: None, jwks: Vec::new(), facts: Vec::new() }
+    }
 }
 
 impl Keys {
@@ -71,18 +115,28 @@ impl Keys {
         folder.join("mesh.key")
     }
 
-    /// The registration of these keys, as it was exported last or is made now; the same keys keep their words.
-    pub fn registration(&self, folder: &Path, label: &Label) -> Result<(Vec<u8>, Words), KeysError> {
+    /// The registration of these keys, as it was made last or is made now: the same keys and the same token keep
+    /// their words. One that goes by a file may be any.
+    pub fn registration(&self, folder: &Path, ticket: &Ticket) -> Result<Made, KeysError> {
         let path = folder.join("registration.pb");
-        let kept = file::read(&path).ok().and_then(|bytes| Some((registration::open(&bytes).ok()?, bytes)));
-        if let Some((opened, bytes)) = kept.filter(|(opened, _)| self.are_in(&opened.registration, label)) {
-            return Ok((bytes, opened.words));
+        if let Some(kept) = file::read(&path).ok().and_then(|bytes| self.kept(&bytes, ticket)) {
+            return Ok(kept);
         }
-        let envelope = self.sign_registration(label)?;
-        let (bytes, words) =
-            (envelope.encode_to_vec(), Words::of(&tunnel_certs::statement::envelope::digest(&envelope)));
-        file::write(&path, &bytes).map_err(KeysError::Write)?;
-        Ok((bytes, words))
+        let registration = self.describe(&self.pair().public(), ticket)?;
+        let envelope = registration.make(&*self.cluster).map_err(KeysError::Sign)?;
+        file::write(&path, &envelope.encode_to_vec()).map_err(KeysError::Write)?;
+        let words = Words::of(&tunnel_certs::statement::envelope::digest(&envelope));
+        Ok(Made { envelope, mesh_csr: registration.mesh_csr, words })
+    }
+
+    fn kept(&self, bytes: &[u8], ticket: &Ticket) -> Option<Made> {
+        let opened = registration::open(bytes).ok()?;
+        let kept = &opened.registration;
+        let bundle = kept.bundle_sha256.zip(kept.token);
+        let same = ticket.bundle.is_none() || ticket.bundle == bundle;
+        (same && self.are_in(kept, &ticket.label)).then_some(())?;
+        let envelope = v1::Envelope::decode(bytes).ok()?;
+        Some(Made { envelope, mesh_csr: opened.registration.mesh_csr, words: opened.words })
     }
 
     fn are_in(&self, registration: &Registration, label: &Label) -> bool {
@@ -93,27 +147,26 @@ impl Keys {
             && mesh.is_ok_and(|key| key == *self.mesh.public())
     }
 
-    fn sign_registration(&self, label: &Label) -> Result<tunnel_protos::v1::Envelope, KeysError> {
-        let registration = Registration {
-            bundle_sha256: None,
-            token: None,
-            jwks: Vec::new(),
-            label: *label,
+    fn describe(&self, pair: &PublicPair, ticket: &Ticket) -> Result<Registration, KeysError> {
+        Ok(Registration {
+            bundle_sha256: ticket.bundle.map(|(sha256, _)| sha256),
+            token: ticket.bundle.map(|(_, token)| token),
+            label: ticket.label,
             mesh_csr: self.mesh.csr().map_err(KeysError::Sign)?,
-            cluster_key: self.cluster.public().clone(),
-            sealing_key: *self.sealing.public(),
-            facts: facts(),
-        };
-        registration.make(&*self.cluster).map_err(KeysError::Sign)
+            cluster_key: pair.cluster.clone(),
+            sealing_key: pair.sealing,
+            jwks: ticket.jwks.clone(),
+            facts: facts().chain(ticket.facts.iter().cloned()).collect(),
+        })
     }
 }
 
 /// Makes missing keys, writes the registration to `out`, and gives the words to be read to the vendor.
 pub fn export(folder: &Path, label: &Label, out: &Path, _now: UnixMillis) -> Result<Words, KeysError> {
     let keys = Keys::load_or_create(folder)?;
-    let (bytes, words) = keys.registration(folder, label)?;
-    file::write(out, &bytes).map_err(KeysError::Write)?;
-    Ok(words)
+    let made = keys.registration(folder, &Ticket::of(*label))?;
+    file::write(out, &made.envelope.encode_to_vec()).map_err(KeysError::Write)?;
+    Ok(made.words)
 }
 
 fn signing(folder: &Path, name: &'static str, algorithm: Algorithm) -> Result<Arc<SigningKey>, KeysError> {
@@ -122,10 +175,10 @@ fn signing(folder: &Path, name: &'static str, algorithm: Algorithm) -> Result<Ar
 }
 
 /// What the client says of itself, for the people who compare words.
-fn facts() -> Vec<(PersonText, PersonText)> {
+fn facts() -> impl Iterator<Item = (PersonText, PersonText)> {
     let fact = |name: &str, value: &str| Some((name.parse().ok()?, value.parse().ok()?));
-    let version = fact("version", env!("CARGO_PKG_VERSION"));
-    version.into_iter().chain(fact("platform", std::env::consts::OS)).collect()
+    let facts = [("version", env!("CARGO_PKG_VERSION")), ("platform", std::env::consts::OS)];
+    facts.into_iter().filter_map(move |(name, value)| fact(name, value))
 }
 
 #[cfg(test)]
@@ -163,11 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn other_keys_or_another_label_make_other_words() {
+    fn other_keys_another_label_or_another_token_make_other_words() {
         let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("out.pb");
-        let first = export(folder.path(), &"k3v7aaaaaa".parse().unwrap(), &out, NOW).unwrap();
-        let second = export(folder.path(), &"k3v7aaaaab".parse().unwrap(), &out, NOW).unwrap();
+        let label: Label = "k3v7aaaaaa".parse().unwrap();
+        let keys = Keys::load_or_create(folder.path()).unwrap();
+        let words = |ticket: &Ticket| keys.registration(folder.path(), ticket).unwrap().words;
+        let first = words(&Ticket::of(label));
+        let token = |byte| Some(([byte; 32], TokenId::from_random([byte; 16])));
+        let enrolling = Ticket { bundle: token(1), ..Ticket::of(label) };
+        let second = words(&enrolling);
         assert_ne!(first, second);
+        assert_eq!(second, words(&enrolling), "redeemed again, it is the same registration");
+        assert_eq!(second, words(&Ticket::of(label)), "a file takes the one there is");
+        assert_ne!(second, words(&Ticket { bundle: token(2), ..Ticket::of(label) }));
+        assert_ne!(first, words(&Ticket::of("otheraaaaa".parse().unwrap())));
+        let other = tempfile::tempdir().unwrap();
+        let keys = Keys::load_or_create(other.path()).unwrap();
+        assert_ne!(first, keys.registration(other.path(), &Ticket::of(label)).unwrap().words);
     }
 }

@@ -6,6 +6,7 @@ use tunnel_protos::UnixMillis;
 /// Describes every metric of this file; called once, when the recorder is in place.
 pub fn describe() {
     crate::audit::metrics::describe();
+    crate::enrollment::metrics::describe();
     crate::trust::metrics::describe();
     describe_counter!(
         REQUESTS,

@@ -27,6 +27,7 @@ use tunnel_transport::{Deadlines, Limits, Stream, quic::ClientTls};
 
 pub use self::vendor::{News, Taken, Vendor};
 
+pub(crate) use self::keeper::host;
 use self::{board::Board, keeper::Keeper};
 use crate::{gate::grants::GrantsView, requests::Admission, trust::Fingerprint};
 

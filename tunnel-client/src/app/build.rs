@@ -3,12 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
-use tunnel_protos::UnixMillis;
+use tunnel_protos::{Label, UnixMillis};
 use tunnel_runtime::{exit::Exit, ready::Readiness, shards::Shards};
 use tunnel_transport::{Deadlines, Limits};
 
 use super::{
-    Client, entry,
+    Client,
     identity::{GateIdentity, IdentityError},
     status::Glance,
 };
@@ -18,16 +18,15 @@ use crate::{
     clock::{self, Clock},
     config::{Cluster, Config},
     engine::{EngineState, ProfileErrors, ProfileFile},
-    enrollment::{Home, HomeError},
+    enrollment::{self, Enrollment, Entries, Facts, Home, HomeError, Office, Progress},
     gate::{
         self,
         grants::{self, GrantsView},
     },
-    keys::{Keys, KeysError},
-    metrics,
+    keys::Keys,
     notify::{Webhook, WebhookError},
     policy::{Methods, PolicyFile, PolicyState},
-    requests::{self, Admission, Clerk, KeyPair, Keyring, Requests, Room},
+    requests::{self, Clerk, Requests, Room},
     store::{StoreError, sqlite::SqliteStore},
     trust::{AccessCa, AccessCaError, Keeper, LoadError, Pace, Sources, Trust},
     tunnels::{Settings, Tunnels},
@@ -39,9 +38,9 @@ pub enum BuildError {
     /// Where this client belongs.
     #[error("this client's cluster")]
     Home(#[source] HomeError),
-    /// Our own keys.
-    #[error("this cluster's keys")]
-    Keys(#[source] KeysError),
+    /// What was confirmed of the inventory entry.
+    #[error("the inventory entry that was confirmed")]
+    Entries(#[source] enrollment::OpenError),
     /// The access CA.
     #[error("the access CA")]
     AccessCa(#[source] AccessCaError),
@@ -81,10 +80,11 @@ impl BuildError {
     /// How the process ends by it: files that the configuration names are part of it, the machine is not.
     pub const fn exit(&self) -> Exit {
         match self {
+            Self::Home(error) if !error.is_configuration() => Exit::Failed,
             Self::Home(_) | Self::Vendor(_) | Self::Profile(_) | Self::Webhook(_) | Self::NoBroker => {
                 Exit::Config
             }
-            Self::Keys(_)
+            Self::Entries(_)
             | Self::AccessCa(_)
             | Self::Store(..)
             | Self::Requests(..)
@@ -109,21 +109,23 @@ impl Client {
         let (audit, log) = Audit::open(settings).map_err(BuildError::Audit)?;
         // Before the clerk has its first thought: what follows in the log is of this run.
         audit.note(audit::Event::Started { build: env!("CARGO_PKG_VERSION").to_owned() });
-        let (requests, clerk, view) = files.open_requests(&config, &policy, &audit).await?;
+        let Belonging { entries, office, enrollment } = files.belonging(&config, &audit)?;
+        let (requests, clerk, view) = files.open_requests(&config, &entries, &policy, &audit).await?;
         let gate = files.gate(requests.clock())?;
-        let tunnels = Tunnels::new(files.tunnel_settings(&config, &requests)?);
-        metrics::entry_expiry(files.entry.as_ref().ok().copied());
+        let tunnels = Tunnels::new(files.tunnel_settings(&config, &entries, &requests)?);
         let readiness = Readiness::new();
         let webhook = webhook(&config, &files.home.cluster)?;
         Ok(Self {
             listener: approvers::bind(&config.listen.socket).map_err(BuildError::Socket)?,
             shards: Shards::start("shard", shard_count(&config)).map_err(BuildError::Threads)?,
-            glance: Glance::new(&config.state_dir, &files.home, &files.keys, &files.entry, tunnels.status())
+            glance: Glance::new(&files.home.cluster, tunnels.status())
                 .with_webhook(webhook.as_ref().map(Webhook::status)),
             trust: files.trust,
             keeper: files.keeper,
             access: files.access,
-            cluster_key: files.keys.cluster.clone(),
+            entries,
+            office,
+            enrollment,
             mesh_key: files.keys.mesh.clone(),
             attached: readiness.latch("tunnel"),
             engine: files.engine,
@@ -160,29 +162,58 @@ struct Files {
     trust: Trust,
     keeper: Keeper,
     access: AccessCa,
-    entry: Result<UnixMillis, String>,
-    /// Never changes in this client; whoever follows it sees that.
-    admission: watch::Sender<Admission>,
     engine: EngineState,
     profile: ProfileFile,
+}
+
+/// What is about belonging to a vendor.
+struct Belonging {
+    entries: Entries,
+    office: Office,
+    enrollment: Enrollment,
 }
 
 impl Files {
     fn read(config: &Config, now: UnixMillis) -> Result<Self, BuildError> {
         let home = Home::read(config).map_err(BuildError::Home)?;
+        let keys = home.settle(&config.state_dir).map_err(BuildError::Home)?;
         let label = &home.cluster.label;
-        let keys = Keys::load_or_create(&config.state_dir).map_err(BuildError::Keys)?;
         let access = AccessCa::load_or_create(&config.state_dir, label, now).map_err(BuildError::AccessCa)?;
-        let (trust, keeper) = Trust::open(sources(config, &home, &keys), now).map_err(BuildError::Vendor)?;
+        let (trust, keeper) = Trust::open(sources(config, *label, &keys), now).map_err(BuildError::Vendor)?;
         let (profile, engine) = ProfileFile::open(config.profile.clone()).map_err(BuildError::Profile)?;
-        let entry = entry::read(config, &home.cluster, &trust.belief().borrow().bundle, &keys, now);
-        let admission = watch::Sender::new(entry::admission(&entry));
-        Ok(Self { home, keys, trust, keeper, access, entry, admission, engine, profile })
+        Ok(Self { home, keys, trust, keeper, access, engine, profile })
+    }
+
+    fn belonging(&self, config: &Config, audit: &Audit) -> Result<Belonging, BuildError> {
+        let progress = Progress::channel(&self.home, &self.trust);
+        let settings = enrollment::Settings {
+            folder: config.state_dir.clone(),
+            cluster: self.home.cluster.clone(),
+            configured: config.inventory_entry.clone(),
+            keys: self.keys.clone(),
+            belief: self.trust.belief(),
+            progress: progress.subscribe(),
+            facts: Facts::of(config.enrollment.as_ref()),
+            audit: audit.clone(),
+        };
+        let (entries, office) = Entries::open(settings, clock::wall()).map_err(BuildError::Entries)?;
+        let enrollment = Enrollment::new(enrollment::Parts {
+            folder: config.state_dir.clone(),
+            home: self.home.clone(),
+            config: config.enrollment.clone(),
+            brokers: config.brokers.iter().map(ToString::to_string).collect(),
+            trust: self.trust.clone(),
+            entries: entries.clone(),
+            progress,
+            pace: enrollment::Pace::of(config.timeouts.dial, config.timeouts.longest_pause),
+        });
+        Ok(Belonging { entries, office, enrollment })
     }
 
     async fn open_requests(
         &self,
         config: &Config,
+        entries: &Entries,
         policy: &PolicyState,
         audit: &Audit,
     ) -> Result<(Requests, Clerk<SqliteStore>, GrantsView), BuildError> {
@@ -190,7 +221,7 @@ impl Files {
         let store = SqliteStore::open(&config.state_dir).await;
         let (writer, view) = grants::channel();
         let settings = requests::Settings {
-            room: self.room(),
+            room: self.room(entries),
             store: store.map_err(|error| BuildError::Store(folder(), error))?.beside(audit.clone()),
             wall: clock::SystemWall,
             policy: policy.policy.clone(),
@@ -203,17 +234,16 @@ impl Files {
         Ok((requests, clerk, view))
     }
 
-    fn room(&self) -> Room {
-        let pair = KeyPair { cluster: self.keys.cluster.clone(), sealing: self.keys.sealing.clone() };
+    fn room(&self, entries: &Entries) -> Room {
         let Cluster { name, label } = &self.home.cluster;
         Room {
             cluster: name.clone(),
             label: *label,
-            keys: watch::channel(Arc::new(Keyring::new(pair))).1,
+            keys: entries.keys(),
             access: self.access.subscribe(),
             operators: self.trust.operators(),
             targets: self.engine.targets.clone(),
-            admission: self.admission.subscribe(),
+            admission: entries.admission(),
         }
     }
 
@@ -222,7 +252,12 @@ impl Files {
         GateIdentity::new(access, belief, self.home.cluster.label, clock).map_err(BuildError::Tls)
     }
 
-    fn tunnel_settings(&self, config: &Config, requests: &Requests) -> Result<Settings, BuildError> {
+    fn tunnel_settings(
+        &self,
+        config: &Config,
+        entries: &Entries,
+        requests: &Requests,
+    ) -> Result<Settings, BuildError> {
         let named: Vec<_> = config.brokers.iter().map(ToString::to_string).collect();
         // The customer's own word about addresses stands above the vendor's.
         let brokers = if named.is_empty() { self.trust.brokers() } else { watch::channel(Arc::new(named)).1 };
@@ -234,7 +269,7 @@ impl Files {
             wanted: WANTED_TUNNELS,
             dialing: self.trust.dialing(),
             epoch: requests.epoch(),
-            admission: self.admission.subscribe(),
+            admission: entries.admission(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Limits { streams: config.limits.sessions, ..Limits::default() },
             deadlines: Deadlines { handshake: config.timeouts.dial, ..Deadlines::default() },
@@ -245,10 +280,10 @@ impl Files {
     }
 }
 
-fn sources(config: &Config, home: &Home, keys: &Keys) -> Sources {
+fn sources(config: &Config, label: Label, keys: &Keys) -> Sources {
     Sources {
         folder: config.state_dir.clone(),
-        label: home.cluster.label,
+        label,
         files: config.trust.clone(),
         mesh_certificate: config.mesh_certificate.clone(),
         mesh_key: keys.mesh.clone(),

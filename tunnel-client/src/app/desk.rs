@@ -7,12 +7,14 @@ use tunnel_protos::{
 
 use super::status::Glance;
 use crate::{
+    approvers::EnrollmentDesk,
     approvers::{
         AnswerError, Approver, ClockError, Desk, OperatorDenied, OperatorError, ResumeError, RevokeError,
         Revoked, Who,
     },
     audit::{self, Audit},
     engine::EngineState,
+    enrollment::Entries,
     gate::{self, grants::GrantsView},
     policy::{Approvers, PolicyState},
     requests::Requests,
@@ -32,6 +34,7 @@ pub(super) struct AppDesk {
     pub(super) audit: Audit,
     pub(super) trust: Trust,
     pub(super) access: AccessCa,
+    pub(super) entries: Entries,
 }
 
 impl Desk for AppDesk {
@@ -140,12 +143,14 @@ impl AppDesk {
     fn belonging(&self) -> Status {
         let (belief, access) =
             (self.trust.belief().borrow().clone(), self.access.subscribe().borrow().clone());
-        let leaf = belief.leaf.as_ref();
+        let (leaf, enrollment) = (belief.leaf.as_ref(), self.entries.view());
         Status {
             replica: leaf.map(|leaf| leaf.replica.to_string()).unwrap_or_default(),
             trust_bundle_expires_ms: belief.bundle.expires.0,
             mesh_certificate_expires_ms: leaf.map_or(0, |leaf| leaf.not_after().0),
             access_ca_expires_ms: access.current().validity().1.0,
+            entry_expires_ms: enrollment.entry_expires_ms,
+            registration_words: enrollment.registration_words,
             ..self.glance.status(&self.requests, &self.engine.engine.borrow(), &self.policy, &self.view)
         }
     }

@@ -1,19 +1,14 @@
 //! The client at a glance: what it was built with, and what the rooms say now.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::watch;
-use tunnel_protos::{
-    UnixMillis,
-    approvers::{PolicyStatus, Status, TunnelStatus, WebhookStatus},
-};
-use tunnel_runtime::chain;
+use tunnel_protos::approvers::{PolicyStatus, Status, TunnelStatus, WebhookStatus};
 
 use super::target_healths;
 
 use crate::{
-    engine::Engine, enrollment::Home, gate::grants::GrantsView, keys::Keys, policy::PolicyState,
-    requests::Requests,
+    config::Cluster, engine::Engine, gate::grants::GrantsView, policy::PolicyState, requests::Requests,
 };
 
 /// What does not change while the client runs, and where to ask for tunnels.
@@ -26,20 +21,13 @@ pub(super) struct Glance {
 
 impl Glance {
     pub(super) fn new(
-        state_dir: &Path,
-        home: &Home,
-        keys: &Keys,
-        entry: &Result<UnixMillis, String>,
+        cluster: &Cluster,
         tunnels: impl Fn() -> Vec<TunnelStatus> + Send + Sync + 'static,
     ) -> Self {
-        let words = keys.registration(state_dir, &home.cluster.label);
         let fixed = Status {
-            cluster: home.cluster.name.to_string(),
-            label: home.cluster.label.to_string(),
+            cluster: cluster.name.to_string(),
+            label: cluster.label.to_string(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            entry_expires_ms: entry.as_ref().map_or(0, |expires| expires.0),
-            registration_words: words
-                .map_or_else(|error| chain(&error).to_string(), |(_, words)| words.to_string()),
             ..Status::default()
         };
         Self { fixed: Arc::new(fixed), tunnels: Arc::new(tunnels), webhook: None }

@@ -107,7 +107,8 @@ async fn the_status_shows_cluster_words_and_policy() {
     let stage = Stage::new();
     let client = Client::build(stage.config()).await.unwrap();
     let status = client.desk().status();
-    let (_, words) = stage.keys().registration(&stage.path("state"), &LABEL.parse().unwrap()).unwrap();
+    let ticket = crate::keys::Ticket::of(LABEL.parse().unwrap());
+    let words = stage.keys().registration(&stage.path("state"), &ticket).unwrap().words;
     assert_eq!((status.cluster.as_str(), status.replica.as_str()), ("acme/prod", "replica-1"));
     assert_eq!(status.registration_words, words.to_string());
     assert!(status.policy.unwrap().error.contains("everything is denied"));

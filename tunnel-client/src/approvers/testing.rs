@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tunnel_certs::words::Words;
 use tunnel_protos::{
     Digest, GrantId, Label, OperatorName, PauseId, PersonText, RequestId, UnixMillis,
-    approvers::{OperatorView, PauseView, RequestView, SessionsView, Status},
+    approvers::{
+        AccessCaView, EnrollmentView, OperatorView, PauseView, RequestView, SessionsView, Status, TrustView,
+    },
     v1::RequestState,
 };
 
 use super::{
-    AnswerError, Approver, ClockError, Desk, OperatorDenied, OperatorError, ResumeError, RevokeError,
-    Revoked, Who,
+    AnswerError, Approver, ClockError, ConfirmError, Desk, EnrollmentDesk, MembershipDesk, MembershipError,
+    Offices, OperatorDenied, OperatorError, ResumeError, RevokeError, Revoked, RotateKeysError, Who,
 };
 use crate::policy::Approvers;
 
@@ -29,6 +32,11 @@ pub(crate) enum Asked {
     DenyOperator(OperatorName, String, Who),
     AllowOperator(OperatorName, String, Approver),
     ResetClock(UnixMillis, String, Approver),
+    Confirm(Digest, Words, String, Approver),
+    RotateKeys(Who),
+    ImportTrust(Vec<u8>, Who),
+    RemoveRoot(String, String, Who),
+    RotateAccessCa(bool, Who),
 }
 
 #[derive(Clone, Default)]
@@ -41,6 +49,8 @@ pub(crate) struct Memory {
     pub(crate) sessions: SessionsView,
     pub(crate) approvers: Approvers,
     pub(crate) status: Status,
+    pub(crate) enrollment: EnrollmentView,
+    pub(crate) trust: TrustView,
     pub(crate) asked: Vec<Asked>,
     /// The machine's clock instead of [`NOW`].
     pub(crate) real_time: bool,
@@ -49,6 +59,10 @@ pub(crate) struct Memory {
 impl Remembering {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.0.lock().asked.clone()
+    }
+
+    pub(crate) fn offices(&self) -> Offices {
+        Offices { trust: Arc::new(self.clone()), enrollment: Arc::new(self.clone()) }
     }
 
     fn remember(&self, asked: Asked) {
@@ -170,5 +184,57 @@ impl Desk for Remembering {
     ) -> Result<UnixMillis, ClockError> {
         self.remember(Asked::ResetClock(to, note.to_string(), by));
         Ok(NOW)
+    }
+}
+
+#[tonic::async_trait]
+impl EnrollmentDesk for Remembering {
+    fn view(&self) -> EnrollmentView {
+        self.0.lock().enrollment.clone()
+    }
+
+    fn waiting(&self) -> Option<Digest> {
+        Digest::try_from(&self.0.lock().enrollment.waiting_entry_digest[..]).ok()
+    }
+
+    async fn confirm(
+        &self,
+        entry: Digest,
+        words: Words,
+        note: PersonText,
+        by: Approver,
+    ) -> Result<(), ConfirmError> {
+        if words != Words::of(&entry) {
+            return Err(ConfirmError::WrongWords);
+        }
+        self.remember(Asked::Confirm(entry, words, note.to_string(), by));
+        Ok(())
+    }
+
+    async fn rotate_keys(&self, by: Who) -> Result<(), RotateKeysError> {
+        self.remember(Asked::RotateKeys(by));
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl MembershipDesk for Remembering {
+    fn trust(&self) -> TrustView {
+        self.0.lock().trust.clone()
+    }
+
+    async fn import_trust(&self, bundle: Vec<u8>, by: Who) -> Result<(), MembershipError> {
+        self.remember(Asked::ImportTrust(bundle, by));
+        Ok(())
+    }
+
+    async fn remove_root(&self, fingerprint: &str, note: PersonText, by: Who) -> Result<(), MembershipError> {
+        self.remember(Asked::RemoveRoot(fingerprint.to_owned(), note.to_string(), by));
+        Ok(())
+    }
+
+    async fn rotate_access_ca(&self, if_due: bool, by: Who) -> Result<AccessCaView, MembershipError> {
+        self.remember(Asked::RotateAccessCa(if_due, by));
+        Ok(AccessCaView { rotated: true, ..Default::default() })
     }
 }

@@ -37,7 +37,7 @@ async fn world() -> World {
     let desk = Remembering::default();
     let (signal, watch) = drain::channel();
     let mut server = tokio::task::JoinSet::new();
-    server.spawn(serve(bind(&path).unwrap(), desk.clone(), None, watch));
+    server.spawn(serve(bind(&path).unwrap(), desk.clone(), desk.offices(), watch));
     World { desk, client: connect(path).await, _drain: signal, _folder: folder, _server: server }
 }
 

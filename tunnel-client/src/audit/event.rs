@@ -126,6 +126,43 @@ pub enum Event {
         #[serde(flatten)]
         by: By,
     },
+    /// A person confirmed an inventory entry: requests are taken under its keys.
+    EntryConfirmed {
+        /// Its sequence.
+        sequence: u64,
+        /// What its words stand for.
+        #[serde(serialize_with = "text")]
+        digest: Digest,
+        /// Its end.
+        expires: Millis,
+        /// Who said so.
+        #[serde(flatten)]
+        by: By,
+    },
+    /// Another inventory entry with the same keys is in force.
+    EntryRenewed {
+        /// Its sequence.
+        sequence: u64,
+        /// What its words stand for.
+        #[serde(serialize_with = "text")]
+        digest: Digest,
+        /// Its end.
+        expires: Millis,
+    },
+    /// Words for an inventory entry were wrong.
+    WrongWords {
+        /// Who typed them.
+        #[serde(flatten)]
+        by: By,
+    },
+    /// New cluster and sealing keys were registered.
+    KeysRegistered {
+        /// The words of their registration.
+        words: String,
+        /// Who said so.
+        #[serde(flatten)]
+        by: By,
+    },
     /// A certificate was made.
     Certificate {
         /// The request for it.

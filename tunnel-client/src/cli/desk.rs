@@ -1,6 +1,7 @@
 //! The customer's commands to the running daemon.
 
 mod answer;
+mod enroll;
 mod loosen;
 mod signing;
 mod tighten;
@@ -13,8 +14,10 @@ use clap::{Args, Subcommand};
 use tunnel_protos::approvers as api;
 use tunnel_runtime::exit::Exit;
 
+pub(super) use self::enroll::RotateKeys;
 use self::{
     answer::{Approve, Deny},
+    enroll::Enroll,
     loosen::{AllowOperator, ResetClock, Resume},
     tighten::{DenyOperator, Pause, Revoke},
     trust::{Ca, Roots},
@@ -80,6 +83,13 @@ pub(super) enum Command {
     /// The CA that issues operators' certificates: look, or replace it.
     #[command(subcommand)]
     Ca(Ca),
+    /// Become a cluster of the vendor: where that is, what to do next, and an approver's word on it.
+    Enroll {
+        #[command(subcommand)]
+        command: Option<Enroll>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Show tunnels, engine, policy, certificates and what is open, and what needs you.
     #[command(after_help = "Example:\n  tunnel-client status --output json")]
     Status {
@@ -131,12 +141,39 @@ pub(super) struct Daemon {
 
 /// A customer's command, ready to run.
 #[derive(Debug)]
-pub struct Ask(pub(super) Command);
+pub struct Ask(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Command(Command),
+    RotateKeys(RotateKeys),
+}
+
+impl From<Command> for Ask {
+    fn from(command: Command) -> Self {
+        Self(Kind::Command(command))
+    }
+}
+
+impl From<RotateKeys> for Ask {
+    fn from(rotate: RotateKeys) -> Self {
+        Self(Kind::RotateKeys(rotate))
+    }
+}
 
 impl Ask {
     /// Asks the running client and prints what it says.
     pub async fn run(self, console: &mut Console) -> Result<Exit, Failed> {
         match self.0 {
+            Kind::Command(command) => command.run(console).await,
+            Kind::RotateKeys(rotate) => rotate.run(console).await,
+        }
+    }
+}
+
+impl Command {
+    async fn run(self, console: &mut Console) -> Result<Exit, Failed> {
+        match self {
             Command::Requests { watch: true, all, daemon } => watch::requests(&daemon, all, console).await,
             Command::Requests { watch: false, all, daemon } => requests(&daemon, all, console).await,
             Command::Show { id, daemon } => show(&daemon, id, console).await,
@@ -152,6 +189,11 @@ impl Ask {
             Command::Clock(Clock::Reset(reset)) => reset.run(console).await,
             Command::Roots(roots) => roots.run(console).await,
             Command::Ca(ca) => ca.run(console).await,
+            Command::Enroll { command: None, daemon } => enroll::status(&daemon, console).await,
+            Command::Enroll { command: Some(Enroll::Status { daemon }), .. } => {
+                enroll::status(&daemon, console).await
+            }
+            Command::Enroll { command: Some(Enroll::Confirm(confirm)), .. } => confirm.run(console).await,
             Command::Status { daemon } => status(&daemon, console).await,
         }
     }
@@ -201,8 +243,10 @@ async fn operators(daemon: &Daemon, console: &mut Console) -> Result<Exit, Faile
 async fn status(daemon: &Daemon, console: &mut Console) -> Result<Exit, Failed> {
     let mut client = daemon.connect(console).await?;
     let status = answered(client.get_status(api::GetStatusRequest {})).await?;
-    let text = output::status(&status, clock::wall(), console.is_painted());
-    console.result(&text, &output::json::status(&status))?;
+    let mut membership = daemon.membership(console).await?;
+    let enrollment = answered(membership.get_enrollment(api::GetEnrollmentRequest {})).await?;
+    let text = output::status(&status, &enrollment, clock::wall(), console.is_painted());
+    console.result(&text, &output::json::status(&status, &enrollment))?;
     Ok(Exit::Ok)
 }
 

@@ -5,6 +5,7 @@
 
 pub(super) mod json;
 
+mod enrollment;
 mod list;
 mod request;
 mod status;
@@ -18,6 +19,7 @@ use tunnel_certs::words::Words;
 use tunnel_protos::{text::spoken, v1};
 
 pub(super) use self::{
+    enrollment::enrollment,
     list::{operators, paused, requests},
     request::request,
     status::status,

@@ -4,34 +4,32 @@ use std::sync::Arc;
 
 use prost::Message;
 use tokio::sync::watch;
-use tunnel_certs::{
-    key::{Signer, SigningKey},
-    statement::ack::Acknowledgement,
-};
+use tunnel_certs::{key::SigningKey, statement::ack::Acknowledgement};
 use tunnel_protos::{
     Label,
     v1::{self, RotationPhase},
 };
 
 use super::{BundleError, Fingerprint, LeafError, Source, Trust, keeper::Command};
-use crate::tunnels::{News, Taken, Vendor};
+use crate::{
+    enrollment::{Entries, OfferError},
+    tunnels::{News, Taken, Vendor},
+};
 
 /// One handle for all tunnels; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Link {
     trust: Trust,
     label: Label,
-    /// Signs acknowledgements.
-    cluster_key: Arc<dyn Signer>,
+    entries: Entries,
     csr: Option<Arc<Vec<u8>>>,
-    registration: watch::Sender<Option<Arc<v1::Envelope>>>,
 }
 
 impl Link {
     /// Speaks for the replica of this mesh key.
-    pub fn new(trust: Trust, label: Label, cluster_key: Arc<dyn Signer>, mesh_key: &SigningKey) -> Self {
+    pub fn new(trust: Trust, entries: Entries, label: Label, mesh_key: &SigningKey) -> Self {
         let csr = mesh_key.csr().ok().map(Arc::new);
-        Self { trust, label, cluster_key, csr, registration: watch::Sender::new(None) }
+        Self { trust, entries, label, csr }
     }
 }
 
@@ -54,14 +52,16 @@ impl Vendor for Link {
         let sequence = belief.bundle.sequence;
         let replica = leaf.replica.clone();
         let said = Acknowledgement { label: self.label, replica, phase, sequence };
-        let envelope = said.make(&*self.cluster_key).ok()?;
+        let keys = self.entries.keys().borrow().clone();
+        let envelope = said.make(&*keys.current.cluster).ok()?;
         Some((sequence, envelope))
     }
 
     fn registration(&self) -> watch::Receiver<Option<Arc<v1::Envelope>>> {
-        self.registration.subscribe()
+        self.entries.registration()
     }
 
+    /// Every broker keeps it until its entry is in force, which says that it arrived where it had to.
     fn registered(&self, _registration: &v1::Envelope) {}
 
     async fn take(&self, news: News) -> Taken {
@@ -71,7 +71,7 @@ impl Vendor for Link {
             }
             News::Leaf(certificate) => leaf(&self.trust.take_leaf(certificate).await),
             News::Rotation(phase) => self.rotate(phase),
-            News::Entry(_) => Taken::Done,
+            News::Entry(envelope) => entry(&self.entries.offer(envelope).await),
         }
     }
 }
@@ -93,6 +93,14 @@ fn bundle(taken: &Result<(), BundleError>) -> Taken {
         Ok(()) => Taken::Done,
         Err(BundleError::Refused(_) | BundleError::Changed(_) | BundleError::Tls(_)) => Taken::Refused,
         Err(BundleError::Audit(_) | BundleError::Store(_) | BundleError::Late) => Taken::Later,
+    }
+}
+
+fn entry(taken: &Result<(), OfferError>) -> Taken {
+    match taken {
+        Ok(()) => Taken::Done,
+        Err(OfferError::Refused(_)) => Taken::Refused,
+        Err(OfferError::NotStored(_) | OfferError::Late) => Taken::Later,
     }
 }
 

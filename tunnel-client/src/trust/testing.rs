@@ -5,11 +5,12 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use prost::Message;
 use rustls_pki_types::CertificateDer;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tracing::Span;
 use tunnel_certs::{
     credential::certificate_to_pem,
     issue::{Authority, CaKind},
-    key::{Algorithm, Signer, SigningKey},
+    key::{Algorithm, SealingKey, Signer, SigningKey},
     roots::Roots,
     statement::trust_bundle::TrustBundle,
 };
@@ -17,7 +18,13 @@ use tunnel_protos::{Label, UnixMillis, VendorName};
 use tunnel_runtime::tasks::Task;
 
 use super::{Link, LoadError, Pace, Sources, Trust};
-use crate::{audit::Audit, clock, config::TrustConfig};
+use crate::{
+    audit::Audit,
+    clock,
+    config::{Cluster, TrustConfig},
+    enrollment::{self, Entries, Facts, Member, Phase, Progress},
+    keys::Keys,
+};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -128,8 +135,35 @@ impl Stage {
         self.try_open().unwrap()
     }
 
+    /// Without an office: nobody brings an entry here.
+    fn entries(&self, trust: &Trust) -> Entries {
+        let keys = Keys {
+            cluster: self.cluster_key.clone(),
+            sealing: Arc::new(SealingKey::generate().unwrap()),
+            mesh: self.key.clone(),
+        };
+        let cluster = Cluster { name: "acme/prod".parse().unwrap(), label: label() };
+        let progress = Progress {
+            member: Member::First,
+            phase: Phase::Certified,
+            words: None,
+            last_error: String::new(),
+        };
+        let settings = enrollment::Settings {
+            folder: self.path("state"),
+            cluster,
+            configured: None,
+            keys,
+            belief: trust.belief(),
+            progress: watch::channel(progress).1,
+            facts: Facts::default(),
+            audit: Audit::default(),
+        };
+        Entries::open(settings, clock::wall()).unwrap().0
+    }
+
     pub(crate) fn link(&self, trust: &Trust) -> Link {
-        Link::new(trust.clone(), label(), self.cluster_key.clone(), &self.key)
+        Link::new(trust.clone(), self.entries(trust), label(), &self.key)
     }
 }
 

@@ -294,7 +294,7 @@ async fn resolve(address: &str, turn: usize) -> io::Result<SocketAddr> {
 }
 
 /// The host of `host:port`, without the brackets of IPv6.
-fn host(address: &str) -> &str {
+pub(crate) fn host(address: &str) -> &str {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
     host.trim_start_matches('[').trim_end_matches(']')
 }

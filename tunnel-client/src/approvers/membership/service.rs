@@ -117,3 +117,6 @@ impl<D: Desk> Membership for Service<D> {
         rotated.map(Response::new).map_err(|error| status::of(&error))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,11 @@ impl Signing {
         self.note.clone()
     }
 
+    /// Whether an approver key signs, rather than the user id.
+    pub(super) fn is_signed(&self) -> bool {
+        self.key.is_some()
+    }
+
     /// Whether standard input is the key, so that nobody can be asked.
     pub(super) fn takes_input(&self) -> bool {
         self.key.as_ref().is_some_and(|path| path.as_os_str() == "-")

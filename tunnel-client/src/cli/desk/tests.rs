@@ -96,7 +96,7 @@ fn world() -> World {
     memory.real_time = true;
     drop(memory);
     let mut server = tokio::task::JoinSet::new();
-    server.spawn(approvers::serve(approvers::bind(&socket).unwrap(), desk.clone(), None, watch));
+    server.spawn(approvers::serve(approvers::bind(&socket).unwrap(), desk.clone(), desk.offices(), watch));
     World { desk, socket, key, id, folder, _drain: signal, _server: server }
 }
 
@@ -261,4 +261,43 @@ async fn nobody_there_says_so() {
     let ran = world.script("status").await;
     assert!(matches!(ran.ended, Err(Failed::Unreachable { .. })));
     assert_eq!(ran.exit(), Exit::Failed);
+}
+
+#[tokio::test]
+async fn the_words_of_an_entry_are_typed_and_signed_but_never_shown() {
+    let world = world();
+    let entry = Digest::new([9; 32]);
+    world.desk.0.lock().enrollment = api::EnrollmentView {
+        state: api::EnrollmentState::EntryWaits.into(),
+        entry_waits: true,
+        waiting_entry_digest: entry.as_bytes().to_vec(),
+        next: "Have the words read out".into(),
+        ..Default::default()
+    };
+    let words = Words::of(&entry).to_string();
+    for command in ["enroll", "enroll status", "enroll status --output json"] {
+        let ran = world.script(command).await;
+        assert_eq!(ran.exit(), Exit::Waiting, "{command}: {:?}", ran.ended);
+        assert!(ran.out.contains("Have the words read out"), "{}", ran.out);
+        let hex = data_encoding::HEXLOWER.encode(entry.as_bytes());
+        assert!(!ran.out.contains(&words) && !ran.out.contains(&hex), "{}", ran.out);
+    }
+    let other = Words::of(&DIGEST).to_string();
+    let ran = world.script(&format!("enroll confirm {other} --key KEY")).await;
+    assert_eq!((ran.exit(), world.desk.asked().len()), (Exit::Usage, 0), "{:?}", ran.ended);
+    assert!(!ran.err.contains(&words));
+    let ran = world.script("enroll confirm one two").await;
+    assert_eq!(ran.exit(), Exit::Usage, "{:?}", ran.ended);
+    let ran = world.script(&format!("enroll confirm {words} --key KEY --note heard")).await;
+    assert_eq!(ran.exit(), Exit::Ok, "{:?}", ran.ended);
+    let [Asked::Confirm(confirmed, _, note, by)] = &world.desk.asked()[..] else { panic!("one word") };
+    assert_eq!((*confirmed, note.as_str(), by.name().as_str()), (entry, "heard", "bob"));
+}
+
+#[tokio::test]
+async fn keys_are_rotated_by_a_command() {
+    let world = world();
+    let ran = world.script("keys rotate").await;
+    assert_eq!(ran.exit(), Exit::Waiting, "{:?}", ran.ended);
+    assert!(matches!(world.desk.asked()[..], [Asked::RotateKeys(_)]));
 }

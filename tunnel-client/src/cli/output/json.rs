@@ -1,7 +1,7 @@
 //! The JSON forms. Keys are camelCase and stay; new ones may come. Times are Unix milliseconds.
 
 use serde_json::{Value, json};
-use tunnel_protos::{approvers as api, v1};
+use tunnel_protos::{approvers as api, text::spoken, v1};
 
 use super::{health, level, occasion, state};
 
@@ -155,7 +155,21 @@ fn session(view: &api::SessionView) -> Value {
     })
 }
 
-pub(in crate::cli) fn status(status: &api::Status) -> Value {
+/// Where the enrollment is; the digest of a waiting entry is left out, because its words follow from it.
+pub(in crate::cli) fn enrollment(view: &api::EnrollmentView) -> Value {
+    json!({
+        "state": spoken(view.state().as_str_name(), "ENROLLMENT_STATE_"),
+        "next": view.next,
+        "registrationWords": view.registration_words,
+        "tokenExpires": view.token_expires_ms,
+        "lastError": view.last_error,
+        "entryExpires": view.entry_expires_ms,
+        "entrySequence": view.entry_sequence,
+        "entryWaits": view.entry_waits,
+    })
+}
+
+pub(in crate::cli) fn status(status: &api::Status, enrollment: &api::EnrollmentView) -> Value {
     let policy = status.policy.clone().unwrap_or_default();
     let audit = |audit: &api::AuditStatus| json!({ "lastRecord": audit.last_record, "error": audit.error, "indeterminate": audit.indeterminate });
     json!({
@@ -180,7 +194,8 @@ pub(in crate::cli) fn status(status: &api::Status) -> Value {
             "accessCa": status.access_ca_expires_ms,
         },
         "refusing": status.refusing,
-        "registrationWords": status.registration_words,
+        "registrationWords": enrollment.registration_words,
+        "enrollment": self::enrollment(enrollment),
     })
 }
 

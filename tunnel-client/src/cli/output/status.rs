@@ -5,13 +5,19 @@ use std::fmt::Write;
 use tunnel_protos::{UnixMillis, approvers as api};
 
 use super::{
+    enrollment::state,
     health,
     text::{fields, moment, safe, stamp},
 };
 
 /// The whole status; what needs somebody stands out if `painted`.
-pub(in crate::cli) fn status(status: &api::Status, now: UnixMillis, painted: bool) -> String {
-    let needs = needs(status, now);
+pub(in crate::cli) fn status(
+    status: &api::Status,
+    enrollment: &api::EnrollmentView,
+    now: UnixMillis,
+    painted: bool,
+) -> String {
+    let needs = needs(status, enrollment, now);
     let mut text = String::new();
     for line in &needs {
         let line = safe(line);
@@ -21,17 +27,20 @@ pub(in crate::cli) fn status(status: &api::Status, now: UnixMillis, painted: boo
     if !needs.is_empty() {
         text.push('\n');
     }
-    text + &fields(rows(status, now))
+    text + &fields(rows(status, enrollment, now))
 }
 
 /// What is not as it should be, each with what to do.
-fn needs(status: &api::Status, now: UnixMillis) -> Vec<String> {
+fn needs(status: &api::Status, enrollment: &api::EnrollmentView, now: UnixMillis) -> Vec<String> {
     let mut needs: Vec<String> = status.pause.iter().flat_map(|pause| paused(pause, now)).collect();
     let pending = status.requests_pending;
     let waiting = format!("{pending} request(s) wait for an answer (`tunnel-client requests`)");
     needs.extend((pending > 0).then_some(waiting));
     let refusing = format!("Requests are not taken: {}", status.refusing);
     needs.extend((!status.refusing.is_empty()).then_some(refusing));
+    // While requests are refused, the reason says what is next.
+    let next = (status.refusing.is_empty() && !enrollment.next.is_empty()).then(|| enrollment.next.clone());
+    needs.extend(next);
     needs.extend(status.policy.iter().filter(|policy| !policy.error.is_empty()).map(stale));
     needs.extend(status.audit.iter().flat_map(unrecorded));
     needs.extend(status.webhook.iter().filter(|webhook| !webhook.last_error.is_empty()).map(untold));
@@ -76,12 +85,17 @@ fn untold(webhook: &api::WebhookStatus) -> String {
     format!("The webhook fails: {} ({} waiting)", webhook.last_error, webhook.waiting)
 }
 
-fn rows(status: &api::Status, now: UnixMillis) -> Vec<(&'static str, String)> {
+fn rows(
+    status: &api::Status,
+    enrollment: &api::EnrollmentView,
+    now: UnixMillis,
+) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("Cluster", format!("{} (label {})", status.cluster, status.label)),
         ("Replica", status.replica.clone()),
         ("Build", status.build.clone()),
-        ("Words", status.registration_words.clone()),
+        ("Enrollment", state(enrollment)),
+        ("Words", enrollment.registration_words.clone()),
         ("Policy", status.policy.clone().unwrap_or_default().digest.chars().take(16).collect()),
         (
             "Audit",

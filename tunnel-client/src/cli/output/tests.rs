@@ -149,6 +149,7 @@ fn status_says_what_needs_somebody_and_what_to_do() {
             denied_operators: vec!["mallory".into()],
             ..Default::default()
         },
+        &api::EnrollmentView { next: "Type the words".into(), ..Default::default() },
         now,
         false,
     );
@@ -161,6 +162,7 @@ fn status_says_what_needs_somebody_and_what_to_do() {
         "! The audit log cannot be written",
         "! The webhook fails: refused (2 waiting)",
         "! No tunnel is attached",
+        "! Type the words",
         "mallory",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
@@ -172,6 +174,6 @@ fn status_says_what_needs_somebody_and_what_to_do() {
 fn a_quiet_status_needs_nobody_and_leaves_out_what_is_empty() {
     let tunnel = api::TunnelStatus { state: "attached".into(), ..Default::default() };
     let quiet = api::Status { cluster: "acme/prod".into(), tunnels: vec![tunnel], ..Default::default() };
-    let text = status(&quiet, UnixMillis(0), true);
+    let text = status(&quiet, &api::EnrollmentView::default(), UnixMillis(0), true);
     assert!(text.starts_with("Cluster:") && !text.contains("Webhook"), "{text}");
 }

@@ -78,7 +78,7 @@ async fn one_key_revokes_the_grant_of_the_selected_session() {
     let grant = api::RequestView { id: session(1, 0).grant, ..Default::default() };
     desk.0.lock().views.push(grant);
     let mut server = tokio::task::JoinSet::new();
-    server.spawn(approvers::serve(approvers::bind(&socket).unwrap(), desk.clone(), None, drain));
+    server.spawn(approvers::serve(approvers::bind(&socket).unwrap(), desk.clone(), desk.offices(), drain));
     let mut client = crate::cli::customer::connect(&socket).await.unwrap();
     let mut screen = two();
     screen.press(Key::Cut, &mut client).await;
