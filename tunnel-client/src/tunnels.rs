@@ -6,6 +6,7 @@
 mod attached;
 mod board;
 mod doors;
+mod end;
 mod keeper;
 mod metrics;
 mod outcomes;

@@ -14,8 +14,8 @@ use tunnel_transport::{
 
 use super::{
     Dialing, Inbox, Rooms, Sessions, Settings, Vendor,
-    attached::End,
     board::{Board, State},
+    end::End,
     metrics,
     running::{Line, Running},
 };

@@ -18,8 +18,9 @@ use tunnel_transport::Tunnel;
 
 use super::{
     Dialing, Inbox, Rooms, Sessions, Settings, Vendor,
-    attached::{self, End, Served},
+    attached::{self, Served},
     board::{Board, State},
+    end::End,
     metrics,
 };
 use crate::trust::Fingerprint;
