@@ -73,7 +73,7 @@ impl Administration {
         Ok(within("PublishEntry", client.publish_entry(request)).await?.tunnels)
     }
 
-    /// Every replica of one cluster, or of all; at most [`MOST_REPLICAS`].
+    /// Every replica of one cluster, or of all; at most `MOST_REPLICAS`.
     pub async fn replicas(&self, label: Option<&Label>) -> Result<Vec<operators::Replica>, CallError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
         loop {
