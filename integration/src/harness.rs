@@ -3,6 +3,7 @@
 //! Nothing here weakens a program: it gets a real configuration file, real certificates and a real store.
 
 pub mod admin;
+pub mod administrator;
 pub mod alert;
 pub mod api_ca;
 pub mod approver;

@@ -11,7 +11,7 @@ use tunnel_certs::statement::approval::Answer;
 use tunnel_protos::approvers::{
     AnswerRequest, DenyOperatorReply, DenyOperatorRequest, GetRequestRequest, GetStatusRequest,
     ListRequestsRequest, PauseRequest, PauseView, RequestView, RevokeReply, RevokeRequest, Status,
-    approvers_client::ApproversClient,
+    approvers_client::ApproversClient, membership_client::MembershipClient,
 };
 
 /// Whoever can open the socket.
@@ -70,15 +70,23 @@ impl Approver {
         Ok(self.client().get_status(GetStatusRequest {}).await?.into_inner())
     }
 
+    /// Enrollment, trust and keys, as generated.
+    pub fn membership(&self) -> MembershipClient<Channel> {
+        MembershipClient::new(self.channel())
+    }
+
     fn client(&self) -> ApproversClient<Channel> {
+        ApproversClient::new(self.channel()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    fn channel(&self) -> Channel {
         let socket = self.socket.clone();
         let connect = move |_| {
             let socket = socket.clone();
             async move { UnixStream::connect(socket).await.map(TokioIo::new) }
         };
         let endpoint = Endpoint::from_static("http://localhost").timeout(super::PATIENCE);
-        let channel = endpoint.connect_with_connector_lazy(service_fn(connect));
-        ApproversClient::new(channel).max_decoding_message_size(LARGEST_ANSWER)
+        endpoint.connect_with_connector_lazy(service_fn(connect))
     }
 }
 

@@ -3,8 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use prost::Message;
+use tunnel_certs::{
+    key::SigningKey,
+    statement::approval::{Approval, Subject},
+};
+use tunnel_protos::Label;
 
-use super::{binaries, client::run};
+use super::{binaries, client::run, vendor::now};
 
 /// The key of an approver named `alice`.
 #[derive(Debug, Clone)]
@@ -24,6 +30,13 @@ impl ApproverKey {
         let entry = said.split("key: \"").nth(1).context("no line for the policy")?;
         let line = entry.split('"').next().unwrap_or_default().to_owned();
         Ok(Self { file, line })
+    }
+
+    /// Alice's word on `subject`, encoded.
+    pub fn sign(&self, label: Label, subject: Subject) -> Result<Vec<u8>> {
+        let (approver, note) = ("alice".parse()?, "a test".parse()?);
+        let approval = Approval { label, approver, time: now(), note, subject };
+        Ok(approval.make(&SigningKey::load(&self.file)?)?.encode_to_vec())
     }
 
     /// A policy whose approvers are alice, by this key and by user id 1001, and bob, by user id 1002.

@@ -26,6 +26,8 @@ pub struct BrokerSettings {
     pub vendor_key: PathBuf,
     /// Mesh certificate and key.
     pub mesh: Files,
+    /// The mesh CA, for a broker that enrolls replicas and certifies itself.
+    pub mesh_ca: Option<Files>,
     /// The operators' API's certificate and key.
     pub api: Files,
     /// Folder of inventory entries.
@@ -57,7 +59,23 @@ impl Listen {
         let free = SocketAddr::new(ip, 0);
         Self { quic: free, tcp: free, admin: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }
+
+    /// One port that is free for UDP and TCP now.
+    pub fn shared(ip: IpAddr) -> Result<Self> {
+        for _ in 0..TRIES {
+            let tcp = std::net::TcpListener::bind((ip, 0))?.local_addr()?;
+            if std::net::UdpSocket::bind(tcp).is_ok() {
+                return Ok(Self { quic: tcp, tcp, ..Self::free(ip) });
+            }
+        }
+        anyhow::bail!("no port is free for both UDP and TCP")
+    }
 }
+
+/// The operator whom brokers of tests take for an administrator.
+pub const ADMINISTRATOR: &str = "adam";
+/// A port that TCP has is taken by UDP hardly ever.
+const TRIES: usize = 16;
 
 impl BrokerSettings {
     /// A broker named `name` of `vendor` below `folder`, on free ports of `ip`.
@@ -69,6 +87,7 @@ impl BrokerSettings {
             trust_bundle: vendor.trust_bundle(&[])?,
             vendor_key: vendor.key_file(),
             mesh: vendor.broker(&name.parse()?)?,
+            mesh_ca: None,
             api: vendor.api()?,
             entries,
             state,
@@ -78,12 +97,35 @@ impl BrokerSettings {
         })
     }
 
+    /// The same as one that enrolls: it holds the mesh CA, takes administrators, and listens for both carriers at one
+    /// port, which the trust bundle names.
+    pub fn enrolling(vendor: &Vendor, name: &str, folder: &Path, ip: IpAddr) -> Result<Self> {
+        let mut settings = Self::of(vendor, name, folder, ip)?;
+        settings.listen = Listen::shared(ip)?;
+        settings.trust_bundle = vendor.trust_bundle(&[settings.listen.tcp.to_string()])?;
+        settings.mesh_ca = Some(vendor.mesh_ca_files()?);
+        settings.more = format!("administrators: [{ADMINISTRATOR}]\n");
+        Ok(settings)
+    }
+
+    /// Who it is to replicas.
+    fn mesh_yaml(&self) -> String {
+        let pair = |Files { certificate, key }: &Files| {
+            format!("{{ certificate: {}, key: {} }}", certificate.display(), key.display())
+        };
+        match &self.mesh_ca {
+            // Everybody of a test comes from one address.
+            Some(ca) => format!("enroll: {{ meshCa: {}, brokerId: b1, asksPerMinute: 100000 }}", pair(ca)),
+            None => format!("mesh: {}", pair(&self.mesh)),
+        }
+    }
+
     /// As its configuration file says it.
     pub fn yaml(&self) -> String {
-        let Self { mesh, api, listen, .. } = self;
+        let Self { api, listen, .. } = self;
         format!(
             "trust: {{ bundle: {}, vendorKeys: [{}] }}\n\
-             mesh: {{ certificate: {}, key: {} }}\n\
+             {}\n\
              api: {{ certificate: {}, key: {} }}\n\
              listen: {{ quic: \"{}\", tcp: \"{}\", admin: \"{}\" }}\n\
              stateDir: {}\n\
@@ -93,8 +135,7 @@ impl BrokerSettings {
              {}",
             self.trust_bundle.display(),
             self.vendor_key.display(),
-            mesh.certificate.display(),
-            mesh.key.display(),
+            self.mesh_yaml(),
             api.certificate.display(),
             api.key.display(),
             listen.quic,

@@ -26,6 +26,8 @@ pub struct ClientSettings {
     pub vendor_key: PathBuf,
     /// The vendor's trust bundle.
     pub trust_bundle: PathBuf,
+    /// What it enrolls with; without one it has files of the vendor.
+    pub bundle: Option<PathBuf>,
     /// Brokers dialed.
     pub brokers: Vec<SocketAddr>,
     /// The engine's endpoints by target, as the profile writes them.
@@ -50,6 +52,7 @@ impl ClientSettings {
             label: Label::from_random(tunnel_certs::crypto::random::<17>()),
             vendor_key: vendor.key_file(),
             trust_bundle: vendor.trust_bundle(&[])?,
+            bundle: None,
             brokers: Vec::new(),
             endpoints: Vec::new(),
             profile: Shipped::ReferenceEngine,
@@ -79,23 +82,34 @@ impl ClientSettings {
     fn yaml(&self) -> String {
         let brokers: Vec<String> = self.brokers.iter().map(|broker| format!("\"{broker}\"")).collect();
         format!(
-            "cluster: {{ name: {}, label: {} }}\n\
+            "{}\n\
              stateDir: state\n\
-             trust: {{ bundle: {}, vendorKeys: [{}] }}\n\
-             inventoryEntry: entry.pb\n\
-             mesh: {{ certificate: replica.pem }}\n\
              brokers: [{}]\n\
              profile: profile.yaml\n\
              policy: policy.yaml\n\
              listen: {{ socket: run/approvers.sock, admin: \"127.0.0.1:0\" }}\n\
              {}",
-            self.cluster,
-            self.label,
-            self.trust_bundle.display(),
-            self.vendor_key.display(),
+            self.belonging(),
             brokers.join(", "),
             self.more,
         )
+    }
+
+    /// How it belongs to the vendor.
+    fn belonging(&self) -> String {
+        match &self.bundle {
+            Some(bundle) => format!("enrollment: {{ bundle: {} }}", bundle.display()),
+            None => format!(
+                "cluster: {{ name: {}, label: {} }}\n\
+                 trust: {{ bundle: {}, vendorKeys: [{}] }}\n\
+                 inventoryEntry: entry.pb\n\
+                 mesh: {{ certificate: replica.pem }}",
+                self.cluster,
+                self.label,
+                self.trust_bundle.display(),
+                self.vendor_key.display(),
+            ),
+        }
     }
 
     /// Takes a registration to the vendor and brings entry and mesh certificate back.

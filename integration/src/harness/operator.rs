@@ -22,8 +22,8 @@ use tunnel_protos::{
     ClusterName, Digest, Door, DoorName, EnvelopeId, GrantId, MethodPattern, OperatorName, RequestId, Suffix,
     TargetName,
     operators::{
-        GetClusterRequest, SubmitRequest, WatchRequestRequest, operators_client::OperatorsClient,
-        watch_request_event::Event,
+        GetClusterRequest, SubmitRequest, WatchRequestRequest, administration_client::AdministrationClient,
+        operators_client::OperatorsClient, watch_request_event::Event,
     },
     v1,
 };
@@ -41,7 +41,7 @@ pub struct Operator {
     vendor_key: PublicKey,
     suffix: Suffix,
     broker: SocketAddr,
-    api: OperatorsClient<Channel>,
+    channel: Channel,
 }
 
 /// A request that was handed to the broker, and what opens its outcomes.
@@ -86,13 +86,18 @@ impl Operator {
             vendor_key: vendor.key().public().clone(),
             suffix: vendor.suffix().clone(),
             broker,
-            api: OperatorsClient::new(api.channel()),
+            channel: api.channel(),
         })
     }
 
     /// The operators' API as generated.
     pub fn api(&self) -> OperatorsClient<Channel> {
-        self.api.clone()
+        OperatorsClient::new(self.channel.clone())
+    }
+
+    /// The administrators' API as generated; the broker refuses who is none.
+    pub fn administration(&self) -> AdministrationClient<Channel> {
+        AdministrationClient::new(self.channel.clone())
     }
 
     /// The cluster's entry, verified by the vendor key.

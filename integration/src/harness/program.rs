@@ -84,6 +84,12 @@ impl Program {
         Ok(ended.with_context(|| format!("{} did not end within {limit:?}", self.name))??)
     }
 
+    /// Waits until it ends by itself.
+    pub async fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let ended = tokio::time::timeout(limit, self.child.wait()).await;
+        Ok(ended.with_context(|| format!("{} did not end: {}", self.name, tail(&self.output())))??)
+    }
+
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
         self.memory_kib("VmRSS:")

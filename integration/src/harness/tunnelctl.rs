@@ -44,9 +44,19 @@ impl Tunnelctl {
         Ok(Self { folder: folder.to_owned(), entry })
     }
 
-    /// A command with these words, its folders set.
+    /// Where its files lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `tunnelctl` with these words, its folders set.
     pub fn command(&self, words: &[&str]) -> Result<Command> {
-        let mut command = binaries::command("tunnelctl", &self.entry)?;
+        self.program("tunnelctl", words)
+    }
+
+    /// One of the programs that know its folders, with these words.
+    pub fn program(&self, name: &str, words: &[&str]) -> Result<Command> {
+        let mut command = binaries::command(name, &self.entry)?;
         command.args(words);
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"] {
             command.env(name, &self.folder);

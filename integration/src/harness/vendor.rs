@@ -85,6 +85,14 @@ impl Vendor {
         &self.mesh_key
     }
 
+    /// The mesh CA as files, for a broker that enrolls.
+    pub fn mesh_ca_files(&self) -> Result<Files> {
+        let files = self.files("mesh-ca");
+        file::write(&files.certificate, certificate_to_pem(self.mesh.certificate()).as_bytes())?;
+        file::write_private(&files.key, self.mesh_key.to_pem().as_bytes())?;
+        Ok(files)
+    }
+
     /// The operator CA, for tests that issue what the vendor would not.
     pub fn operators(&self) -> &Authority {
         &self.operators
@@ -98,6 +106,24 @@ impl Vendor {
     /// File of the vendor's public key, which customers and operators pin.
     pub fn key_file(&self) -> PathBuf {
         self.folder.join("vendor.pub")
+    }
+
+    /// The offline key as a file, for the commands that sign by it.
+    pub fn private_key_file(&self) -> Result<PathBuf> {
+        let path = self.folder.join("vendor.key");
+        if !path.exists() {
+            file::write_private(&path, self.key.to_pem().as_bytes())?;
+        }
+        Ok(path)
+    }
+
+    /// Makes another operator CA, which certifies from now on; its certificate's file.
+    pub fn next_operator_ca(&mut self) -> Result<PathBuf> {
+        let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
+        self.operators = Authority::create(CaKind::Operator, "vendor", key, now().minus(BACKDATE))?;
+        let path = self.folder.join("operator-ca-2.pem");
+        file::write(&path, certificate_to_pem(self.operators.certificate()).as_bytes())?;
+        Ok(path)
     }
 
     /// File of the API's CA certificate.
