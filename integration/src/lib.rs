@@ -11,5 +11,6 @@ pub mod harness;
 pub mod kube;
 pub mod netns;
 pub mod reference_engine;
+pub mod rotation;
 pub mod sbom;
 pub mod torture;

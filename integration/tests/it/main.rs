@@ -29,6 +29,7 @@ mod profile_check;
 mod profiles;
 mod proxy;
 mod reference_engine;
+mod rotation;
 mod scope;
 mod statuses;
 mod targets;

@@ -1,0 +1,112 @@
+//! Calls through the gates of some clusters, all the while; plain gRPC channels, nothing is tried twice.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use tokio::{sync::watch, task::JoinSet};
+use tonic::transport::Channel;
+
+use super::{Report, STEP, fleet::Fleet};
+use crate::{
+    generated::admin::v1::{GetStatusRequest, admin_client::AdminClient},
+    harness::wait::until,
+};
+
+/// The calls; dropping it ends them.
+pub(super) struct Calls {
+    counts: Arc<Counts>,
+    per_caller: Vec<Arc<AtomicU64>>,
+    stop: watch::Sender<bool>,
+    callers: JoinSet<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    failed: AtomicU64,
+    first_failure: parking_lot::Mutex<Option<String>>,
+}
+
+impl Calls {
+    /// Gets access to the first `count` clusters and calls them from now on.
+    pub(super) async fn start(fleet: &Fleet, count: usize) -> Result<Self> {
+        let ada = fleet.operator("ada")?;
+        let (stop, stopped) = watch::channel(false);
+        let (counts, mut per_caller, mut callers) = (Arc::<Counts>::default(), Vec::new(), JoinSet::new());
+        for member in &fleet.members[..count] {
+            let pass =
+                ada.pass(&member.cluster, &[METHOD]).await.with_context(|| member.cluster.to_string())?;
+            let made = Arc::<AtomicU64>::default();
+            per_caller.push(made.clone());
+            let client = AdminClient::new(pass.channel()?);
+            callers.spawn(call(client, member.cluster.to_string(), made, counts.clone(), stopped.clone()));
+        }
+        Ok(Self { counts, per_caller, stop, callers })
+    }
+
+    /// Every cluster answers still, after all that was done to it.
+    pub(super) async fn all_still_answered(&self, _: &Fleet) -> Result<()> {
+        let before: Vec<u64> = self.made().collect();
+        until("every cluster answers", STEP, || async {
+            let silent = before.iter().zip(self.made()).filter(|(before, now)| *before == now).count();
+            ensure!(silent == 0, "{silent} of {} are silent", before.len());
+            Ok::<_, anyhow::Error>(())
+        })
+        .await
+    }
+
+    fn made(&self) -> impl Iterator<Item = u64> + '_ {
+        self.per_caller.iter().map(|made| made.load(Ordering::Relaxed))
+    }
+
+    /// Lets the last calls end and counts.
+    pub(super) async fn stop(mut self) -> Result<Report> {
+        self.stop.send_replace(true);
+        while let Some(ended) = self.callers.join_next().await {
+            ended?;
+        }
+        let report = Report { calls: self.made().sum(), failed: self.counts.failed.load(Ordering::Relaxed) };
+        if let Some(first) = self.counts.first_failure.lock().as_ref() {
+            eprintln!("the first failed call: {first}");
+        }
+        Ok(report)
+    }
+}
+
+async fn call(
+    mut client: AdminClient<Channel>,
+    cluster: String,
+    made: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    while !*stopped.borrow_and_update() {
+        let answer = tokio::time::timeout(LATE, client.get_status(GetStatusRequest::default())).await;
+        made.fetch_add(1, Ordering::Relaxed);
+        if let Some(why) = failure(answer) {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            counts.first_failure.lock().get_or_insert_with(|| format!("{cluster}: {why}"));
+        }
+        // An error says that the counting side is gone.
+        let _ = tokio::time::timeout(PAUSE, stopped.changed()).await;
+    }
+}
+
+fn failure<T>(answer: Result<Result<T, tonic::Status>, tokio::time::error::Elapsed>) -> Option<String> {
+    match answer {
+        Ok(Ok(_)) => None,
+        Ok(Err(status)) => Some(format!("{status:?}")),
+        Err(_) => Some(format!("no answer within {LATE:?}")),
+    }
+}
+
+const METHOD: &str = "engine.admin.v1.Admin/GetStatus";
+/// A caller that waits longer has given up.
+const LATE: Duration = Duration::from_secs(20);
+/// Ten calls a second and cluster leave the cores to the rotation.
+const PAUSE: Duration = Duration::from_millis(100);
