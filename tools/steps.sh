@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 # Whatever a step leaves behind in its temporary folders goes with this one.
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/postern.XXXXXX")
 export TMPDIR
+# Tests run commands as other users, who must pass through.
+chmod 711 "$TMPDIR"
 trap 'rm -rf "$TMPDIR"' EXIT
 log=$TMPDIR/steps.log
 summary=
