@@ -4,6 +4,7 @@ mod audit;
 mod console;
 mod customer;
 mod desk;
+mod doctor;
 mod output;
 mod policy;
 mod profile;
@@ -15,8 +16,8 @@ use clap_complete::Shell;
 use tunnel_runtime::exit::Exit;
 
 pub use self::{
-    audit::Audit, console::Console, customer::Failed, desk::Ask, output::Format, policy::PolicyTask,
-    profile::Profile,
+    audit::Audit, console::Console, customer::Failed, desk::Ask, doctor::Doctor, output::Format,
+    policy::PolicyTask, profile::Profile,
 };
 
 /// The customer's side of Postern: dials out to the vendor's brokers, decides what their operators may do, and
@@ -58,6 +59,11 @@ enum Command {
     /// Check, show and export the audit log; needs no daemon.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Look at all that may keep the client from working, and say what to do about it; needs no daemon, disturbs none.
+    ///
+    /// Ends with 0 if all is well or there are only warnings, with 1 if anything failed, with 78 if the configuration
+    /// cannot be read.
+    Doctor(Doctor),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -130,6 +136,8 @@ pub enum Task {
     Audit(Audit),
     /// A customer's command to the running daemon; see [`Ask::run`].
     Ask(Ask),
+    /// A look at everything; see [`Doctor::run`].
+    Doctor(Doctor),
     /// A completion script, ready to print.
     Print(String),
     /// Write manual pages to this folder; see [`manual`].
@@ -154,6 +162,7 @@ impl Cli {
             Command::Policy(command) => Task::Policy(command.into_task()),
             Command::Keys(Keys::Rotate(rotate)) => Task::Ask(rotate.into()),
             Command::Desk(command) => Task::Ask(command.into()),
+            Command::Doctor(doctor) => Task::Doctor(doctor),
             Command::Completions { shell } => Task::Print(completions(shell)),
             Command::Man { out } => Task::Manual(out),
         }
@@ -188,6 +197,7 @@ Examples:
   tunnel-client sessions watch
   tunnel-client audit verify
   tunnel-client status --output json
+  tunnel-client doctor --config client.yaml --bundle doctor.tar
   tunnel-client completions bash > /etc/bash_completion.d/tunnel-client
 
 Exit codes: 0 ok · 1 failed · 2 not understood · 3 denied · 4 still waiting · 5 expired · 78 configuration";

@@ -9,6 +9,7 @@ mod attempt;
 mod door;
 mod entries;
 mod facts;
+mod glance;
 mod guard;
 mod home;
 pub(crate) mod metrics;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     entries::{Entries, OfferError, Office, OpenError, Refused, Settings},
     facts::Facts,
+    glance::Glance,
     home::{Home, HomeError},
     progress::{Phase, Progress},
     record::RecordError,

@@ -1,6 +1,6 @@
 //! The process around the client: arguments, environment, logger, metrics, signals, exit code.
 
-use std::{path::Path, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
@@ -26,6 +26,7 @@ async fn main() -> ExitCode {
         Task::Audit(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
         Task::Profile(task) => task.run(|file| read(file).map(|loaded| loaded.config.profile)).await,
         Task::Policy(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
+        Task::Doctor(doctor) => doctor.run(read, &environment()).await,
         Task::Ask(ask) => self::ask(ask).await,
         Task::Print(text) => Ok(ended_well(text)),
         Task::Manual(folder) => cli::manual(&folder).map(ended_well),
@@ -59,9 +60,13 @@ fn ended_well(text: String) -> (String, Exit) {
     (text, Exit::Ok)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn read(file: &Path) -> Ended<Loaded<Config>> {
-    Config::read(file, std::env::vars().collect()).map_err(|error| (Exit::Config, error.into()))
+    Config::read(file, environment()).map_err(|error| (Exit::Config, error.into()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars().collect()
 }
 
 fn export(file: &Path, out: &Path, output: Format) -> Ended<String> {

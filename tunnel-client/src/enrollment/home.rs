@@ -112,6 +112,11 @@ impl Home {
         Ok(Self { cluster: one(named)?, member, handed })
     }
 
+    /// The trust bundle that the enrollment bundle brought.
+    pub(super) fn handed(&self) -> Option<&TrustBundle> {
+        self.handed.as_ref().map(|(bundle, _)| bundle)
+    }
+
     /// Prepares the state folder: finishes what was cut short, makes missing keys, keeps the newest trust bundle.
     pub fn settle(&self, folder: &Path) -> Result<Keys, HomeError> {
         let keys = keys(folder)?;

@@ -146,6 +146,11 @@ impl AccessCa {
         Ok(Self { folder, label: *label, now: watch::Sender::new(Arc::new(cas)), turn })
     }
 
+    /// The certificate of the CA in force in a state folder, to be looked at only; none before the first start.
+    pub fn in_force(folder: &Path) -> Result<Option<CertificateDer<'static>>, AccessCaError> {
+        Folder(folder.to_owned()).in_force()
+    }
+
     /// The CAs, now and later.
     pub fn subscribe(&self) -> watch::Receiver<Arc<AccessCas>> {
         self.now.subscribe()

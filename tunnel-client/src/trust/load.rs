@@ -1,6 +1,9 @@
 //! What is believed at a start: the customer's own files, and what was taken since.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -55,14 +58,27 @@ impl Trust {
     /// Reads and checks all; the keeper is to run beside it.
     pub fn open(sources: Sources, now: UnixMillis) -> Result<(Self, Keeper), LoadError> {
         let folder = Folder(sources.folder.clone());
-        let bundle = bundle(&sources, &folder, now)?;
-        let removed = folder.removed().map_err(LoadError::Folder)?;
-        let mut belief = Belief { bundle, removed, leaf: None };
-        belief.leaf = leaf(&sources, &folder, &belief, now)?;
+        let mut belief = Belief::of_vendor(&sources.folder, sources.files.as_ref(), now)?;
+        belief.leaf = belief.own(&sources, now)?;
         let shared = Arc::new(Shared::new(belief).map_err(LoadError::Tls)?);
         let (sender, commands) = mpsc::channel(QUEUE);
         let keeper = Keeper::new(shared.clone(), sources, folder, commands);
         Ok((Self { shared, commands: sender }, keeper))
+    }
+}
+
+impl Belief {
+    /// What a start would believe of the vendor; nothing is made or kept, and there is no leaf yet.
+    pub fn of_vendor(folder: &Path, files: Option<&TrustConfig>, now: UnixMillis) -> Result<Self, LoadError> {
+        let folder = Folder(folder.to_owned());
+        let bundle = bundle(files, &folder, now)?;
+        let removed = folder.removed().map_err(LoadError::Folder)?;
+        Ok(Self { bundle, removed, leaf: None })
+    }
+
+    /// The mesh certificate that a start would take.
+    pub fn own(&self, sources: &Sources, now: UnixMillis) -> Result<Option<Leaf>, LoadError> {
+        leaf(sources, &Folder(sources.folder.clone()), self, now)
     }
 }
 
@@ -84,9 +100,9 @@ impl Shared {
 }
 
 /// The customer's file, unless what was taken since is newer; an old file may well have expired by then.
-fn bundle(sources: &Sources, folder: &Folder, now: UnixMillis) -> Result<TrustBundle, LoadError> {
+fn bundle(files: Option<&TrustConfig>, folder: &Folder, now: UnixMillis) -> Result<TrustBundle, LoadError> {
     let stored = folder.bundle().map_err(LoadError::Folder)?;
-    let Some(files) = &sources.files else { return stored.ok_or(LoadError::NoBundle) };
+    let Some(files) = files else { return stored.ok_or(LoadError::NoBundle) };
     match (configured(files, now), stored) {
         (Ok(configured), Some(stored)) if succeeds(&stored, &configured) => Ok(stored),
         (Err(LoadError::TrustBundle(_, OpenError::Expired)), Some(stored)) => Ok(stored),

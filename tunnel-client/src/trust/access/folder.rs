@@ -3,9 +3,10 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use tunnel_certs::{
-    credential::certificate_to_pem,
+    credential::{certificate_to_pem, certificates_from_pem},
     file::{self, FileError},
     issue::Authority,
     key::{Algorithm, SigningKey},
@@ -49,6 +50,18 @@ impl Folder {
         }
         let authority = self.load(previous.generation)?;
         Ok(AccessCas::after(current, (authority, UnixMillis(previous.until_ms))))
+    }
+
+    /// The certificate of the one in force, for looking at it: no key is read; none if none was made yet.
+    pub(super) fn in_force(&self) -> Result<Option<CertificateDer<'static>>, AccessCaError> {
+        let path = self.certificate(self.named()?.current);
+        let pem = match file::read(&path) {
+            Ok(pem) => pem,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let read = certificates_from_pem(&pem).ok().and_then(|read| read.into_iter().next());
+        read.map(Some).ok_or(AccessCaError::Malformed(path))
     }
 
     /// Makes one that does not count yet: a generation that was never made.
