@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use prost::Message;
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, info, info_span};
@@ -47,6 +47,8 @@ pub(super) struct Served<'s> {
     pub(super) drain: &'s Watch,
     /// Another tunnel took its place.
     pub(super) replaced: watch::Receiver<bool>,
+    /// Hears once the broker routes sessions over this tunnel, to every door.
+    pub(super) routed: &'s watch::Sender<bool>,
 }
 
 /// Attaches and serves until the tunnel ends, telling its state by `set`.
@@ -120,6 +122,7 @@ struct Life<'l, I, S, V> {
     settings: &'l Settings,
     drain: &'l Watch,
     replaced: watch::Receiver<bool>,
+    routed: &'l watch::Sender<bool>,
     rooms: &'l Rooms<I, S, V>,
     tasks: &'l Tasks,
     sender: Sender,
@@ -130,6 +133,8 @@ struct Life<'l, I, S, V> {
     /// Places for requests that are being stored; a broker must not fill memory faster than the disk takes it.
     deliveries: Arc<Semaphore>,
     doors: Announced,
+    /// The announcement after the first answered probe: once it is acknowledged, the broker has seen both.
+    proof: Option<oneshot::Receiver<()>>,
     outcomes: Outcomes,
     /// Two probes and some jitter.
     patience: Duration,
@@ -156,6 +161,7 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
             settings: served.settings,
             drain: served.drain,
             replaced: served.replaced.clone(),
+            routed: served.routed,
             rooms,
             tasks,
             sender: control.sender(),
@@ -163,6 +169,7 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
             parted,
             deliveries: Arc::new(Semaphore::new(DELIVERIES)),
             doors: Announced::default(),
+            proof: None,
             outcomes: Outcomes::default(),
             patience,
             silent_at: now + patience,
@@ -185,6 +192,10 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
                 Ok(()) = doors.changed() => self.announce(),
                 Ok(()) = outcomes.changed() => self.send_outcomes(),
                 outcome = self.outcomes.acknowledged() => self.acknowledged(outcome),
+                () = acknowledged(&mut self.proof) => {
+                    self.routed.send_replace(true);
+                    Ok(())
+                }
                 () = sleep_until(self.silent_at) => Err(End::Silent(self.patience)),
                 () = sleep_until(self.expires_at) => Err(End::Expired),
                 end = &mut drained => Err(end),
@@ -234,7 +245,19 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
         self.silent_at = Instant::now() + self.patience;
         metrics::probed();
         let targets = (self.rooms.health)();
-        self.send(ToBroker::ProbeReply(v1::ProbeReply { nonce: probe.nonce, targets }))
+        self.send(ToBroker::ProbeReply(v1::ProbeReply { nonce: probe.nonce, targets }))?;
+        self.prove()
+    }
+
+    /// After the first answered probe all doors are announced once more: messages keep their order, so who acknowledges
+    /// this has taken the answer, too, and routes.
+    fn prove(&mut self) -> Result<(), End> {
+        if *self.routed.borrow() || self.proof.is_some() {
+            return Ok(());
+        }
+        self.doors = Announced::default();
+        self.proof = self.announced()?;
+        Ok(())
     }
 
     /// Storing takes a disk's time, so it happens beside the loop; what does not fit comes again.
@@ -262,9 +285,13 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
     }
 
     fn announce(&mut self) -> Result<(), End> {
-        let Some(doors) = self.doors.update(self.rooms.grants.doors()) else { return Ok(()) };
-        // Repeated until acknowledged by the control stream; nobody here waits for that.
-        self.sender.keep(message(ToBroker::Doors(doors))).map(drop).map_err(End::Send)
+        self.announced().map(drop)
+    }
+
+    /// Repeated until acknowledged, of which the receiver hears; nothing if the broker was told already.
+    fn announced(&mut self) -> Result<Option<oneshot::Receiver<()>>, End> {
+        let Some(doors) = self.doors.update(self.rooms.grants.doors()) else { return Ok(None) };
+        self.sender.keep(message(ToBroker::Doors(doors))).map(Some).map_err(End::Send)
     }
 
     fn send_outcomes(&mut self) -> Result<(), End> {
@@ -333,6 +360,18 @@ const REQUESTS: &str = "requests";
 const VERSION: u32 = 1;
 /// A broker that probes more often than this only wants to wear the replica out; its interval is not believed.
 const SHORTEST_PROBE: Duration = Duration::from_secs(1);
+/// Waits for an acknowledgement; for ever without one to wait for. Cancel-safe.
+async fn acknowledged(waiting: &mut Option<oneshot::Receiver<()>>) {
+    if let Some(receiver) = waiting
+        && receiver.await.is_ok()
+    {
+        *waiting = None;
+        return;
+    }
+    *waiting = None;
+    std::future::pending().await
+}
+
 /// With a longer interval a dead tunnel would count as attached for too long.
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 /// Farther than any certificate, nearer than any overflow.

@@ -197,10 +197,10 @@ impl Keeper {
             Ok(started) => started,
             Err(pause) => return Some(Err(pause)),
         };
-        if started.attached(self.settings.deadlines.handshake).await {
+        if started.routed(self.settings.deadlines.handshake).await {
             return Some(Ok(started));
         }
-        Some(Err(Pause::of("the replacement was not attached")))
+        Some(Err(Pause::of("the broker did not route over the replacement")))
     }
 
     /// Lets a tunnel end by itself; too many of them are the work of a broker, and cost it the oldest.

@@ -31,7 +31,7 @@ pub(super) struct Running {
     pub(super) address: String,
     since: Instant,
     plan: Plan,
-    attached: watch::Receiver<bool>,
+    routed: watch::Receiver<bool>,
     replaced: watch::Sender<bool>,
     quiet: Arc<AtomicBool>,
 }
@@ -63,7 +63,7 @@ impl Running {
         drain: &Watch,
         line: Line,
     ) -> Self {
-        let (attached, is_attached) = watch::channel(false);
+        let (routed, is_routed) = watch::channel(false);
         let (replaced, is_replaced) = watch::channel(false);
         let quiet = Arc::new(AtomicBool::new(false));
         let left = attached::left(&tunnel, &dialing);
@@ -71,9 +71,6 @@ impl Running {
         let set = {
             let quiet = Arc::clone(&quiet);
             move |state| {
-                attached.send_if_modified(|now| {
-                    !std::mem::replace(now, *now || matches!(state, State::Attached { .. })) && *now
-                });
                 if !quiet.load(Ordering::Relaxed) {
                     line.board.set(line.slot, &line.address, state);
                 }
@@ -85,14 +82,20 @@ impl Running {
             takes_requests: attached::takes_requests(settings),
             leaf: dialing.leaf,
         };
-        let served =
-            serve((tunnel, dialing), settings.clone(), rooms.clone(), (drain.clone(), is_replaced), set);
+        let served = serve(
+            (tunnel, dialing),
+            settings.clone(),
+            rooms.clone(),
+            (drain.clone(), is_replaced),
+            routed,
+            set,
+        );
         Self {
             task: Task::spawn(info_span!("life"), served),
             address,
             since: Instant::now(),
             plan,
-            attached: is_attached,
+            routed: is_routed,
             replaced,
             quiet,
         }
@@ -126,10 +129,10 @@ impl Running {
         self.plan.not_before = Instant::now() + delay;
     }
 
-    /// Waits until it is attached; false if it ended, or was not within `deadline`.
-    pub(super) async fn attached(&mut self, deadline: Duration) -> bool {
-        let mut attached = self.attached.clone();
-        let waited = timeout(deadline, attached.wait_for(|attached| *attached)).await;
+    /// Waits until the broker routes over it; false if it ended, or was not within `deadline`.
+    pub(super) async fn routed(&mut self, deadline: Duration) -> bool {
+        let mut routed = self.routed.clone();
+        let waited = timeout(deadline, routed.wait_for(|routed| *routed)).await;
         matches!(waited, Ok(Ok(_)))
     }
 
@@ -175,9 +178,17 @@ async fn serve<I: Inbox, S: Sessions, V: Vendor>(
     settings: Arc<Settings>,
     rooms: Rooms<I, S, V>,
     (drain, replaced): (Watch, watch::Receiver<bool>),
+    routed: watch::Sender<bool>,
     set: impl Fn(State) + Send + 'static,
 ) -> End {
-    let served = Served { tunnel: &tunnel, settings: &settings, dialing: &dialing, drain: &drain, replaced };
+    let served = Served {
+        tunnel: &tunnel,
+        settings: &settings,
+        dialing: &dialing,
+        drain: &drain,
+        replaced,
+        routed: &routed,
+    };
     let end = attached::serve(served, &rooms, set).await;
     tunnel.close(end.code());
     // The close frame is a courtesy: a broker that does not take it misses probes instead.
