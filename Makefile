@@ -11,7 +11,7 @@ BENCHED = tunnel-broker tunnel-client tunnelctl reference-engine bench bench-loa
 CRATES = $(shell grep -hm1 '^name' */Cargo.toml | cut -d'"' -f2)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help demo test check bench torture lint fmt tools protos \
+.PHONY: help demo test test-rotation check bench torture lint fmt tools protos \
 	fmt-check clippy docs deny each build unit doctests integration drift image-check bench-smoke
 
 help: ## Lists the targets
@@ -33,6 +33,9 @@ bench: ## The figures of the README, which it rewrites, on loopback and on a wir
 
 torture: build ## 200 power cuts (kill -9) under load; ROUNDS=n SEED=n
 	@$(TARGET)/debug/torture --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
+
+test-rotation: build ## Rotates everything that can be, with 300 replicas under calls; the last line is `failed calls: 0`
+	@$(TARGET)/debug/rotation
 
 lint: ## Formatting, lints, documentation, dependencies
 	@tools/steps.sh tools fmt-check clippy docs deny
