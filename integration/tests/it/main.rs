@@ -13,6 +13,7 @@ mod cutting;
 mod demo_end;
 mod doors;
 mod engines;
+mod enroll_guide;
 mod etcd;
 mod etcd_direct;
 mod full_disk;
