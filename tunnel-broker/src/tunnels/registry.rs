@@ -205,14 +205,16 @@ impl<T: Clone> Registry<T> {
         Ok(())
     }
 
-    /// The newest routable tunnel of the cluster that announced the door.
+    /// The newest routable tunnel of the cluster that announced the door; until one has, the one that it replaces.
     pub(crate) fn way(&self, name: &DoorName) -> Way<T> {
         let Some(cluster) = self.clusters.get(&name.label) else { return Way::Offline };
         let mut routable = cluster.tunnels.iter().rev().filter(|entry| entry.is_routable()).peekable();
         if routable.peek().is_none() {
             return Way::Offline;
         }
-        let found = routable.find(|entry| entry.doors.contains(&name.door));
+        let leads = |entry: &&Entry<T>| entry.doors.contains(&name.door);
+        let replaced = || cluster.tunnels.iter().rev().filter(|entry| entry.is_replaced()).find(leads);
+        let found = routable.find(leads).or_else(replaced);
         found.map_or(Way::UnknownDoor, |entry| Way::Tunnel(entry.tunnel.clone()))
     }
 
@@ -259,6 +261,11 @@ impl<T: Clone> Registry<T> {
 impl<T> Entry<T> {
     fn is_routable(&self) -> bool {
         self.state == State::Routable
+    }
+
+    /// Its replica has not left it yet.
+    fn is_replaced(&self) -> bool {
+        matches!(self.state, State::Replaced(_))
     }
 
     /// New sessions go to the newer tunnel from here on.

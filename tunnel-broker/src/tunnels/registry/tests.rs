@@ -94,6 +94,19 @@ fn a_replacement_takes_over_once_it_is_proven() {
 }
 
 #[test]
+fn until_a_replacement_has_announced_a_door_the_old_tunnel_leads_there() {
+    let (mut registry, old) = one();
+    let id = registry.attach(who('a', "r0", 5), 8).unwrap().id;
+    assert_eq!(registry.answered(label('a'), id, Vec::new(), NOW), Answered::Routable);
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+    registry.announce(label('a'), id, &doors(true, &[1], &[])).unwrap();
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(8));
+    registry.announce(label('a'), id, &doors(true, &[], &[])).unwrap();
+    registry.leaving(label('a'), old);
+    assert_eq!(way(&registry, 'a', 1), Way::UnknownDoor);
+}
+
+#[test]
 fn who_was_replaced_and_does_not_leave_is_a_duplicate() {
     let (mut registry, old) = one();
     let newer = registry.attach(who('a', "r0", 5), 8).unwrap().id;
