@@ -369,7 +369,7 @@ async fn acknowledged(waiting: &mut Option<oneshot::Receiver<()>>) {
         return;
     }
     *waiting = None;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// With a longer interval a dead tunnel would count as attached for too long.
