@@ -12,6 +12,12 @@ pub mod v1;
 #[path = "generated/postern.operators.v1.rs"]
 pub mod operators;
 
+/// The client's API for the operator of one operation.
+#[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
+#[rustfmt::skip]
+#[path = "generated/postern.operations.v1.rs"]
+pub mod operations_v1;
+
 /// The client's API for approvers.
 #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
 #[rustfmt::skip]

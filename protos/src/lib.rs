@@ -26,3 +26,8 @@ pub use self::{
     text::PersonText,
     time::UnixMillis,
 };
+
+/// The client's API for the operator of one operation; other packages' code names it with its version.
+pub mod operations {
+    pub use crate::generated::operations_v1 as v1;
+}

@@ -33,12 +33,14 @@ fn generate(root: &Path, out: &Path) {
     let include = root.join("proto");
     let files = [
         "postern/v1/envelope.proto",
+        "postern/v1/operation.proto",
         "postern/v1/request.proto",
         "postern/v1/statement.proto",
         "postern/v1/tunnel.proto",
         "postern/v1/enroll.proto",
         "postern/operators/v1/operators.proto",
         "postern/operators/v1/administration.proto",
+        "postern/operations/v1/operations.proto",
         "postern/approvers/v1/approvers.proto",
     ];
     // Comments and positions stay out of the set: it is linked into every program.

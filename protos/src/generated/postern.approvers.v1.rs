@@ -22,7 +22,7 @@ pub struct GetRequestRequest {
 pub struct RequestView {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// `access`, `certificate` or `withdraw`.
+    /// `access`, `operation`, `certificate` or `withdraw`.
     #[prost(string, tag = "2")]
     pub kind: ::prost::alloc::string::String,
     /// The 8 words of its digest.
@@ -88,6 +88,12 @@ pub struct RequestView {
     /// How long a grant may stay unused, in milliseconds.
     #[prost(uint64, tag = "27")]
     pub claim_window_ms: u64,
+    /// What an operation asks for; absent for other kinds.
+    #[prost(message, optional, tag = "28")]
+    pub operation: ::core::option::Option<super::super::v1::OperationRequest>,
+    /// The operation with its plan and where it stands; without a plan while it is being made.
+    #[prost(message, optional, tag = "29")]
+    pub running: ::core::option::Option<super::super::operations::v1::Operation>,
 }
 /// One concrete method of a request.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -140,6 +146,9 @@ pub struct AnswerRequest {
     /// Envelope of a `postern.v1.Approval`, encoded; empty to answer as the user id of the caller.
     #[prost(bytes = "vec", tag = "4")]
     pub approval: ::prost::alloc::vec::Vec<u8>,
+    /// Digest of the plan that was shown, 32 bytes; another one is refused. Empty for access, and may be for a no.
+    #[prost(bytes = "vec", tag = "5")]
+    pub plan_digest: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseRequest {
@@ -563,6 +572,71 @@ pub struct AccessCaView {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotateKeysRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelOperationRequest {
+    /// The request's id, or a unique beginning of at least 4 characters.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// One line, at most 512 bytes.
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListBundlesRequest {}
+/// Newest first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListBundlesReply {
+    #[prost(message, repeated, tag = "1")]
+    pub bundles: ::prost::alloc::vec::Vec<BundleView>,
+}
+/// A bundle and the request that it was made for.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BundleView {
+    /// The request's id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub operator: ::prost::alloc::string::String,
+    #[prost(int64, tag = "3")]
+    pub made_ms: i64,
+    #[prost(message, optional, tag = "4")]
+    pub bundle: ::core::option::Option<super::super::operations::v1::Bundle>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadBundleFileRequest {
+    /// As in `CancelOperationRequest`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// A path of the bundle's list of files.
+    #[prost(string, tag = "2")]
+    pub path: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BundleFileChunk {
+    /// At most 64 KiB.
+    #[prost(bytes = "vec", tag = "1")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseBundleRequest {
+    /// As in `CancelOperationRequest`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// SHA-256 of the archive that was shown, 32 bytes; another one is refused.
+    #[prost(bytes = "vec", tag = "2")]
+    pub bundle_digest: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// As in `AnswerRequest`.
+    #[prost(bytes = "vec", tag = "4")]
+    pub approval: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteBundleRequest {
+    /// As in `CancelOperationRequest`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+}
 /// Where the enrollment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1873,6 +1947,616 @@ pub mod approvers_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "postern.approvers.v1.Approvers";
     impl<T> tonic::server::NamedService for ApproversServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod bundles_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Operations and the bundles that they made. The rule of `Approvers` holds here, too.
+    #[derive(Debug, Clone)]
+    pub struct BundlesClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl BundlesClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> BundlesClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> BundlesClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            BundlesClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stops an operation before its next step; it rolls back if its plan says so.
+        pub async fn cancel_operation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelOperationRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Bundles/CancelOperation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Bundles", "CancelOperation"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Debug bundles that lie here.
+        pub async fn list_bundles(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListBundlesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBundlesReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Bundles/ListBundles",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Bundles", "ListBundles"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// One file of a bundle, exactly as it would leave.
+        pub async fn read_bundle_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReadBundleFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::BundleFileChunk>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Bundles/ReadBundleFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Bundles", "ReadBundleFile"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Lets a bundle leave; needs an approver.
+        pub async fn release_bundle(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseBundleRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Bundles/ReleaseBundle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("postern.approvers.v1.Bundles", "ReleaseBundle"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a bundle, whether it left or not.
+        pub async fn delete_bundle(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteBundleRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/postern.approvers.v1.Bundles/DeleteBundle",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("postern.approvers.v1.Bundles", "DeleteBundle"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod bundles_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with BundlesServer.
+    #[async_trait]
+    pub trait Bundles: std::marker::Send + std::marker::Sync + 'static {
+        /// Stops an operation before its next step; it rolls back if its plan says so.
+        async fn cancel_operation(
+            &self,
+            request: tonic::Request<super::CancelOperationRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status>;
+        /// Debug bundles that lie here.
+        async fn list_bundles(
+            &self,
+            request: tonic::Request<super::ListBundlesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListBundlesReply>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ReadBundleFile method.
+        type ReadBundleFileStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::BundleFileChunk, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// One file of a bundle, exactly as it would leave.
+        async fn read_bundle_file(
+            &self,
+            request: tonic::Request<super::ReadBundleFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ReadBundleFileStream>,
+            tonic::Status,
+        >;
+        /// Lets a bundle leave; needs an approver.
+        async fn release_bundle(
+            &self,
+            request: tonic::Request<super::ReleaseBundleRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status>;
+        /// Deletes a bundle, whether it left or not.
+        async fn delete_bundle(
+            &self,
+            request: tonic::Request<super::DeleteBundleRequest>,
+        ) -> std::result::Result<tonic::Response<super::RequestView>, tonic::Status>;
+    }
+    /// Operations and the bundles that they made. The rule of `Approvers` holds here, too.
+    #[derive(Debug)]
+    pub struct BundlesServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> BundlesServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for BundlesServer<T>
+    where
+        T: Bundles,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/postern.approvers.v1.Bundles/CancelOperation" => {
+                    #[allow(non_camel_case_types)]
+                    struct CancelOperationSvc<T: Bundles>(pub Arc<T>);
+                    impl<
+                        T: Bundles,
+                    > tonic::server::UnaryService<super::CancelOperationRequest>
+                    for CancelOperationSvc<T> {
+                        type Response = super::RequestView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CancelOperationRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bundles>::cancel_operation(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CancelOperationSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Bundles/ListBundles" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListBundlesSvc<T: Bundles>(pub Arc<T>);
+                    impl<
+                        T: Bundles,
+                    > tonic::server::UnaryService<super::ListBundlesRequest>
+                    for ListBundlesSvc<T> {
+                        type Response = super::ListBundlesReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListBundlesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bundles>::list_bundles(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListBundlesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Bundles/ReadBundleFile" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReadBundleFileSvc<T: Bundles>(pub Arc<T>);
+                    impl<
+                        T: Bundles,
+                    > tonic::server::ServerStreamingService<super::ReadBundleFileRequest>
+                    for ReadBundleFileSvc<T> {
+                        type Response = super::BundleFileChunk;
+                        type ResponseStream = T::ReadBundleFileStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReadBundleFileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bundles>::read_bundle_file(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReadBundleFileSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Bundles/ReleaseBundle" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseBundleSvc<T: Bundles>(pub Arc<T>);
+                    impl<
+                        T: Bundles,
+                    > tonic::server::UnaryService<super::ReleaseBundleRequest>
+                    for ReleaseBundleSvc<T> {
+                        type Response = super::RequestView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseBundleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bundles>::release_bundle(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseBundleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/postern.approvers.v1.Bundles/DeleteBundle" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteBundleSvc<T: Bundles>(pub Arc<T>);
+                    impl<
+                        T: Bundles,
+                    > tonic::server::UnaryService<super::DeleteBundleRequest>
+                    for DeleteBundleSvc<T> {
+                        type Response = super::RequestView;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteBundleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Bundles>::delete_bundle(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteBundleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for BundlesServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "postern.approvers.v1.Bundles";
+    impl<T> tonic::server::NamedService for BundlesServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -55,8 +55,201 @@ pub struct SealedOutcome {
     #[prost(bytes = "bytes", tag = "3")]
     pub ciphertext: ::prost::bytes::Bytes,
 }
-/// Payload `application/vnd.postern.request.v1+protobuf`, signed by the operator's identity.
+/// Asks for one operation; it is planned on the customer's side before anybody is asked.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OperationRequest {
+    #[prost(enumeration = "StartWhen", tag = "16")]
+    pub start: i32,
+    /// Only plans; decided like its operation, and its grant admits only `Operations/Get`.
+    #[prost(bool, tag = "17")]
+    pub dry_run: bool,
+    /// How long the operator may look at it and fetch its bundle, in milliseconds, counted from the first certificate;
+    /// shortened to the policy's workWindow, which 0 means.
+    #[prost(uint64, tag = "18")]
+    pub wanted_ms: u64,
+    #[prost(oneof = "operation_request::Kind", tags = "1, 2, 3, 4, 5, 6")]
+    pub kind: ::core::option::Option<operation_request::Kind>,
+}
+/// Nested message and enum types in `OperationRequest`.
+pub mod operation_request {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Kind {
+        #[prost(message, tag = "1")]
+        Scale(super::Scale),
+        #[prost(message, tag = "2")]
+        Upgrade(super::Upgrade),
+        #[prost(message, tag = "3")]
+        Restart(super::Restart),
+        #[prost(message, tag = "4")]
+        Configure(super::Configure),
+        #[prost(message, tag = "5")]
+        RunTask(super::RunTask),
+        #[prost(message, tag = "6")]
+        CollectDebug(super::CollectDebug),
+    }
+}
+/// Changes how much there is of a component: replicas or resources, exactly one of them.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Scale {
+    /// A component of the engine profile.
+    #[prost(string, tag = "1")]
+    pub component: ::prost::alloc::string::String,
+    /// Expected and wanted number of replicas; at least 1.
+    #[prost(uint32, tag = "2")]
+    pub expected_replicas: u32,
+    #[prost(uint32, tag = "3")]
+    pub replicas: u32,
+    /// Expected and wanted resources of each replica.
+    #[prost(message, optional, tag = "4")]
+    pub expected_resources: ::core::option::Option<Resources>,
+    #[prost(message, optional, tag = "5")]
+    pub resources: ::core::option::Option<Resources>,
+}
+/// Resources of one replica; 0 leaves one alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Resources {
+    /// Thousandths of a CPU.
+    #[prost(uint64, tag = "1")]
+    pub cpu_millis: u64,
+    /// Bytes.
+    #[prost(uint64, tag = "2")]
+    pub memory_bytes: u64,
+    /// Bytes; storage only grows.
+    #[prost(uint64, tag = "3")]
+    pub storage_bytes: u64,
+}
+/// Brings components to signed releases.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Upgrade {
+    /// 1 to 16, in this order.
+    #[prost(message, repeated, tag = "1")]
+    pub components: ::prost::alloc::vec::Vec<ComponentUpgrade>,
+    #[prost(message, optional, tag = "2")]
+    pub strategy: ::core::option::Option<Strategy>,
+    /// Admits a `release_seq` that is not above the highest seen; always takes a person.
+    #[prost(bool, tag = "3")]
+    pub allow_downgrade: bool,
+}
+/// One component and its release.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ComponentUpgrade {
+    #[prost(string, tag = "1")]
+    pub component: ::prost::alloc::string::String,
+    /// The name of the release that the operator expects to find, as the engine tells it.
+    #[prost(string, tag = "2")]
+    pub expected_release: ::prost::alloc::string::String,
+    /// Envelope of a `postern.v1.Release`, encoded.
+    #[prost(bytes = "vec", tag = "3")]
+    pub release: ::prost::alloc::vec::Vec<u8>,
+}
+/// How a rollout goes from node to node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Strategy {
+    /// Nodes changed at the same time; 0 means 1.
+    #[prost(uint32, tag = "1")]
+    pub at_once: u32,
+    /// How long a node must stay healthy before the next one, in milliseconds; at most 1 h; 0 means the profile's.
+    #[prost(uint64, tag = "2")]
+    pub soak_ms: u64,
+}
+/// Restarts nodes of a component, one after the other.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Restart {
+    #[prost(string, tag = "1")]
+    pub component: ::prost::alloc::string::String,
+    /// At most 64; empty for all of them.
+    #[prost(string, repeated, tag = "2")]
+    pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many nodes the operator expects the component to have.
+    #[prost(uint32, tag = "3")]
+    pub expected_replicas: u32,
+}
+/// Changes named settings that the profile lists.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Configure {
+    #[prost(string, tag = "1")]
+    pub component: ::prost::alloc::string::String,
+    /// 1 to 64, each named once.
+    #[prost(message, repeated, tag = "2")]
+    pub settings: ::prost::alloc::vec::Vec<SettingChange>,
+}
+/// One setting.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SettingChange {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// As the engine shows it now.
+    #[prost(string, tag = "2")]
+    pub expected: ::prost::alloc::string::String,
+    /// At most 4,096 bytes.
+    #[prost(string, tag = "3")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Runs a task that the profile lists.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunTask {
+    #[prost(string, tag = "1")]
+    pub task: ::prost::alloc::string::String,
+    /// At most 64 targets; empty for what the profile says.
+    #[prost(string, repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// At most 32, each named once; types and bounds are the profile's.
+    #[prost(message, repeated, tag = "3")]
+    pub arguments: ::prost::alloc::vec::Vec<Argument>,
+}
+/// One argument of a task.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Argument {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// At most 4,096 bytes.
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+/// Collects a debug bundle.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectDebug {
+    /// 1 to 64 collectors of the profile, by name.
+    #[prost(string, repeated, tag = "1")]
+    pub collectors: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// At most 64 targets; empty for what the profile says.
+    #[prost(string, repeated, tag = "2")]
+    pub targets: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// When an approved operation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StartWhen {
+    Unspecified = 0,
+    /// As soon as it is approved; such a request expires 1 h after it was issued unless it says otherwise.
+    OnApproval = 1,
+    /// When the operator calls `Operations/Start`.
+    OnCall = 2,
+}
+impl StartWhen {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "START_WHEN_UNSPECIFIED",
+            Self::OnApproval => "START_WHEN_ON_APPROVAL",
+            Self::OnCall => "START_WHEN_ON_CALL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "START_WHEN_UNSPECIFIED" => Some(Self::Unspecified),
+            "START_WHEN_ON_APPROVAL" => Some(Self::OnApproval),
+            "START_WHEN_ON_CALL" => Some(Self::OnCall),
+            _ => None,
+        }
+    }
+}
+/// Payload `application/vnd.postern.request.v1+protobuf`, signed by the operator's identity.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Request {
     /// Always 1.
     #[prost(uint32, tag = "1")]
@@ -84,15 +277,17 @@ pub struct Request {
     /// X25519 public key (32 bytes) that outcomes are sealed to; fresh for each request.
     #[prost(bytes = "vec", tag = "9")]
     pub outcome_key: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "request::Kind", tags = "16, 18, 19")]
+    #[prost(oneof = "request::Kind", tags = "16, 17, 18, 19")]
     pub kind: ::core::option::Option<request::Kind>,
 }
 /// Nested message and enum types in `Request`.
 pub mod request {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Kind {
         #[prost(message, tag = "16")]
         Access(super::AccessRequest),
+        #[prost(message, tag = "17")]
+        Operation(super::OperationRequest),
         #[prost(message, tag = "18")]
         Certificate(super::CertificateRequest),
         #[prost(message, tag = "19")]
@@ -504,7 +699,7 @@ pub struct Approval {
     /// One line, at most 512 bytes; may be empty.
     #[prost(string, tag = "5")]
     pub note: ::prost::alloc::string::String,
-    #[prost(oneof = "approval::Subject", tags = "16, 17, 18, 19, 20, 21")]
+    #[prost(oneof = "approval::Subject", tags = "16, 17, 18, 19, 20, 21, 22")]
     pub subject: ::core::option::Option<approval::Subject>,
 }
 /// Nested message and enum types in `Approval`.
@@ -523,6 +718,8 @@ pub mod approval {
         EnrollConfirm(super::EnrollConfirmApproval),
         #[prost(message, tag = "21")]
         AllowOperator(super::AllowOperatorApproval),
+        #[prost(message, tag = "22")]
+        ReleaseBundle(super::ReleaseBundleApproval),
     }
 }
 /// Yes or no to one request, exactly as it was shown.
@@ -575,6 +772,16 @@ pub struct AllowOperatorApproval {
     /// When the operator was denied, as shown: a later deny is another one.
     #[prost(int64, tag = "2")]
     pub denied_since_ms: i64,
+}
+/// Lets a debug bundle leave, exactly as it was shown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseBundleApproval {
+    /// Digest of the request's envelope, 32 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request_digest: ::prost::alloc::vec::Vec<u8>,
+    /// SHA-256 of the archive, 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub bundle_digest: ::prost::alloc::vec::Vec<u8>,
 }
 /// Payload `application/vnd.postern.release.v1+protobuf`, signed by k of n release keys.
 #[derive(Clone, PartialEq, ::prost::Message)]
