@@ -20,8 +20,8 @@ pub use self::{
     id::{Door, GrantId, Label, PauseId, RequestId, TokenId},
     method::{MethodName, MethodPattern},
     name::{
-        ApproverName, BrokerId, ClusterName, DoorName, Name, OperatorName, ReplicaId, Suffix, TargetName,
-        VendorName,
+        ApproverName, BrokerId, ClusterName, CollectorName, ComponentName, DoorName, Name, NodeName,
+        OperatorName, ReplicaId, SettingName, Suffix, TargetName, TaskName, VendorName, Word,
     },
     text::PersonText,
     time::UnixMillis,

@@ -10,6 +10,9 @@ pub enum NameError {
     /// Not `[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?`.
     #[error("not a name: 1 to 32 of a-z, 0-9 and '-', beginning and ending with a letter or digit")]
     Name,
+    /// Not a word of the engine's own.
+    #[error("not a word: 1 to 128 letters, digits, '.', '_', '-' and '/'")]
+    Word,
     /// Not two names with a slash between.
     #[error("not a cluster name: two names with a slash between, like acme/prod")]
     Cluster,
@@ -61,11 +64,50 @@ impl fmt::Debug for Name {
     }
 }
 
+/// What the engine names itself: 1 to 128 letters, digits, `.`, `_`, `-` and `/`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Word(Box<str>);
+
+impl Word {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Word {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || b"._-/".contains(&c);
+        if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Word)
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident) => {
+        named! { $(#[$doc])* $name of Name }
+    };
+    ($(#[$doc:meta])* $name:ident of $grammar:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Name);
+        pub struct $name($grammar);
 
         impl $name {
             /// The text.
@@ -124,6 +166,31 @@ named! {
 named! {
     /// One engine endpoint behind a cluster.
     TargetName
+}
+
+named! {
+    /// A part of the engine that operations are about, as the engine profile names it.
+    ComponentName
+}
+
+named! {
+    /// A task that the engine profile lists.
+    TaskName
+}
+
+named! {
+    /// A collector of debug bundles that the engine profile lists.
+    CollectorName
+}
+
+named! {
+    /// One machine or process of a component, as the engine names it.
+    NodeName of Word
+}
+
+named! {
+    /// A setting of a component or an argument of a task, as the engine names it.
+    SettingName of Word
 }
 
 impl TargetName {

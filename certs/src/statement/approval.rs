@@ -72,6 +72,13 @@ pub enum Subject {
         /// When it was denied: a later deny is another one.
         denied_since: UnixMillis,
     },
+    /// A debug bundle leaves.
+    ReleaseBundle {
+        /// Digest of the request's envelope.
+        request: Digest,
+        /// SHA-256 of the archive.
+        bundle: [u8; 32],
+    },
 }
 
 /// An answer to a request.
@@ -157,6 +164,12 @@ impl Subject {
                 SubjectMessage::AllowOperator(v1::AllowOperatorApproval {
                     operator: operator.to_string(),
                     denied_since_ms: denied_since.0,
+                })
+            }
+            Self::ReleaseBundle { request, bundle } => {
+                SubjectMessage::ReleaseBundle(v1::ReleaseBundleApproval {
+                    request_digest: request.as_bytes().to_vec(),
+                    bundle_digest: bundle.to_vec(),
                 })
             }
         }

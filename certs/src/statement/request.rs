@@ -1,7 +1,9 @@
 //! Operators' requests: what they hold, and every check that needs no memory of earlier ones.
 
 mod open;
+pub mod operation;
 mod read;
+mod read_operation;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use tunnel_protos::{
 
 pub use self::{
     open::{MAX_LIFE, OpenError, Place, Reply, open},
+    operation::Operation,
     read::Fault,
 };
 use super::envelope::{self, PayloadType};
@@ -74,6 +77,8 @@ pub enum Occasion {
 pub enum Kind {
     /// Methods of the engine.
     Access(Access),
+    /// An operation of the closed set.
+    Operation(Box<Operation>),
     /// A certificate under a live grant.
     Certificate(Certificate),
     /// The end of an own request or grant.
@@ -175,8 +180,9 @@ impl Kind {
                 methods: access.methods.iter().map(ToString::to_string).collect(),
                 targets: access.targets.iter().map(ToString::to_string).collect(),
                 raw: access.raw,
-                wanted_ms: u64::try_from(access.wanted.as_millis()).unwrap_or(u64::MAX),
+                wanted_ms: operation::millis(access.wanted),
             }),
+            Self::Operation(operation) => v1::request::Kind::Operation(operation.to_message()),
             Self::Certificate(Certificate { grant, csr }) => {
                 let (grant, csr) = (grant.to_string(), csr.clone());
                 v1::request::Kind::Certificate(v1::CertificateRequest { grant, csr })

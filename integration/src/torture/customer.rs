@@ -85,6 +85,7 @@ impl Customer {
             digest: digest.as_bytes().to_vec(),
             note: String::new(),
             approval: envelope.encode_to_vec(),
+            plan_digest: Vec::new(),
         };
         self.socket.answer(request, answer).await
     }

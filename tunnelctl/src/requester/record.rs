@@ -57,6 +57,8 @@ pub enum Error {
 pub enum What {
     /// Methods.
     Access,
+    /// An operation.
+    Operation,
     /// A certificate under a grant.
     Certificate,
     /// The end of another request.
@@ -126,6 +128,7 @@ impl Record {
     pub fn new(request: &Request, to: &Entry, digest: Digest, envelope_id: EnvelopeId) -> Self {
         let (what, methods, targets) = match &request.kind {
             Kind::Access(access) => (What::Access, texts(&access.methods), texts(&access.targets)),
+            Kind::Operation(_) => (What::Operation, Vec::new(), Vec::new()),
             Kind::Certificate(_) => (What::Certificate, Vec::new(), Vec::new()),
             Kind::Withdraw(_) => (What::Withdraw, Vec::new(), Vec::new()),
         };

@@ -96,6 +96,7 @@ pub(super) async fn stage(state: RequestState) -> Stage {
                 let (state, reason) = *other.borrow();
                 stream::iter([told(answering.say(sealed, 1, state, reason))]).boxed()
             }
+            Kind::Operation(_) => stream::empty().boxed(),
             Kind::Withdraw(_) => {
                 stream::iter([told(answering.settle(sealed, 1, RequestState::Done))]).boxed()
             }

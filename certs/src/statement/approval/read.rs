@@ -47,6 +47,10 @@ fn subject(message: &SubjectMessage) -> Result<Subject, OpenError> {
             operator: field("operator", &message.operator)?,
             denied_since: UnixMillis(message.denied_since_ms),
         },
+        SubjectMessage::ReleaseBundle(message) => Subject::ReleaseBundle {
+            request: bytes("request", &message.request_digest)?,
+            bundle: bytes("bundle", &message.bundle_digest)?,
+        },
     })
 }
 

@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use tunnel_protos::{PersonText, v1};
 
-use super::{Access, Certificate, Kind, Occasion, Reason, Request, VERSION, Withdraw};
+use super::{Access, Certificate, Kind, Occasion, Reason, Request, VERSION, Withdraw, read_operation};
 use crate::{
     csr::{self, CsrError},
     key::SealingPublicKey,
@@ -31,7 +31,7 @@ pub enum Fault {
         error: tunnel_protos::text::TextError,
     },
     /// None, or too many.
-    #[error("it names {got} {what}, 1 to {MAX_ITEMS} are accepted")]
+    #[error("it names {got} {what}, which is none or too many")]
     Number {
         /// Of what.
         what: &'static str,
@@ -106,6 +106,9 @@ fn reason(message: &v1::Reason) -> Result<Reason, Fault> {
 fn kind(message: v1::request::Kind) -> Result<Kind, Fault> {
     match message {
         v1::request::Kind::Access(message) => access(&message).map(Kind::Access),
+        v1::request::Kind::Operation(message) => {
+            read_operation::operation(message).map(Box::new).map(Kind::Operation)
+        }
         v1::request::Kind::Certificate(message) => certificate(message).map(Kind::Certificate),
         v1::request::Kind::Withdraw(message) => {
             Ok(Kind::Withdraw(Withdraw { request: field("withdrawn request", &message.request)? }))
@@ -137,11 +140,11 @@ fn list<T: FromStr>(what: &'static str, item: &'static str, texts: &[String]) ->
     texts.iter().map(|text| field(item, text)).collect()
 }
 
-fn field<T: FromStr>(name: &'static str, text: &str) -> Result<T, Fault> {
+pub(super) fn field<T: FromStr>(name: &'static str, text: &str) -> Result<T, Fault> {
     text.parse().map_err(|_| Fault::Field(name))
 }
 
-fn text(field: &'static str, text: &str) -> Result<PersonText, Fault> {
+pub(super) fn text(field: &'static str, text: &str) -> Result<PersonText, Fault> {
     text.parse().map_err(|error| Fault::Text { field, error })
 }
 

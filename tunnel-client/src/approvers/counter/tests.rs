@@ -55,7 +55,13 @@ fn world() -> World {
 impl World {
     fn answer(&self, digest: &[u8], approval: Vec<u8>) -> api::AnswerRequest {
         let note = "as typed".to_owned();
-        api::AnswerRequest { id: self.id.short(), digest: digest.to_vec(), note, approval }
+        api::AnswerRequest {
+            id: self.id.short(),
+            digest: digest.to_vec(),
+            note,
+            approval,
+            plan_digest: Vec::new(),
+        }
     }
 
     fn signed(&self, subject: Subject) -> Vec<u8> {

@@ -147,6 +147,7 @@ async fn answer_request(
         digest: request.as_bytes().to_vec(),
         note: signing.note(),
         approval: signing.sign(client, subject, console).await?,
+        plan_digest: Vec::new(),
     })
 }
 

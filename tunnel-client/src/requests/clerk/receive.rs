@@ -89,6 +89,10 @@ impl<S: Store> Clerk<S> {
                 self.decide(&mut record, now);
                 self.finish(record, None, now).await
             }
+            Kind::Operation(_) => {
+                let refusal = Refusal::new("operations", "Operations are not carried out here");
+                self.refuse_unheard(record, &refusal, now).await
+            }
             Kind::Certificate(asked) => self.certify(record, asked, now).await,
             Kind::Withdraw(asked) => self.withdraw(record, &asked.request, now).await,
         }

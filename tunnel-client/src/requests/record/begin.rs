@@ -79,6 +79,7 @@ impl From<&Kind> for Subject {
                 wanted: asked.wanted,
                 ..Access::default()
             }),
+            Kind::Operation(_) => Self::Unreadable,
             Kind::Certificate(asked) => Self::Certificate(asked.grant),
             Kind::Withdraw(asked) => Self::Withdraw(asked.request),
         }
