@@ -14,6 +14,7 @@ pub mod keys;
 mod mark;
 pub mod metrics;
 pub mod notify;
+pub mod operations;
 pub mod policy;
 pub mod requests;
 pub mod store;

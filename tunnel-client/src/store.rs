@@ -6,7 +6,7 @@
 mod mark;
 pub mod sqlite;
 
-use std::{future::Future, path::PathBuf};
+use std::{future::Future, path::PathBuf, sync::Arc};
 
 use tunnel_protos::UnixMillis;
 
@@ -129,6 +129,45 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends the use of the store in good order; what was stored needs no such end.
     fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// One store for several rooms, each with names of its own.
+impl<S: Store> Store for Arc<S> {
+    async fn start(&self, now: UnixMillis) -> Result<Start, StoreError> {
+        (**self).start(now).await
+    }
+
+    async fn create(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
+        (**self).create(id, body, now).await
+    }
+
+    async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
+        (**self).update(id, body, expected, now).await
+    }
+
+    async fn remove(&self, id: &str, expected: u64, now: UnixMillis) -> Result<(), StoreError> {
+        (**self).remove(id, expected, now).await
+    }
+
+    async fn reset_time(&self, to: UnixMillis, refuse_before: UnixMillis) -> Result<(), StoreError> {
+        (**self).reset_time(to, refuse_before).await
+    }
+
+    async fn get(&self, id: &str) -> Result<Option<Object>, StoreError> {
+        (**self).get(id).await
+    }
+
+    async fn list(&self) -> Result<Vec<Object>, StoreError> {
+        (**self).list().await
+    }
+
+    fn accept_log(&self) {
+        (**self).accept_log();
+    }
+
+    async fn close(&self) {
+        (**self).close().await;
+    }
 }
 
 /// Far beyond any healthy disk; a caller would rather hear of a sick one.

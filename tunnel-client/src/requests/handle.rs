@@ -14,7 +14,7 @@ use super::{
     clerk::Command,
     record::{Notice, Record},
 };
-use crate::{clock::Clock, tunnels::Inbox};
+use crate::{clock::Clock, store::History, tunnels::Inbox};
 
 /// Requests of this cluster; cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,12 +23,18 @@ pub struct Requests {
     pub(super) room: Arc<Room>,
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) epoch: u64,
+    pub(super) history: History,
 }
 
 impl Requests {
     /// Raised at each start of this replica.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether what is remembered is all that was written.
+    pub fn history(&self) -> History {
+        self.history
     }
 
     /// The time by which requests live.

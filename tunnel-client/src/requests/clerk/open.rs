@@ -12,6 +12,7 @@ use crate::{
     audit::{self, Audit},
     clock::{Clock, Wall},
     gate::grants::{GrantsView, GrantsWriter},
+    operations,
     policy::Policy,
     requests::{Record, Requests, Room, Shared, codec, orders::Standing, outbox::Outbox, unproven::Unproven},
     store::{History, Store, StoreError},
@@ -79,17 +80,19 @@ impl Requests {
             unsaved: BTreeSet::new(),
             orders_version: 0,
         };
-        clerk.load(start.history, log_fault(&clerk.audit.start(), start.audited)).await?;
-        Ok((Self { shared, commands: sender, epoch: start.epoch, room: clerk.room.clone() }, clerk))
+        let fault = log_fault(&clerk.audit.start(), start.audited);
+        let history = if fault.is_some() { History::Restored } else { start.history };
+        clerk.load(history, fault).await?;
+        let room = clerk.room.clone();
+        Ok((Self { shared, commands: sender, epoch: start.epoch, history, room }, clerk))
     }
 }
 
 impl<S: Store> Clerk<S> {
     async fn load(&mut self, history: History, log_fault: Option<String>) -> Result<(), OpenError> {
         let now = self.shared.clock.now();
-        let history = if log_fault.is_some() { History::Restored } else { history };
         let objects = self.store.list().await.map_err(OpenError::Store)?;
-        for object in objects {
+        for object in objects.into_iter().filter(|object| !operations::is_record(&object.id)) {
             if object.id == ORDERS {
                 let orders = codec::orders::decode(&object.body);
                 let orders = orders.map_err(|source| OpenError::Decode { id: object.id, source })?;

@@ -1,0 +1,162 @@
+//! What is known of each run, for everybody who looks: bounded, and never waited for.
+//!
+//! Invariant: it shows only what the store holds already, but for the progress within a step.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tunnel_protos::{
+    RequestId,
+    operations::v1::{Event, Operation, StepState, StepStatus},
+    v1::RequestState,
+};
+
+use super::Order;
+
+/// Shared by the runner, which writes, and all handles, which read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Board(Arc<RwLock<Entries>>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    runs: BTreeMap<RequestId, Entry>,
+    /// Stopped before they came, and why.
+    early: BTreeMap<RequestId, String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    seen: watch::Sender<Arc<Seen>>,
+    stop: watch::Sender<Option<String>>,
+}
+
+/// A run as it is shown.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Seen {
+    /// All but the summary of a request that has no run.
+    pub(super) operation: Operation,
+    /// Those that are kept, oldest first.
+    pub(super) events: Vec<Event>,
+    /// Nothing follows.
+    pub(super) over: bool,
+}
+
+/// Follows the events of one run.
+#[derive(Debug, Clone)]
+pub struct Watching {
+    seen: watch::Receiver<Arc<Seen>>,
+    after: u64,
+}
+
+impl Watching {
+    /// The events that came since the last call, oldest first; waits for one. None once the run is over and all was told.
+    pub async fn next(&mut self) -> Option<Vec<Event>> {
+        loop {
+            let seen = Arc::clone(&self.seen.borrow_and_update());
+            let news: Vec<_> =
+                seen.events.iter().filter(|event| event.number > self.after).cloned().collect();
+            if let Some(last) = news.last() {
+                self.after = last.number;
+                return Some(news);
+            }
+            // An error says that the run was forgotten.
+            if seen.over || self.seen.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+}
+
+impl Board {
+    /// Shows a run for the first time; one that is shown already is left as it is.
+    pub(super) fn enter(&self, id: RequestId, seen: Seen) {
+        let mut entries = self.0.write();
+        let stop = entries.early.remove(&id);
+        let entry = || Entry { seen: watch::Sender::new(Arc::new(seen)), stop: watch::Sender::new(stop) };
+        entries.runs.entry(id).or_insert_with(entry);
+    }
+
+    /// Shows a run as it is now.
+    pub(super) fn show(&self, id: &RequestId, change: impl FnOnce(&mut Seen)) {
+        if let Some(entry) = self.0.read().runs.get(id) {
+            entry.seen.send_modify(|seen| change(Arc::make_mut(seen)));
+        }
+    }
+
+    /// A run as it is shown.
+    pub(super) fn seen(&self, id: &RequestId) -> Option<Arc<Seen>> {
+        self.0.read().runs.get(id).map(|entry| Arc::clone(&entry.seen.borrow()))
+    }
+
+    /// Forgets a run that is over, or one that never began.
+    pub(super) fn remove(&self, id: &RequestId) {
+        let mut entries = self.0.write();
+        entries.runs.remove(id);
+        entries.early.remove(id);
+    }
+
+    /// How many are not over.
+    pub(super) fn open(&self) -> usize {
+        self.0.read().runs.values().filter(|entry| !entry.seen.borrow().over).count()
+    }
+
+    /// Says that a run is to stop, and why, be it yet to come; false if it is over. The first reason stays.
+    pub(super) fn stop(&self, id: &RequestId, why: &str) -> bool {
+        let mut entries = self.0.write();
+        let Some(entry) = entries.runs.get(id) else {
+            if entries.early.len() < MOST_EARLY {
+                entries.early.entry(*id).or_insert_with(|| why.to_owned());
+            }
+            return true;
+        };
+        let over = entry.seen.borrow().over;
+        if !over {
+            entry.stop.send_if_modified(|stop| {
+                let first = stop.is_none();
+                stop.get_or_insert_with(|| why.to_owned());
+                first
+            });
+        }
+        !over
+    }
+
+    /// Why a run is to stop; none while it is not.
+    pub(super) fn stopping(&self, id: &RequestId) -> watch::Receiver<Option<String>> {
+        let entries = self.0.read();
+        entries.runs.get(id).map_or_else(|| watch::channel(None).1, |entry| entry.stop.subscribe())
+    }
+
+    pub(super) fn watch(&self, id: &RequestId, after: u64) -> Option<Watching> {
+        let entries = self.0.read();
+        entries.runs.get(id).map(|entry| Watching { seen: entry.seen.subscribe(), after })
+    }
+}
+
+impl Seen {
+    /// One that waits for its turn.
+    pub(super) fn waiting(order: &Order) -> Self {
+        let plan = &order.planned.plan;
+        let status = StepStatus { state: StepState::Waiting.into(), ..StepStatus::default() };
+        let operation = Operation {
+            id: order.id.to_string(),
+            state: RequestState::Approved.into(),
+            summary: "Approved; it waits for its turn".to_owned(),
+            plan: Some(plan.clone()),
+            plan_digest: order.planned.digest().to_vec(),
+            steps: vec![status; plan.steps.len()],
+            ..Operation::default()
+        };
+        Self { operation, ..Self::default() }
+    }
+
+    /// A step's progress, which is not stored.
+    pub(super) fn progress(&mut self, step: usize, done: u64, total: u64) {
+        if let Some(status) = self.operation.steps.get_mut(step) {
+            *status = StepStatus { done, total, ..status.clone() };
+        }
+    }
+}
+
+/// Of runs that have not come yet; more than can wait at a time.
+const MOST_EARLY: usize = 1024;
