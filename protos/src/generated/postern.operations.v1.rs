@@ -110,6 +110,9 @@ pub struct Plan {
     /// Releases that it would bring.
     #[prost(message, repeated, tag = "16")]
     pub releases: ::prost::alloc::vec::Vec<PlannedRelease>,
+    /// Name of the task of a RunTask; empty for everything else.
+    #[prost(string, tag = "17")]
+    pub task: ::prost::alloc::string::String,
 }
 /// One step; idempotent, so that it can be done again after a crash.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -231,6 +234,9 @@ pub struct PlannedRelease {
     /// Not above the highest seen here.
     #[prost(bool, tag = "6")]
     pub downgrade: bool,
+    /// What the vendor sells; sequences of another product say nothing.
+    #[prost(string, tag = "7")]
+    pub product: ::prost::alloc::string::String,
 }
 /// Where a step stands.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
