@@ -233,7 +233,7 @@ pub const MAX_OUTCOME: usize = 262_144;
 /// Most bytes of a receipt's envelope, which lists up to 10,000 calls; as large as any file that is read.
 pub const MAX_RECEIPT: usize = 1_048_576;
 /// More would only be work for the verifier.
-const MAX_SIGNATURES: usize = 8;
+pub(super) const MAX_SIGNATURES: usize = 8;
 
 #[cfg(test)]
 mod tests;
