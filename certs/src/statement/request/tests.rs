@@ -1,6 +1,7 @@
 //! Every check of a request that needs no client state, one broken thing each.
 
 mod grammar;
+mod operations;
 mod proof;
 mod times;
 
