@@ -7,5 +7,6 @@ pub mod inventory;
 pub mod outcome;
 pub mod receipt;
 pub mod registration;
+pub mod release;
 pub mod request;
 pub mod trust_bundle;
