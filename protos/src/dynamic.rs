@@ -5,6 +5,7 @@
 mod codec;
 mod files;
 mod json;
+mod options;
 mod prune;
 
 use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor, ServiceDescriptor};
@@ -13,9 +14,12 @@ pub use self::{
     codec::DynamicCodec,
     files::{FileError, FileSet},
     json::{Defaults, JsonError, from_json, to_json},
+    options::is_redacted,
     prune::{Pruned, PrunedFile},
 };
-pub use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+pub use prost_reflect::{
+    DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, Value,
+};
 
 use crate::{MethodName, MethodPattern};
 

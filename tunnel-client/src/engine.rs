@@ -8,6 +8,7 @@ mod connect;
 mod credentials;
 mod endpoint;
 mod health;
+mod look;
 pub mod profile;
 mod reload;
 mod tls;
@@ -18,10 +19,11 @@ use http::HeaderValue;
 use tunnel_protos::{TargetName, v1::Health};
 
 pub use self::{
-    call::CallError,
+    call::{CallError, Messages},
     connect::{ConnectError, Connection},
     credentials::CredentialError,
     endpoint::{Authority, Endpoint, EndpointError},
+    look::LookError,
     profile::{Profile, ProfileError, ProfileErrors},
     reload::{EngineState, ProfileFile, Targets, watch_health},
     tls::TlsError,
@@ -72,6 +74,23 @@ impl Engine {
         let profile = self.profile();
         let endpoint = profile.endpoints().get(target).ok_or(ConnectError::UnknownTarget)?;
         Connection::open(endpoint, self.0.tls.as_ref()).await
+    }
+
+    /// Connects to a target or to a companion: for calls of our own, never for an operator's.
+    async fn connect_beside(&self, name: &TargetName) -> Result<Connection, ConnectError> {
+        let endpoint = self.address(name).ok_or(ConnectError::UnknownTarget)?;
+        Connection::open(endpoint, self.0.tls.as_ref()).await
+    }
+
+    /// Where a target or companion listens.
+    fn address(&self, name: &TargetName) -> Option<&Endpoint> {
+        let profile = self.profile();
+        profile.endpoints().get(name).or_else(|| profile.companions().get(name))
+    }
+
+    /// Asks a target for its health now.
+    pub async fn probe(&self, target: &TargetName) -> Health {
+        health::probe(self, target).await.0
     }
 
     /// The engine's own `authorization`, if its profile names one.

@@ -7,7 +7,7 @@ const PROTO: &str = r#"
     syntax = "proto3";
     package demo.v1;
     message Ask { string key = 1; int64 size = 2; }
-    message Answer { bytes value = 1; Ask ask = 2; }
+    message Answer { bytes value = 1; Ask ask = 2; string secret = 3 [debug_redact = true]; string shown = 4 [deprecated = true]; }
     service Store {
         rpc Get(Ask) returns (Answer);
         rpc Watch(Ask) returns (stream Answer);
@@ -94,4 +94,12 @@ fn refuses_a_set_that_lacks_an_import() {
 fn reads_our_own_set() {
     let services: Vec<_> = Descriptors::decode(FILE_DESCRIPTOR_SET).unwrap().services().collect();
     assert!(services.iter().any(|name| name.starts_with("postern.operators.v1.")), "{services:?}");
+}
+
+#[test]
+fn a_field_is_redacted_only_if_its_schema_says_so() {
+    let answer = get().output();
+    let redacted = |name: &str| is_redacted(&answer.get_field_by_name(name).unwrap());
+    assert!(redacted("secret"));
+    assert!(!redacted("shown") && !redacted("value"));
 }

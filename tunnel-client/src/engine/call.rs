@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use http::{HeaderValue, Uri, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{
-    Request, Status,
+    Request, Status, Streaming,
     client::Grpc,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
     transport::{Channel, Endpoint as Transport},
@@ -18,7 +18,10 @@ use tunnel_protos::{
     dynamic::{DynamicMessage, Method},
 };
 
-use super::{ConnectError, CredentialError, Engine};
+use super::{
+    ConnectError, CredentialError, Engine,
+    profile::{EvaluationError, TooLarge},
+};
 
 /// Why a call of our own failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,41 @@ pub enum CallError {
     /// No answer in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Deadline(Duration),
+    /// A stream that does not end.
+    #[error("the engine sent more than {MOST_MESSAGES} messages")]
+    Endless,
+    /// An answer that the profile's expressions do not look at.
+    #[error("the engine's answer")]
+    Large(#[source] TooLarge),
+    /// An answer that the profile's expression fails on.
+    #[error("the engine's answer cannot be judged")]
+    Judged(#[source] EvaluationError),
+}
+
+impl CallError {
+    /// Whether the engine cannot have got the call.
+    pub fn is_unsent(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Target(_) | Self::Credential(_))
+    }
+}
+
+/// The answers of one call as they come; dropping it cancels the call.
+#[derive(Debug)]
+pub struct Messages {
+    stream: Streaming<DynamicMessage>,
+    end: Instant,
+    deadline: Duration,
+    came: usize,
+}
+
+impl Messages {
+    /// The next answer; none once the engine has ended the call well.
+    pub async fn next(&mut self) -> Result<Option<DynamicMessage>, CallError> {
+        let next = timeout_at(self.end, self.stream.message()).await;
+        let next = next.map_err(|_| CallError::Deadline(self.deadline))?.map_err(CallError::Status)?;
+        self.came += usize::from(next.is_some());
+        if self.came > MOST_MESSAGES { Err(CallError::Endless) } else { Ok(next) }
+    }
 }
 
 impl Engine {
@@ -51,6 +89,37 @@ impl Engine {
     ) -> Result<DynamicMessage, CallError> {
         let call = self.unary(target, method.name(), method.codec(), request);
         timeout(deadline, call).await.unwrap_or(Err(CallError::Deadline(deadline)))
+    }
+
+    /// Calls a method whose answer may be a stream, on a connection of its own; it has to end by the deadline.
+    ///
+    /// A unary method gives one message.
+    pub async fn stream(
+        &self,
+        target: &TargetName,
+        method: &Method,
+        request: DynamicMessage,
+        deadline: Duration,
+    ) -> Result<Messages, CallError> {
+        let end = Instant::now() + deadline;
+        let opened = timeout_at(end, self.open(target, method, request)).await;
+        let stream = opened.unwrap_or(Err(CallError::Deadline(deadline)))?;
+        Ok(Messages { stream, end, deadline, came: 0 })
+    }
+
+    async fn open(
+        &self,
+        target: &TargetName,
+        method: &Method,
+        request: DynamicMessage,
+    ) -> Result<Streaming<DynamicMessage>, CallError> {
+        let request = self.authorized(request)?;
+        let path = method.name().path().parse::<PathAndQuery>();
+        let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
+        let mut client = Grpc::new(self.channel(target).await?);
+        client.ready().await.map_err(CallError::Connect)?;
+        let answer = client.server_streaming(request, path, method.codec()).await;
+        answer.map(tonic::Response::into_inner).map_err(CallError::Status)
     }
 
     /// Calls a unary method with an encoded request; gives the encoded answer.
@@ -91,8 +160,7 @@ impl Engine {
 
     /// A connection of its own: a probe must not stand behind operators' calls.
     pub(super) async fn channel(&self, target: &TargetName) -> Result<Channel, CallError> {
-        let endpoint = self.profile().endpoints().get(target);
-        let endpoint = endpoint.ok_or(CallError::Target(ConnectError::UnknownTarget))?;
+        let endpoint = self.address(target).ok_or(CallError::Target(ConnectError::UnknownTarget))?;
         let origin = format!("{}://{}", endpoint.scheme(), endpoint.authority());
         // The connector below does what the scheme says; tonic must not do it again.
         let transport = Transport::from_shared(format!("http://{}", endpoint.authority()));
@@ -101,7 +169,7 @@ impl Engine {
         let (engine, target) = (self.clone(), target.clone());
         let connector = service_fn(move |_| {
             let (engine, target) = (engine.clone(), target.clone());
-            async move { engine.connect(&target).await.map(TokioIo::new) }
+            async move { engine.connect_beside(&target).await.map(TokioIo::new) }
         });
         transport.connect_with_connector(connector).await.map_err(CallError::Connect)
     }
@@ -152,3 +220,6 @@ impl Decoder for RawCodec {
         Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }
+
+/// Far beyond what any progress needs.
+const MOST_MESSAGES: usize = 100_000;

@@ -5,11 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::sleep};
-use tonic::Code;
+use tonic::{Code, Status};
 use tracing::debug;
-use tunnel_protos::{MethodName, TargetName, v1::Health};
+use tunnel_protos::{MethodName, TargetName, dynamic::DynamicMessage, v1::Health};
 
-use super::{CallError, Engine, profile::HealthProbe};
+use super::{
+    CallError, Engine,
+    profile::{HealthOk, HealthProbe, Scope},
+};
 
 /// What is known of one target.
 #[derive(Debug, Default)]
@@ -40,13 +43,30 @@ pub(super) async fn watch(engine: &Engine) {
 
 /// Asks a target once: what it is, and why not better.
 pub(super) async fn probe(engine: &Engine, target: &TargetName) -> (Health, Option<CallError>) {
-    let (method, standard) = match engine.profile().health() {
-        HealthProbe::Standard => (STANDARD.parse().ok(), true),
-        HealthProbe::Method(method) => (Some(method.clone()), false),
+    let (method, request, ok) = match engine.profile().health() {
+        HealthProbe::Standard => (STANDARD.parse().ok(), Bytes::new(), None),
+        HealthProbe::Method(call) => {
+            (Some(call.method.clone()), call.request.clone(), Some(call.ok.as_ref()))
+        }
     };
     let Some(method): Option<MethodName> = method else { return (Health::Unspecified, None) };
-    let answer = engine.call_raw(target, &method, Bytes::new(), DEADLINE).await;
-    (judge(&answer, standard), answer.err())
+    let answer = engine.call_raw(target, &method, request, DEADLINE).await;
+    match (&answer, ok) {
+        (Ok(bytes), Some(Some(ok))) => match is_ok(bytes, ok) {
+            Ok(true) => (Health::Serving, None),
+            Ok(false) => (Health::NotServing, None),
+            Err(error) => (Health::NotServing, Some(error)),
+        },
+        _ => (judge(&answer, ok.is_none()), answer.err()),
+    }
+}
+
+/// Whether an answer is what the profile wants of it; one that cannot be judged is not.
+fn is_ok(bytes: &Bytes, ok: &HealthOk) -> Result<bool, CallError> {
+    let message = DynamicMessage::decode(ok.answer.clone(), bytes.clone());
+    let message = message.map_err(|error| CallError::Status(Status::internal(error.to_string())))?;
+    let scope = Scope::default().message("response", &message).map_err(CallError::Large)?;
+    ok.expression.bool(&scope).map_err(CallError::Judged)
 }
 
 /// An answer is well if its status is OK and, for the standard method, it says SERVING.
@@ -73,8 +93,6 @@ const DEADLINE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
-    use tonic::Status;
-
     use super::*;
 
     #[test]

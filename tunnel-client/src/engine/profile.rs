@@ -2,7 +2,13 @@
 //!
 //! Written by the customer. Whatever it does not mark as read-only mutates, whatever its name.
 
+mod expression;
+mod fields;
 mod file;
+mod operable;
+mod parameter;
+mod problems;
+mod template;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,11 +16,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use tunnel_protos::{
     MethodName, MethodPattern, TargetName,
-    dynamic::{Descriptors, DescriptorsError},
+    dynamic::{Descriptors, DescriptorsError, MessageDescriptor},
 };
 
+pub use self::{
+    expression::{EvaluationError, Expression, ExpressionError, Fact, Scope, TooLarge},
+    fields::{FieldError, FieldList},
+    operable::{
+        Answer, Answers, Call, Collector, Component, Configure, Find, GateCheck, Look, Operable, Per,
+        Progress, Reach, Restart, Risk, Scale, SightError, SightedNode, Sighting, Suggestion, Task, Upgrade,
+        Where,
+    },
+    parameter::{Parameter, ParameterError, ParameterKind},
+    template::{Rendered, Template, TemplateError, Var, Vars},
+};
 use super::Endpoint;
 
 /// Why a profile was not taken.
@@ -31,9 +49,6 @@ pub enum ProfileError {
     /// Not YAML of the profile's shape; says line and column.
     #[error("the engine profile is malformed: {0}")]
     Malformed(String),
-    /// A key whose meaning this version does not have; to ignore it would be to misunderstand the profile.
-    #[error("`{0}` in the engine profile is not supported by this version; remove it")]
-    Unsupported(&'static str),
     /// An engine must not tell what may be asked of it.
     #[error(
         "`descriptors: reflection` is for `tunnel-client profile check` only; name a file (`tunnel-client profile descriptors` writes one)"
@@ -105,10 +120,12 @@ pub struct Profile {
     name: String,
     schema: Schema,
     endpoints: BTreeMap<TargetName, Endpoint>,
+    companions: BTreeMap<TargetName, Endpoint>,
     credentials: Credentials,
     read_only: BTreeSet<MethodName>,
     health: HealthProbe,
     metadata: BTreeSet<String>,
+    operable: Operable,
     digest: [u8; 32],
 }
 
@@ -161,12 +178,32 @@ pub enum Authorization {
 }
 
 /// How to ask a target whether it is well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum HealthProbe {
     /// `grpc.health.v1.Health/Check` of the whole server.
     Standard,
-    /// A method of the engine with an empty request; an OK status means well.
-    Method(MethodName),
+    /// A method of the engine.
+    Method(Box<HealthCall>),
+}
+
+/// A method of the engine that tells whether it is well.
+#[derive(Debug, Clone)]
+pub struct HealthCall {
+    /// Its name.
+    pub method: MethodName,
+    /// The encoded request; empty if the profile names none.
+    pub request: Bytes,
+    /// What its answer must be; without it, an OK status means well.
+    pub ok: Option<HealthOk>,
+}
+
+/// What an answer must be.
+#[derive(Debug, Clone)]
+pub struct HealthOk {
+    /// The message of the answer.
+    pub answer: MessageDescriptor,
+    /// True over `response` if the engine is well.
+    pub expression: Expression,
 }
 
 impl Profile {
@@ -233,6 +270,30 @@ impl Profile {
         &self.endpoints
     }
 
+    /// Targets in the order in which any one of them is tried: `default` before the others.
+    pub fn targets_by_preference(&self) -> impl Iterator<Item = &TargetName> {
+        let default = TargetName::default_target();
+        let first = self.endpoints.keys().filter(move |name| **name == default);
+        let default = TargetName::default_target();
+        first.chain(self.endpoints.keys().filter(move |name| **name != default))
+    }
+
+    /// What stands beside the engine and only operations call; never a target of access.
+    pub fn companions(&self) -> &BTreeMap<TargetName, Endpoint> {
+        &self.companions
+    }
+
+    /// What can be operated.
+    pub fn operable(&self) -> &Operable {
+        &self.operable
+    }
+
+    /// The operation to ask for instead of `method`, if the profile maps it to one: it takes its exact name and `raw`
+    /// to reach it by access.
+    pub fn operation_of(&self, method: &MethodName) -> Option<&Suggestion> {
+        self.operable.operations().get(method)
+    }
+
     /// What the engine asks of its callers.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -283,5 +344,7 @@ pub(super) fn is_standard(method: &MethodName) -> bool {
     method.service().starts_with("grpc.")
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -29,9 +29,10 @@ impl Methods {
         Self { services: Some(services), operations, read_only: BTreeSet::new(), digest }
     }
 
-    /// What a profile says; it maps no operations yet.
+    /// What a profile says.
     pub fn of(profile: &Profile) -> Self {
-        let (operations, digest) = (BTreeSet::new(), *profile.digest());
+        let operations = profile.operable().operations().keys().cloned().collect();
+        let digest = *profile.digest();
         let methods = match profile.descriptors() {
             Some(all) => Self::new(all.methods().map(|method| method.name().clone()), operations, digest),
             None => Self::without_descriptors(operations, digest),

@@ -58,9 +58,10 @@ pub(super) fn notes(profile: &Profile) -> Vec<String> {
     if profile.descriptors().is_none() && !profile.wants_reflection() {
         notes.push("no descriptors: only literal names can be granted, and nothing is reflected".to_owned());
     }
-    if let HealthProbe::Method(method) = profile.health()
-        && !profile.is_read_only(method)
+    if let HealthProbe::Method(call) = profile.health()
+        && !profile.is_read_only(&call.method)
     {
+        let method = &call.method;
         notes.push(format!("health.method: {method} is asked every 5 s and not marked read-only"));
     }
     notes

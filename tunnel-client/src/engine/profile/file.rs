@@ -1,17 +1,22 @@
 //! The profile as it is written: YAML in, [`Profile`] out, everything else refused.
 
+mod health;
+mod operable;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use tunnel_certs::crypto::sha256;
-use tunnel_protos::{MethodName, TargetName, dynamic::Descriptors, method::MethodError, name::NameError};
+use tunnel_protos::{MethodName, TargetName, dynamic::Descriptors, name::NameError};
 
+use self::{health::WrittenHealth, operable::Reader};
 use super::{
     Authorization, Credentials, HealthProbe, Profile, ProfileError, ProfileErrors, Schema, TlsFiles,
     is_standard,
+    problems::{Problems, value},
 };
 use crate::engine::{Endpoint, EndpointError};
 
@@ -23,28 +28,43 @@ pub(super) fn parse(
 ) -> Result<Profile, ProfileErrors> {
     let written: Written = serde_saphyr::from_str(text)
         .map_err(|e| ProfileErrors(vec![ProfileError::Malformed(e.to_string())]))?;
-    let mut problems = Problems(written.unsupported());
+    let mut problems = Problems::default();
     let (schema, bytes) =
         problems.keep(schema(written.descriptors.as_deref(), folder, read)).unwrap_or_default();
-    let endpoints = endpoints(&written.endpoints, &mut problems);
+    let targets = endpoints("endpoints", &written.endpoints, &mut problems);
+    let companions = endpoints("companions", &written.companions, &mut problems);
+    addresses(&targets, &companions, &mut problems);
     let credentials = problems.keep(credentials(written.credentials, folder)).unwrap_or_default();
     let read_only = read_only(&written.read_only, &schema, &mut problems);
-    let health = problems.keep(health(written.health.as_ref())).unwrap_or(HealthProbe::Standard);
     let metadata = metadata(&written.metadata, &mut problems);
-    problems.keep(tls_where_needed(&endpoints, &credentials));
+    problems.keep(tls_where_needed(targets.values().chain(companions.values()), &credentials));
+    let mut reader = Reader {
+        descriptors: schema.descriptors(),
+        targets: &targets,
+        companions: &companions,
+        read_only: &read_only,
+        problems: &mut problems,
+    };
+    let health = reader.health(written.health.as_ref()).unwrap_or(HealthProbe::Standard);
+    let operable = reader.operable(&operable::Written {
+        components: written.components,
+        tasks: written.tasks,
+        debug: written.debug,
+    });
     let digest = digest(text, &bytes);
-    let profile =
-        Profile { name: written.name, schema, endpoints, credentials, read_only, health, metadata, digest };
-    if problems.0.is_empty() { Ok(profile) } else { Err(ProfileErrors(problems.0)) }
-}
-
-/// What was found wrong so far.
-struct Problems(Vec<ProfileError>);
-
-impl Problems {
-    fn keep<T>(&mut self, outcome: Result<T, ProfileError>) -> Option<T> {
-        outcome.map_err(|error| self.0.push(error)).ok()
-    }
+    let name = written.name;
+    problems.unless_any(Profile {
+        name,
+        schema,
+        endpoints: targets,
+        companions,
+        credentials,
+        read_only,
+        health,
+        metadata,
+        operable,
+        digest,
+    })
 }
 
 #[derive(Deserialize)]
@@ -60,10 +80,14 @@ struct Written {
     health: Option<WrittenHealth>,
     #[serde(default)]
     metadata: Vec<String>,
-    // Known to the format, unknown to this version: named here so that the refusal can say so.
-    tasks: Option<IgnoredAny>,
-    debug: Option<IgnoredAny>,
-    components: Option<IgnoredAny>,
+    #[serde(default)]
+    companions: BTreeMap<String, String>,
+    #[serde(default)]
+    tasks: operable::Entries,
+    #[serde(default)]
+    debug: operable::Entries,
+    #[serde(default)]
+    components: operable::Entries,
 }
 
 #[derive(Deserialize, Default)]
@@ -81,26 +105,6 @@ struct WrittenTls {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     server_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WrittenHealth {
-    method: String,
-    ok: Option<IgnoredAny>,
-}
-
-impl Written {
-    fn unsupported(&self) -> Vec<ProfileError> {
-        let found = [
-            (self.tasks.is_some(), "tasks"),
-            (self.debug.is_some(), "debug"),
-            (self.components.is_some(), "components"),
-            (self.health.as_ref().is_some_and(|health| health.ok.is_some()), "health.ok"),
-        ];
-        let present = found.into_iter().filter(|(present, _)| *present);
-        present.map(|(_, key)| ProfileError::Unsupported(key)).collect()
-    }
 }
 
 fn schema(
@@ -122,17 +126,35 @@ fn decode(path: PathBuf, bytes: &[u8]) -> Result<Descriptors, ProfileError> {
     Descriptors::decode(bytes).map_err(|source| ProfileError::Descriptors { path, source })
 }
 
-fn endpoints(written: &BTreeMap<String, String>, problems: &mut Problems) -> BTreeMap<TargetName, Endpoint> {
-    if written.is_empty() {
-        problems.0.push(value("endpoints", "at least one, usually `default`"));
-    }
-    let one = |(target, endpoint): (&String, &String)| {
-        let key = || format!("endpoints.{target}");
-        let name: TargetName = target.parse().map_err(|e: NameError| value(key(), e.to_string()))?;
+fn endpoints(
+    list: &str,
+    written: &BTreeMap<String, String>,
+    problems: &mut Problems,
+) -> BTreeMap<TargetName, Endpoint> {
+    let one = |(name, endpoint): (&String, &String)| {
+        let key = || format!("{list}.{name}");
+        let name: TargetName = name.parse().map_err(|e: NameError| value(key(), e.to_string()))?;
         let endpoint: Endpoint = endpoint.parse().map_err(|e: EndpointError| value(key(), e.to_string()))?;
         Ok((name, endpoint))
     };
     written.iter().filter_map(|written| problems.keep(one(written))).collect()
+}
+
+/// What is wrong with targets and companions taken together.
+fn addresses(
+    targets: &BTreeMap<TargetName, Endpoint>,
+    companions: &BTreeMap<TargetName, Endpoint>,
+    problems: &mut Problems,
+) {
+    if targets.is_empty() {
+        problems.add("endpoints", "at least one, usually `default`");
+    }
+    for name in targets.keys().filter(|name| name.as_str() == OPERATIONS) {
+        problems.add(format!("endpoints.{name}"), "is the name of Postern's own target; take another");
+    }
+    for name in companions.keys().filter(|name| targets.contains_key(*name)) {
+        problems.add(format!("companions.{name}"), "is an endpoint, too; take another name");
+    }
 }
 
 fn credentials(written: WrittenCredentials, folder: &Path) -> Result<Credentials, ProfileError> {
@@ -165,14 +187,6 @@ fn read_only(written: &[String], schema: &Schema, problems: &mut Problems) -> BT
     written.iter().filter_map(|text| problems.keep(one(text))).collect()
 }
 
-fn health(written: Option<&WrittenHealth>) -> Result<HealthProbe, ProfileError> {
-    let Some(written) = written else { return Ok(HealthProbe::Standard) };
-    let method: MethodName =
-        written.method.parse().map_err(|e: MethodError| value("health.method", e.to_string()))?;
-    let standard = method.as_str() == STANDARD_HEALTH;
-    Ok(if standard { HealthProbe::Standard } else { HealthProbe::Method(method) })
-}
-
 fn metadata(written: &[String], problems: &mut Problems) -> BTreeSet<String> {
     let one = |name: &String| {
         let header: http::HeaderName =
@@ -186,11 +200,11 @@ fn metadata(written: &[String], problems: &mut Problems) -> BTreeSet<String> {
     written.iter().filter_map(|name| problems.keep(one(name))).collect()
 }
 
-fn tls_where_needed(
-    endpoints: &BTreeMap<TargetName, Endpoint>,
+fn tls_where_needed<'e>(
+    mut endpoints: impl Iterator<Item = &'e Endpoint>,
     credentials: &Credentials,
 ) -> Result<(), ProfileError> {
-    if endpoints.values().any(Endpoint::is_tls) && credentials.tls.is_none() {
+    if endpoints.any(Endpoint::is_tls) && credentials.tls.is_none() {
         return Err(value("credentials.tls", "an https endpoint needs `ca`"));
     }
     Ok(())
@@ -200,9 +214,5 @@ fn digest(text: &str, descriptors: &[u8]) -> [u8; 32] {
     sha256(&[sha256(text.as_bytes()), sha256(descriptors)].concat())
 }
 
-fn value(key: impl Into<String>, problem: impl Into<String>) -> ProfileError {
-    ProfileError::Value { key: key.into(), problem: problem.into() }
-}
-
-/// The method that [`HealthProbe::Standard`] calls.
-const STANDARD_HEALTH: &str = "grpc.health.v1.Health/Check";
+/// Behind which operations are reached.
+const OPERATIONS: &str = "operations";

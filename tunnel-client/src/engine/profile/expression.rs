@@ -1,0 +1,180 @@
+//! Expressions of a profile: CEL over what an engine answered.
+//!
+//! Names and fields are checked when the profile is read. What goes wrong later is an error and never a yes; it takes
+//! bounded work, whatever the engine answers, and tells no value of the engine's.
+
+mod check;
+mod scope;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, LazyLock},
+};
+
+use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
+use tunnel_protos::text::escape;
+
+pub(super) use self::check::{Names, Shape};
+pub use self::scope::{Fact, Scope, TooLarge};
+
+/// Why a text is no expression of a profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExpressionError {
+    /// More text than anybody reads.
+    #[error("an expression has at most {MOST_TEXT} bytes")]
+    Long,
+    /// Not CEL.
+    #[error("not an expression (CEL): {0}")]
+    Syntax(String),
+    /// A name, field or function that is not there.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// Why an expression gave nothing for what an engine answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{expression}` {problem}")]
+pub struct EvaluationError {
+    expression: Arc<str>,
+    problem: String,
+}
+
+/// A compiled expression; cheap to clone.
+#[derive(Clone)]
+pub struct Expression {
+    text: Arc<str>,
+    program: Arc<Program>,
+    nesting: u32,
+}
+
+impl Expression {
+    /// Compiles `text` over `names`, and tells of what shape its value is as far as the schema says.
+    pub(super) fn parse(text: &str, names: &Names) -> Result<(Self, Shape), ExpressionError> {
+        if text.len() > MOST_TEXT {
+            return Err(ExpressionError::Long);
+        }
+        // The parser is a stranger's: what it cannot take must not take the program with it.
+        let parsed = catch_unwind(AssertUnwindSafe(|| ENVIRONMENT.compile(text)));
+        let parsed = parsed.map_err(|_| ExpressionError::Syntax("too odd to be read".to_owned()))?;
+        let program = parsed.map_err(|errors| ExpressionError::Syntax(first(&errors)))?;
+        let (shape, nesting) = check::check(program.expression(), names)?;
+        Ok((Self { text: text.into(), program: Arc::new(program), nesting }, shape))
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its yes or no.
+    pub fn bool(&self, scope: &Scope) -> Result<bool, EvaluationError> {
+        match self.value(scope)? {
+            Value::Bool(value) => Ok(value),
+            other => Err(self.unlike("true or false", &other)),
+        }
+    }
+
+    /// Its number, whole and not negative.
+    pub fn number(&self, scope: &Scope) -> Result<u64, EvaluationError> {
+        match self.value(scope)? {
+            Value::UInt(value) => Ok(value),
+            Value::Int(value) => u64::try_from(value).map_err(|_| self.failed("gives a negative number")),
+            other => Err(self.unlike("a whole number", &other)),
+        }
+    }
+
+    /// Its text.
+    pub fn string(&self, scope: &Scope) -> Result<String, EvaluationError> {
+        match self.value(scope)? {
+            Value::String(value) => Ok(Arc::unwrap_or_clone(value)),
+            other => Err(self.unlike("a text", &other)),
+        }
+    }
+
+    /// The elements of its list, in their order.
+    pub fn list(&self, scope: &Scope) -> Result<Vec<Fact>, EvaluationError> {
+        match self.value(scope)? {
+            Value::List(values) => Ok(values.iter().cloned().map(Fact).collect()),
+            other => Err(self.unlike("a list", &other)),
+        }
+    }
+
+    /// Its map from texts to texts, numbers or yes and no; all as text.
+    pub fn map(&self, scope: &Scope) -> Result<BTreeMap<String, String>, EvaluationError> {
+        let value = self.value(scope)?;
+        let texts = scope::texts(&value);
+        texts.ok_or_else(|| self.unlike("a map of texts, numbers or truth values", &value))
+    }
+
+    fn value(&self, scope: &Scope) -> Result<Value, EvaluationError> {
+        let steps = scope.size().checked_pow(self.nesting.max(1));
+        if steps.is_none_or(|steps| steps > MOST_STEPS) {
+            return Err(self.failed("would take too many steps on an answer of this size"));
+        }
+        let run = || self.program.execute(&scope.context(Context::with_env(ENVIRONMENT.clone())));
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.failed(told(&error))),
+            Err(_) => Err(self.failed("cannot be evaluated on this answer")),
+        }
+    }
+
+    fn unlike(&self, wanted: &str, found: &Value) -> EvaluationError {
+        self.failed(format!("gives {} instead of {wanted}", found.type_of()))
+    }
+
+    fn failed(&self, problem: impl Into<String>) -> EvaluationError {
+        EvaluationError { expression: self.text.clone(), problem: problem.into() }
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({})", self.text)
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Types and names, never values: an error may leave the customer.
+fn told(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("finds no `{}`", escape(key, SHOWN)),
+        ExecutionError::NoSuchOverload(call) => escape(&format!("fails: {call}"), SHOWN),
+        ExecutionError::IndexOutOfBounds(_) => "reads beyond the end of a list".to_owned(),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "divides by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "gives a number that is too large".to_owned(),
+        _ => "cannot be evaluated on this answer".to_owned(),
+    }
+}
+
+fn first(errors: &ParseErrors) -> String {
+    let first = errors.errors.first();
+    first.map_or_else(
+        || "not readable".to_owned(),
+        |error| format!("at column {}: {}", error.pos.1, error.msg),
+    )
+}
+
+/// The standard functions; nothing that reads a clock, a file or a network.
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// Longer ones are programs, which belong into the engine.
+const MOST_TEXT: usize = 1_024;
+
+/// Some tenths of a second. An answer's values to the power of how deep an expression nests its loops.
+const MOST_STEPS: usize = 4_000_000;
+
+/// Of a name in an error.
+const SHOWN: usize = 128;
+
+#[cfg(test)]
+mod tests;

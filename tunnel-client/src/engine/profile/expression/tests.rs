@@ -1,0 +1,126 @@
+use proptest::prelude::*;
+use tunnel_protos::dynamic::DynamicMessage;
+
+use super::*;
+use crate::engine::profile::testing::{answer, method};
+
+fn names() -> Names {
+    Names::default().with("response", Shape::Message(method("Status").output()))
+}
+
+fn parse(text: &str) -> Result<Expression, ExpressionError> {
+    Expression::parse(text, &names()).map(|(expression, _)| expression)
+}
+
+fn on(message: &DynamicMessage) -> Scope {
+    Scope::default().message("response", message).unwrap()
+}
+
+fn status() -> DynamicMessage {
+    answer(
+        "Status",
+        r#"{"healthy":true,"parts":[{"name":"a","replicas":3},{"name":"b","replicas":1}],
+            "settings":{"x":"1"},"big":"18446744073709551615"}"#,
+    )
+}
+
+#[test]
+fn answers_have_the_fields_of_the_proto_file() {
+    for (text, wanted) in [
+        ("response.healthy", true),
+        ("response.parts[0].replicas == 3", true),
+        ("response.parts.all(p, p.replicas > 0)", true),
+        ("response.parts.exists(p, p.name == 'c')", false),
+        ("response.parts.map(p, p.name) == ['a', 'b']", true),
+        ("size(response.parts) == 2 && response.settings['x'] == '1'", true),
+        ("'x' in response.settings && !('y' in response.settings)", true),
+        ("has(response.maybe) || has(response.detail)", false),
+        ("response.big > 5", true),
+        ("response.parts[0].release_name == ''", true),
+        ("response.parts.filter(p, p.replicas > 1)[0].name.startsWith('a')", true),
+    ] {
+        assert_eq!(parse(text).unwrap().bool(&on(&status())), Ok(wanted), "{text}");
+    }
+}
+
+#[test]
+fn each_kind_of_value_is_told_from_the_others() {
+    let scope = on(&status());
+    assert_eq!(parse("response.parts[0].replicas").unwrap().number(&scope), Ok(3));
+    assert_eq!(parse("response.big").unwrap().number(&scope), Ok(u64::MAX));
+    assert_eq!(parse("response.parts[1].name").unwrap().string(&scope).as_deref(), Ok("b"));
+    assert_eq!(parse("response.parts").unwrap().list(&scope).unwrap().len(), 2);
+    assert_eq!(parse("response.settings").unwrap().map(&scope).unwrap()["x"], "1");
+    for text in ["1", "'yes'", "response.parts"] {
+        let error = parse(text).unwrap().bool(&scope).unwrap_err().to_string();
+        assert!(error.contains("instead of true or false"), "{error}");
+    }
+    assert!(parse("0 - 1").unwrap().number(&scope).is_err());
+}
+
+#[test]
+fn what_is_not_there_is_told_before_there_is_an_answer() {
+    for (text, says) in [
+        ("response.helthy", "shop.v1.StatusReply has no field `helthy`"),
+        ("respones.healthy", "`respones` is not known here; known: response"),
+        ("response.parts.name", "`name` of a list"),
+        ("response.parts.filter(p, p.nam == 'a')", "has no field `nam`"),
+        ("response.parts.map(p, p)[0].nam", "has no field `nam`"),
+        ("response.parts.filter(p, p.replicas > 1)[0].nam == ''", "has no field `nam`"),
+        ("response.parts[0].releaseName", "the .proto file says `release_name`"),
+        ("response.healthy.matches('x')", "there is no function `matches`"),
+        ("now() > 3", "there is no function `now`"),
+        ("response.healthy &&", "not an expression"),
+        ("Foo{a: 1}", "makes no messages"),
+        ("", "not an expression"),
+    ] {
+        let error = parse(text).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+    assert_eq!(parse(&"1+".repeat(600)).unwrap_err(), ExpressionError::Long);
+}
+
+#[test]
+fn what_fails_is_an_error_that_tells_no_value() {
+    let secret = answer("Status", r#"{"settings":{"password":"hunter2"},"detail":{"text":"hunter2"}}"#);
+    for text in [
+        "response.parts[0].replicas > 0",
+        "response.settings['none'] == ''",
+        "response.detail.text + 1 == 2",
+        "response.detail.text > 1",
+        "int(response.detail.text) > 1",
+        "1 / 0 == 1",
+        "9223372036854775807 + 1 > 0",
+    ] {
+        let error = parse(text).unwrap().bool(&on(&secret)).unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let error = parse("response.settings").unwrap().bool(&on(&secret)).unwrap_err().to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn an_answer_without_end_is_not_looked_at() {
+    let parts = vec![r#"{"name":"a"}"#; MOST_STEPS.isqrt()].join(",");
+    let large = answer("Status", &format!(r#"{{"parts":[{parts}]}}"#));
+    let once = parse("response.parts.all(p, p.name == 'a')").unwrap();
+    let twice = parse("response.parts.all(p, response.parts.all(q, q.name == p.name))").unwrap();
+    assert_eq!(once.bool(&on(&large)), Ok(true));
+    assert!(twice.bool(&on(&large)).unwrap_err().to_string().contains("too many steps"));
+    let parts = vec!["{}"; 20_001].join(",");
+    let larger = answer("Status", &format!(r#"{{"parts":[{parts}]}}"#));
+    assert_eq!(Scope::default().message("response", &larger).unwrap_err(), TooLarge);
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_reader(text in "[ -~]{0,64}") {
+        let _either = parse(&text);
+    }
+
+    #[test]
+    fn no_nesting_breaks_the_reader(depth in 1_usize..500, kind in 0_usize..3) {
+        let (open, close) = [("(", ")"), ("[", "]"), ("!", "")][kind];
+        let _either = parse(&format!("{}true{}", open.repeat(depth), close.repeat(depth)));
+    }
+}
