@@ -33,7 +33,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 use tunnel_protos::{GrantId, OperatorName, TargetName};
 
 pub use self::{
@@ -73,6 +76,8 @@ struct Shared {
     queue: Queue,
     status: Mutex<Status>,
     start: Start,
+    /// Whether anything may be written.
+    begun: watch::Sender<bool>,
     sessions: AtomicU64,
 }
 
@@ -146,6 +151,13 @@ pub struct Status {
 }
 
 impl Audit {
+    /// Lets the writer of a log that was opened by [`Audit::open_held`] begin.
+    pub fn begin(&self) {
+        if let Some(shared) = &self.0 {
+            shared.begun.send_replace(true);
+        }
+    }
+
     /// Records durably what is about to happen; its outcome is to follow. Cancelled, nothing is to happen.
     pub async fn intent(&self, event: Event) -> Result<Entry, Unwritable> {
         self.ask(event, Asker::Intent).await

@@ -28,7 +28,7 @@ pub struct Start {
     pub epoch: u64,
     /// The highest time ever stored.
     pub time_seen: UnixMillis,
-    /// Whether the store is older than what was once written: a backup was put in its place.
+    /// Whether the store is older than what was once written, until what follows from that is stored.
     pub history: History,
     /// Requests issued before this are refused: they may have been answered before a restore.
     pub refuse_before: UnixMillis,
@@ -41,7 +41,7 @@ pub struct Start {
 pub enum History {
     /// It does.
     Whole,
-    /// It was put back to an earlier state.
+    /// It, or the log beside it, was put back to an earlier state.
     Restored,
 }
 
@@ -124,8 +124,12 @@ pub trait Store: Send + Sync + 'static {
     /// All objects.
     fn list(&self) -> impl Future<Output = Result<Vec<Object>, StoreError>> + Send;
 
-    /// The audit log is behind this store, and that has been dealt with: from the next commit on it counts as it is.
-    fn accept_log(&self);
+    /// Distrusts what was issued before `now`, and what is stored; each start says so until [`Store::settle`]. Gives
+    /// what [`Start::refuse_before`] is from here on.
+    fn distrust(&self, now: UnixMillis) -> impl Future<Output = Result<UnixMillis, StoreError>> + Send;
+
+    /// What followed from the distrust is stored: from here on the store counts as whole, and the audit log as it is.
+    fn settle(&self, now: UnixMillis) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Ends the use of the store in good order; what was stored needs no such end.
     fn close(&self) -> impl Future<Output = ()> + Send;
@@ -161,8 +165,12 @@ impl<S: Store> Store for Arc<S> {
         (**self).list().await
     }
 
-    fn accept_log(&self) {
-        (**self).accept_log();
+    async fn distrust(&self, now: UnixMillis) -> Result<UnixMillis, StoreError> {
+        (**self).distrust(now).await
+    }
+
+    async fn settle(&self, now: UnixMillis) -> Result<(), StoreError> {
+        (**self).settle(now).await
     }
 
     async fn close(&self) {

@@ -106,7 +106,7 @@ impl Client {
         );
         let policy_file = policy_file.following(files.engine.engine.clone());
         let settings = config.audit.settings(&config.state_dir, &files.home.cluster);
-        let (audit, log) = Audit::open(settings).map_err(BuildError::Audit)?;
+        let (audit, log) = Audit::open_held(settings).map_err(BuildError::Audit)?;
         // Before the clerk has its first thought: what follows in the log is of this run.
         audit.note(audit::Event::Started { build: env!("CARGO_PKG_VERSION").to_owned() });
         let Belonging { entries, office, enrollment } = files.belonging(&config, &audit)?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use tracing::{error, info_span, warn};
 use tunnel_certs::crypto;
 use tunnel_runtime::{shards::Shards, tasks::Task};
@@ -61,6 +61,9 @@ pub struct Log {
 impl Log {
     /// Records the end and waits until everything is on disk; later records are refused.
     pub async fn close(self) {
+        if !*self.shared.begun.borrow() {
+            return;
+        }
         Audit(Some(self.shared.clone())).note(Event::Stopped);
         self.shared.queue.set_door(Door::Closed);
         if timeout(CLOSE, self.writer).await.is_err() {
@@ -77,6 +80,16 @@ impl Audit {
 
     /// As [`Audit::open`], on a disk of one's own.
     pub fn open_on(settings: Settings, disk: impl Disk) -> Result<(Self, Log), OpenError> {
+        Self::held_on(settings, disk).inspect(|(audit, _)| audit.begin())
+    }
+
+    /// As [`Audit::open`], but writes nothing before [`Audit::begin`]: what is added could hide from the next start
+    /// what was done to the log.
+    pub fn open_held(settings: Settings) -> Result<(Self, Log), OpenError> {
+        Self::held_on(settings, SystemDisk)
+    }
+
+    fn held_on(settings: Settings, disk: impl Disk) -> Result<(Self, Log), OpenError> {
         let folder = settings.folder.clone();
         let failed = |action| {
             let path = folder.clone();
@@ -115,6 +128,7 @@ fn writer<D: Disk>(settings: Settings, segment: Segment<D>, found: Found) -> (Ar
     let shared = Arc::new(Shared {
         queue: Queue::default(),
         status: Mutex::new(Status { last_record: last, error: String::new(), indeterminate }),
+        begun: watch::Sender::new(false),
         sessions: AtomicU64::new(0),
         start: Start { last_record: last, damage: found.damage },
     });

@@ -72,9 +72,11 @@ impl Drop for Alive {
 }
 
 impl<D: Disk> Writer<D> {
-    /// Writes until the queue is closed, and then what is left.
+    /// Writes, once it may begin, until the queue is closed, and then what is left.
     pub(super) async fn run(mut self) {
         let alive = Alive(self.shared.clone());
+        // It never fails: the sender is ours, too.
+        let _ = alive.0.begun.subscribe().wait_for(|begun| *begun).await;
         while alive.0.queue.door() != Door::Closed {
             self.turn().await;
             self.prune().await;

@@ -82,6 +82,8 @@ pub struct Clerk<S> {
     audit: Audit,
     commands: mpsc::Receiver<Command>,
     refuse_before: UnixMillis,
+    /// Not all that follows from a restore is stored yet.
+    restored: bool,
     unproven: Unproven,
     unsaved: BTreeSet<RequestId>,
     orders_version: u64,
@@ -151,6 +153,7 @@ impl<S: Store> Clerk<S> {
         self.keep_orders().await;
         self.cut_denied(now).await;
         self.retry(now).await;
+        self.settle(now).await;
         self.forget(now).await;
     }
 

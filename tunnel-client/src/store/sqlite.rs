@@ -20,7 +20,7 @@ use tunnel_protos::UnixMillis;
 
 use crate::audit::Audit;
 
-use super::{DEADLINE, History, Object, Start, Store, StoreError, mark::Mark};
+use super::{DEADLINE, Object, Start, Store, StoreError, mark::Mark};
 
 /// The store of one replica; the folder is locked while it lives.
 #[derive(Debug)]
@@ -72,13 +72,11 @@ impl Store for SqliteStore {
     async fn start(&self, now: UnixMillis) -> Result<Start, StoreError> {
         let started = async {
             let mut transaction = self.pool.begin().await?;
-            let history = if sql::number(&mut transaction, sql::MARK).await? < self.mark.read() {
-                sql::skip_to(&mut transaction, self.mark.read(), now).await?;
-                History::Restored
-            } else {
-                History::Whole
-            };
-            let start = sql::start(&mut transaction, history).await?;
+            if sql::number(&mut transaction, sql::MARK).await? < self.mark.read() {
+                sql::skip_to(&mut transaction, self.mark.read()).await?;
+                sql::distrust(&mut transaction, now).await?;
+            }
+            let start = sql::start(&mut transaction).await?;
             self.audited.store(start.audited, Ordering::Relaxed);
             self.commit(transaction, now).await?;
             Ok(start)
@@ -148,8 +146,28 @@ impl Store for SqliteStore {
         within("list", sql::list(&self.pool)).await
     }
 
-    fn accept_log(&self) {
-        self.audited.store(0, Ordering::Relaxed);
+    async fn distrust(&self, now: UnixMillis) -> Result<UnixMillis, StoreError> {
+        let distrusted = async {
+            let mut transaction = self.pool.begin().await?;
+            let refuse_before = sql::distrust(&mut transaction, now).await?;
+            self.commit(transaction, now).await?;
+            Ok(refuse_before)
+        };
+        within("note its distrust", distrusted).await
+    }
+
+    async fn settle(&self, now: UnixMillis) -> Result<(), StoreError> {
+        let before = self.audited.swap(0, Ordering::Relaxed);
+        let settled = async {
+            let mut transaction = self.pool.begin().await?;
+            sql::settle(&mut transaction).await?;
+            self.commit(transaction, now).await
+        };
+        let settled = within("settle", settled).await;
+        if settled.is_err() {
+            self.audited.store(before, Ordering::Relaxed);
+        }
+        settled
     }
 
     async fn close(&self) {

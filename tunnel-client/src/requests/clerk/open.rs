@@ -76,21 +76,27 @@ impl Requests {
             audit: settings.audit,
             commands,
             refuse_before: start.refuse_before,
+            restored: start.history == History::Restored,
             unproven: Unproven::default(),
             unsaved: BTreeSet::new(),
             orders_version: 0,
         };
-        let fault = log_fault(&clerk.audit.start(), start.audited);
-        let history = if fault.is_some() { History::Restored } else { start.history };
-        clerk.load(history, fault).await?;
+        clerk.load(log_fault(&clerk.audit.start(), start.audited)).await?;
+        let history = if clerk.restored { History::Restored } else { History::Whole };
         let room = clerk.room.clone();
         Ok((Self { shared, commands: sender, epoch: start.epoch, history, room }, clerk))
     }
 }
 
 impl<S: Store> Clerk<S> {
-    async fn load(&mut self, history: History, log_fault: Option<String>) -> Result<(), OpenError> {
+    async fn load(&mut self, log_fault: Option<String>) -> Result<(), OpenError> {
         let now = self.shared.clock.now();
+        if log_fault.is_some() {
+            self.refuse_before = self.store.distrust(now).await.map_err(OpenError::Store)?;
+            self.restored = true;
+        }
+        // Only now: what the log's writer adds may hide what was done to it.
+        self.audit.begin();
         let objects = self.store.list().await.map_err(OpenError::Store)?;
         for object in objects.into_iter().filter(|object| !operations::is_record(&object.id)) {
             if object.id == ORDERS {
@@ -101,24 +107,27 @@ impl<S: Store> Clerk<S> {
             }
             let decoded = codec::decode(&object);
             let record = decoded.map_err(|source| OpenError::Decode { id: object.id, source })?;
-            match history {
-                History::Whole => self.shared.publish(&record),
-                History::Restored => self.load_void(record, now).await,
-            }
+            if self.restored { self.load_void(record, now).await } else { self.shared.publish(&record) }
         }
-        if history == History::Restored {
-            let store = "the store was put back to an earlier state";
-            let why = log_fault
-                .as_ref()
-                .map_or(store.to_owned(), |fault| format!("the audit log is damaged: {fault}"));
+        if self.restored {
+            let store = || "the store, or the audit log beside it, was put back to an earlier state".to_owned();
+            let why = log_fault.map_or_else(store, |fault| format!("the audit log is damaged: {fault}"));
             self.pause_by_client(&format!("{why}: all grants are void"));
-        }
-        if log_fault.is_some() {
-            self.refuse_before = now;
-            self.store.accept_log();
         }
         self.cut_denied(now).await;
         Ok(())
+    }
+
+    /// A restore is over once all that follows from it is stored; a kill before makes the next start do it again.
+    pub(super) async fn settle(&mut self, now: UnixMillis) {
+        let unstored = !self.unsaved.is_empty() || self.shared.standing.unstored().is_some();
+        if !self.restored || unstored {
+            return;
+        }
+        match self.store.settle(now).await {
+            Ok(()) => self.restored = false,
+            Err(error) => self.failed(&error),
+        }
     }
 
     async fn load_void(&mut self, mut record: Record, now: UnixMillis) {

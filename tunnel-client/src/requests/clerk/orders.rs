@@ -28,12 +28,14 @@ impl<S: Store> Clerk<S> {
 
     /// Nothing opens any more until an approver looks; called before the first command, too.
     pub(super) fn pause_by_client(&mut self, note: &str) {
-        let (since, note) = (self.shared.clock.now(), note.to_owned());
+        let (since, who, id) = (self.shared.clock.now(), CLIENT.to_owned(), PauseId::random());
         error!(note, "Paused by the client itself");
-        let pause = Pause { id: PauseId::random(), since, who: CLIENT.to_owned(), note, stored: false };
-        let by = By { by: CLIENT.to_owned(), note: pause.note.clone(), approval: Vec::new() };
-        self.audit.note(Event::Pause { pause: pause.id.to_string(), by });
-        self.shared.standing.change(|orders| orders.pause.get_or_insert(pause).id);
+        let by = By { by: who.clone(), note: note.to_owned(), approval: Vec::new() };
+        let pause = Pause { id, since, who, note: note.to_owned(), stored: false };
+        // An earlier pause stays as it is.
+        if self.shared.standing.change(|orders| orders.pause.get_or_insert(pause).id) == id {
+            self.audit.note(Event::Pause { pause: id.to_string(), by });
+        }
     }
 
     pub(super) async fn resume(&mut self, pause: PauseId, consent: &Consent) -> Result<(), ResumeError> {

@@ -7,7 +7,7 @@ use tunnel_protos::v1::{ReceivedStatus, RequestState};
 
 use super::{
     certificates::granted,
-    house::{House, NOW},
+    house::{Disk, House, NOW},
 };
 use crate::{
     approvers::{Peer, Who},
@@ -26,6 +26,19 @@ impl Books {
     pub(super) fn open(&self) -> (Audit, Log) {
         let cluster = Cluster { name: "acme/prod".parse().unwrap(), label: "k3v7aaaaaa".parse().unwrap() };
         Audit::open(AuditConfig::default().settings(self.0.path(), &cluster)).unwrap()
+    }
+
+    fn open_held(&self) -> (Audit, Log) {
+        let cluster = Cluster { name: "acme/prod".parse().unwrap(), label: "k3v7aaaaaa".parse().unwrap() };
+        Audit::open_held(AuditConfig::default().settings(self.0.path(), &cluster)).unwrap()
+    }
+
+    /// Somebody changes the last record.
+    fn edit(&self) {
+        let last = segment::list(&self.0.path().join("audit")).unwrap().pop().unwrap().path;
+        let text = fs::read_to_string(&last).unwrap();
+        assert!(text.contains("\"stopped\""));
+        fs::write(&last, text.replace("\"stopped\"", "\"stepped\"")).unwrap();
     }
 
     fn lines(&self) -> Vec<Line> {
@@ -95,6 +108,28 @@ async fn a_lost_log_voids_all_grants_and_pauses() {
     assert_eq!(house.grant(&grant).unwrap().life(), Life::Over(Over::Revoked));
     assert!(house.requests.paused().borrow().is_some(), "until an approver resumes");
     log.close().await;
+}
+
+#[tokio::test]
+async fn an_edited_log_is_not_forgotten_by_a_start_that_got_nowhere() {
+    for broken in [Disk::lose, Disk::fill] {
+        let books = Books::new();
+        let (audit, log) = books.open();
+        let house = House::audited(audit).await;
+        let (grant, _) = granted(&house).await;
+        log.close().await;
+        let (folder, keys, wall) = house.stop().await;
+        books.edit();
+        let disk = Disk::default();
+        broken(&disk);
+        let (audit, log) = books.open_held();
+        assert!(House::try_start(&folder, &keys, &wall, &disk, audit).await.is_err());
+        log.close().await;
+        let (audit, _log) = books.open_held();
+        let house = House::start_audited(folder, keys, wall, audit).await;
+        assert_eq!(house.grant(&grant).unwrap().life(), Life::Over(Over::Revoked));
+        assert!(house.requests.paused().borrow().is_some());
+    }
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use crate::{
     clock::Wall,
     gate::grants::{GrantRef, GrantsView, channel},
     policy::{Methods, Policy},
-    requests::{Admission, KeyPair, Keyring, Operators, Requests, Room, Settings},
+    requests::{Admission, KeyPair, Keyring, OpenError, Operators, Requests, Room, Settings},
     store::{Object, Start, Store, StoreError, sqlite::SqliteStore},
     trust::AccessCas,
     tunnels::Inbox,
@@ -107,10 +107,9 @@ impl House {
         let (writer, view) = channel();
         let disk = Disk::default();
         let (live, room) = keys.room(admission);
-        let store = SqliteStore::open(folder.path()).await.unwrap().beside(audit.clone());
         let (requests, clerk) = Requests::open(Settings {
             room,
-            store: SickStore { store, disk: disk.clone() },
+            store: disk.store(&folder, &audit).await,
             wall: wall.clone(),
             policy: in_force,
             grants: writer,
@@ -122,6 +121,22 @@ impl House {
         let (drain, watch) = drain::channel();
         let clerk = Task::spawn(Span::none(), clerk.run(watch));
         Self { requests, view, wall, policy, disk, keys, folder, live, clerk, _drain: drain }
+    }
+
+    /// A start that does not get far: on this disk the client only opens its store, and is gone.
+    pub(super) async fn try_start(
+        folder: &TempDir,
+        keys: &HouseKeys,
+        wall: &TestWall,
+        disk: &Disk,
+        audit: Audit,
+    ) -> Result<(), OpenError> {
+        let (grants, view) = channel();
+        let store = disk.store(folder, &audit).await;
+        let policy = watch::channel(Arc::new(load(POLICY))).1;
+        let (room, wall) = (keys.room(Admission::Open).1, wall.clone());
+        let opened = Requests::open(Settings { room, store, wall, policy, grants, view, audit }).await;
+        opened.map(drop)
     }
 
     /// As after kill -9: the clerk stops wherever it is, and another process starts on the same folder.
@@ -162,6 +177,15 @@ impl House {
 
     pub(super) async fn start(folder: TempDir, keys: Arc<HouseKeys>, wall: TestWall) -> Self {
         Self::build(folder, keys, wall, Admission::Open).await
+    }
+
+    pub(super) async fn start_audited(
+        folder: TempDir,
+        keys: Arc<HouseKeys>,
+        wall: TestWall,
+        audit: Audit,
+    ) -> Self {
+        Self::build_on(folder, keys, wall, Admission::Open, audit).await
     }
 
     pub(super) fn operator(&self, name: &str) -> Operator {
@@ -390,6 +414,7 @@ impl Wall for TestWall {
 pub(super) struct Disk {
     full: Arc<AtomicBool>,
     frozen: Arc<AtomicBool>,
+    unreadable: Arc<AtomicBool>,
 }
 
 impl Disk {
@@ -404,6 +429,18 @@ impl Disk {
 
     pub(super) fn free(&self) {
         self.full.store(false, Ordering::SeqCst);
+    }
+
+    /// What is stored cannot be listed.
+    pub(super) fn lose(&self) {
+        self.unreadable.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Disk {
+    async fn store(&self, folder: &TempDir, audit: &Audit) -> SickStore {
+        let store = SqliteStore::open(folder.path()).await.unwrap().beside(audit.clone());
+        SickStore { store, disk: self.clone() }
     }
 }
 
@@ -447,11 +484,18 @@ impl Store for SickStore {
     }
 
     async fn list(&self) -> Result<Vec<Object>, StoreError> {
+        check(&self.disk.unreadable)?;
         self.store.list().await
     }
 
-    fn accept_log(&self) {
-        self.store.accept_log();
+    async fn distrust(&self, now: UnixMillis) -> Result<UnixMillis, StoreError> {
+        check(&self.disk.full)?;
+        self.store.distrust(now).await
+    }
+
+    async fn settle(&self, now: UnixMillis) -> Result<(), StoreError> {
+        check(&self.disk.full)?;
+        self.store.settle(now).await
     }
 
     async fn close(&self) {

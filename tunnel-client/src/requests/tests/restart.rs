@@ -5,9 +5,10 @@ use tunnel_protos::v1::{ReceivedStatus, RequestState};
 use super::{
     approving::{alice, note},
     certificates::{granted, verify},
-    house::{HOUR, House, MINUTE, NOW},
+    house::{Disk, HOUR, House, MINUTE, NOW},
 };
 use crate::{
+    audit::Audit,
     gate::grants::{Life, Over},
     tunnels::Inbox,
 };
@@ -103,6 +104,32 @@ async fn a_restored_store_voids_all_grants_and_refuses_earlier_requests() {
     assert_eq!(pause.who, "client");
     house.requests.resume(pause.id.parse().unwrap(), note(), alice()).await.unwrap();
     assert_eq!(house.ask(&fresh()).await, RequestState::Approved);
+}
+
+#[tokio::test]
+async fn a_restore_is_not_forgotten_by_a_start_that_got_nowhere() {
+    for broken in [Disk::lose, Disk::fill] {
+        let house = House::new().await;
+        let (grant, _) = granted(&house).await;
+        let (folder, keys, wall) = house.stop().await;
+        let backup = std::fs::read(folder.path().join("requests.sqlite")).unwrap();
+        let house = House::start(folder, keys, wall).await;
+        house.ask(&house.operator("ann").access(&["e.Admin/Get"], NOW)).await;
+        let (folder, keys, wall) = house.stop().await;
+        std::fs::write(folder.path().join("requests.sqlite"), backup).unwrap();
+        let disk = Disk::default();
+        broken(&disk);
+        // It says so, or is killed over it: nothing of what follows from the restore is stored.
+        let _ = House::try_start(&folder, &keys, &wall, &disk, Audit::default()).await;
+        let house = House::start(folder, keys, wall).await;
+        assert!(matches!(house.grant(&grant).unwrap().life(), Life::Over(_)));
+        assert_eq!(house.requests.pause_view().unwrap().who, "client");
+        house.settle().await;
+        let pause = house.requests.pause_view().unwrap();
+        house.requests.resume(pause.id.parse().unwrap(), note(), alice()).await.unwrap();
+        let house = house.restart().await;
+        assert!(house.requests.pause_view().is_none(), "all that follows from it was stored");
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ const EPOCH: &str = "epoch";
 const AUDITED: &str = "audited";
 const TIME: &str = "time";
 const REFUSE_BEFORE: &str = "refuse-before";
+/// Not 0 from a restore on until what follows from it is stored.
+const RESTORED: &str = "restored";
 
 pub(super) async fn create_tables(pool: &SqlitePool) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(
@@ -75,12 +77,13 @@ fn object(row: &SqliteRow) -> Result<Object, sqlx::Error> {
 }
 
 /// Raises the epoch.
-pub(super) async fn start(
-    transaction: &mut Transaction<'static, Sqlite>,
-    history: History,
-) -> Result<Start, sqlx::Error> {
+pub(super) async fn start(transaction: &mut Transaction<'static, Sqlite>) -> Result<Start, sqlx::Error> {
     let epoch = number(transaction, EPOCH).await? + 1;
     raise(transaction, EPOCH, epoch).await?;
+    let history = match number(transaction, RESTORED).await? {
+        0 => History::Whole,
+        _ => History::Restored,
+    };
     Ok(Start {
         epoch,
         time_seen: UnixMillis(signed(number(transaction, TIME).await?)),
@@ -103,14 +106,28 @@ pub(super) async fn advance(
     Ok(mark)
 }
 
-/// After a restore: counts on from where the lost history ended, and distrusts whatever was issued before now.
+/// After a restore: counts on from where the lost history ended.
 pub(super) async fn skip_to(
     transaction: &mut Transaction<'static, Sqlite>,
     mark: u64,
-    now: UnixMillis,
 ) -> Result<(), sqlx::Error> {
-    raise(transaction, MARK, mark).await?;
-    raise(transaction, REFUSE_BEFORE, now.0.unsigned_abs()).await
+    raise(transaction, MARK, mark).await
+}
+
+/// Distrusts what is stored until it is settled, and for ever whatever was issued before now; gives that moment.
+pub(super) async fn distrust(
+    transaction: &mut Transaction<'static, Sqlite>,
+    now: UnixMillis,
+) -> Result<UnixMillis, sqlx::Error> {
+    let now = now.0.unsigned_abs().max(number(transaction, TIME).await?);
+    raise(transaction, REFUSE_BEFORE, now).await?;
+    raise(transaction, RESTORED, 1).await?;
+    Ok(UnixMillis(signed(number(transaction, REFUSE_BEFORE).await?)))
+}
+
+/// Trusts what is stored again.
+pub(super) async fn settle(transaction: &mut Transaction<'static, Sqlite>) -> Result<(), sqlx::Error> {
+    set(transaction, RESTORED, 0).await
 }
 
 /// Sets the highest time back, and distrusts whatever was issued before `refuse_before`.
@@ -145,7 +162,7 @@ async fn raise(
     Ok(())
 }
 
-/// Not raised: a log that was lost begins anew, once its loss is noticed.
+/// Not raised: a log that was lost begins anew, once its loss has been dealt with.
 async fn set(
     transaction: &mut Transaction<'static, Sqlite>,
     name: &'static str,

@@ -1,6 +1,7 @@
 //! The embedded store on a real file.
 
 use super::*;
+use crate::store::History;
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
@@ -74,7 +75,28 @@ async fn notices_that_a_backup_was_put_in_its_place() {
     drop_all(store).await;
     let store = SqliteStore::open(folder.path()).await.unwrap();
     let start = store.start(later.plus(DEADLINE)).await.unwrap();
+    let unsettled = "a kill came before anything that follows from it was stored";
+    assert_eq!((start.history, start.refuse_before), (History::Restored, later), "{unsettled}");
+    store.settle(later).await.unwrap();
+    drop_all(store).await;
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    let start = store.start(later.plus(DEADLINE)).await.unwrap();
     assert_eq!((start.history, start.refuse_before), (History::Whole, later));
+}
+
+#[tokio::test]
+async fn what_is_distrusted_once_stays_refused_whatever_the_clock_says_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    let (late, early) = (NOW.plus(2 * DEADLINE), NOW.plus(DEADLINE));
+    store.start(NOW).await.unwrap();
+    assert_eq!(store.distrust(late).await.unwrap(), late);
+    assert_eq!(store.distrust(early).await.unwrap(), late);
+    store.settle(early).await.unwrap();
+    drop_all(store).await;
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    let start = store.start(early).await.unwrap();
+    assert_eq!((start.history, start.refuse_before), (History::Whole, late));
 }
 
 #[tokio::test]

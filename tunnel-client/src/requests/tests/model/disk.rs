@@ -260,7 +260,15 @@ impl Store for Disk {
         Ok(self.inner.lock().objects.values().cloned().collect())
     }
 
-    fn accept_log(&self) {}
+    async fn distrust(&self, now: UnixMillis) -> Result<UnixMillis, StoreError> {
+        let mut inner = self.inner.lock();
+        inner.start.2 = inner.start.2.max(now);
+        Ok(inner.start.2)
+    }
+
+    async fn settle(&self, _: UnixMillis) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     async fn close(&self) {}
 }
