@@ -56,7 +56,7 @@ impl Coded for RevokeError {
 impl Coded for ResumeError {
     fn code(&self) -> Code {
         match self {
-            Self::NotPaused | Self::Other(_) => Code::FailedPrecondition,
+            Self::NotPaused | Self::Other(_) | Self::Again => Code::FailedPrecondition,
             Self::Replayed => Code::AlreadyExists,
             Self::NotStored(_) => Code::DataLoss,
         }

@@ -22,7 +22,7 @@ use tunnel_runtime::drain::Watch;
 
 pub use self::open::{OpenError, Settings};
 use super::{
-    Room, Shared,
+    Pause, Room, Shared,
     record::Notice,
     state::State,
     unproven::Unproven,
@@ -60,10 +60,10 @@ pub(super) enum Order {
     Deny(RequestId, Option<Digest>, Word, Reply<(), AnswerError>),
     /// The end of a grant, whose sessions have been cut already.
     Revoke(GrantId, Word, Reply<(), RevokeError>),
-    /// A pause in force, to be stored; answers whether it is.
-    KeepPause(PauseId, Word, oneshot::Sender<bool>),
-    /// The end of a pause.
-    Resume(PauseId, Consent, Reply<(), ResumeError>),
+    /// A pause in force, to be stored; answers with it as it is then.
+    KeepPause(Pause, Word, oneshot::Sender<Pause>),
+    /// The end of a pause, as often as it had been asked for.
+    Resume(PauseId, u64, Consent, Reply<(), ResumeError>),
     /// An operator on the deny list loses what it has.
     DenyOperator(OperatorName, Word, Reply<(), OperatorError>),
     /// An operator leaves the deny list.
@@ -123,8 +123,8 @@ impl<S: Store> Clerk<S> {
             Order::Approve(id, shown, by, reply) => drop(reply.send(self.approve(&id, &shown, by).await)),
             Order::Deny(id, shown, by, reply) => drop(reply.send(self.refuse(&id, shown.as_ref(), by).await)),
             Order::Revoke(grant, by, reply) => drop(reply.send(self.revoke(grant, by).await)),
-            Order::KeepPause(id, by, reply) => drop(reply.send(self.keep_pause(id, &by).await)),
-            Order::Resume(id, by, reply) => drop(reply.send(self.resume(id, &by).await)),
+            Order::KeepPause(pause, by, reply) => drop(reply.send(self.keep_pause(pause, &by).await)),
+            Order::Resume(id, asked, by, reply) => drop(reply.send(self.resume(id, asked, &by).await)),
             Order::DenyOperator(name, by, reply) => drop(reply.send(self.deny_operator(&name, &by).await)),
             Order::AllowOperator(name, by, reply) => drop(reply.send(self.allow_operator(&name, &by).await)),
             Order::ResetClock(to, by, reply) => drop(reply.send(self.reset_clock(to, &by).await)),

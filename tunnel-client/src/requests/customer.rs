@@ -73,9 +73,10 @@ impl Requests {
             note: note.to_string(),
             stored: false,
         };
-        let pause = self.shared.standing.change(|orders| orders.pause.get_or_insert(pause).clone());
-        let stored = self.order(|reply| Order::KeepPause(pause.id, Word { by, note }, reply)).await;
-        PauseView { sessions_cut, stored: stored.unwrap_or(false), ..pause.view() }
+        let in_force = self.shared.standing.change(|orders| orders.ask_for(pause.clone()));
+        let kept = self.order(|reply| Order::KeepPause(pause, Word { by, note }, reply)).await;
+        let pause = kept.unwrap_or(Pause { stored: false, ..in_force });
+        PauseView { sessions_cut, ..pause.view() }
     }
 
     /// The pause in force.
@@ -90,7 +91,8 @@ impl Requests {
 
     /// Ends the pause of this id.
     pub async fn resume(&self, pause: PauseId, note: PersonText, by: Approver) -> Result<(), ResumeError> {
-        let resumed = self.order(|reply| Order::Resume(pause, Consent { by, note }, reply)).await;
+        let asked = self.shared.standing.read(|orders| orders.asked);
+        let resumed = self.order(|reply| Order::Resume(pause, asked, Consent { by, note }, reply)).await;
         resumed.unwrap_or_else(|fault| Err(ResumeError::NotStored(fault)))
     }
 

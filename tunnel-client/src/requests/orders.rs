@@ -18,6 +18,8 @@ use crate::approvers::Signed;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Orders {
     pub(super) pause: Option<Pause>,
+    /// How often somebody asked for a pause since the start; what was asked for after a resume is not lifted by it.
+    pub(super) asked: u64,
     pub(super) denied: BTreeMap<OperatorName, Denied>,
     /// Signed approvals, until when each could be fresh.
     pub(super) used: HashMap<Digest, UnixMillis>,
@@ -45,6 +47,12 @@ impl Denied {
 }
 
 impl Orders {
+    /// The pause in force from now on: an earlier one stays as it is.
+    pub(super) fn ask_for(&mut self, pause: Pause) -> Pause {
+        self.asked += 1;
+        self.pause.get_or_insert(pause).clone()
+    }
+
     /// Remembers that an approval was used, and forgets those that are too old to be used again.
     pub(super) fn spend(&mut self, signed: Option<&Signed>, now: UnixMillis) {
         self.used.retain(|_, forget_after| *forget_after >= now);

@@ -19,11 +19,14 @@ use crate::{
 };
 
 impl<S: Store> Clerk<S> {
-    /// Records and stores a pause that is in force already; whether it is on disk.
-    pub(super) async fn keep_pause(&mut self, pause: PauseId, word: &Word) -> bool {
-        info!(pause.id = %pause, by = %word.by, "Paused");
-        let event = Event::Pause { pause: pause.to_string(), by: word.record() };
-        self.keep_tightened(event).await
+    /// Records and stores a pause that is in force already; it comes back as it is then.
+    pub(super) async fn keep_pause(&mut self, wanted: Pause, word: &Word) -> Pause {
+        // A resume that was ordered before may have lifted the one that this one found.
+        let pause = self.shared.standing.change(|orders| orders.pause.get_or_insert(wanted).clone());
+        info!(pause.id = %pause.id, by = %word.by, "Paused");
+        let event = Event::Pause { pause: pause.id.to_string(), by: word.record() };
+        let stored = self.keep_tightened(event).await;
+        Pause { stored, ..pause }
     }
 
     /// Nothing opens any more until an approver looks; called before the first command, too.
@@ -38,21 +41,24 @@ impl<S: Store> Clerk<S> {
         }
     }
 
-    pub(super) async fn resume(&mut self, pause: PauseId, consent: &Consent) -> Result<(), ResumeError> {
+    pub(super) async fn resume(
+        &mut self,
+        pause: PauseId,
+        asked: u64,
+        consent: &Consent,
+    ) -> Result<(), ResumeError> {
         self.unused(consent.by.signed()).map_err(|Used| ResumeError::Replayed)?;
-        let in_force = self.shared.standing.read(|orders| orders.pause.as_ref().map(|pause| pause.id));
-        match in_force {
-            None => return Err(ResumeError::NotPaused),
-            Some(id) if id != pause => return Err(ResumeError::Other(id)),
-            Some(_) => {}
-        }
+        self.shared.standing.read(|orders| resumable(orders, pause, asked))?;
         let event = Event::Resume { pause: pause.to_string(), by: Word::from(consent.clone()).record() };
         let lift = move |orders: &mut Orders| {
-            if orders.pause.as_ref().is_some_and(|now| now.id == pause) {
+            if resumable(orders, pause, asked).is_ok() {
                 orders.pause = None;
             }
         };
         self.loosen(event, consent, lift).await.map_err(ResumeError::NotStored)?;
+        if self.shared.standing.read(|orders| orders.pause.is_some()) {
+            return Err(ResumeError::Again);
+        }
         info!(pause.id = %pause, by = %consent.by, "Resumed");
         Ok(())
     }
@@ -190,6 +196,16 @@ impl<S: Store> Clerk<S> {
     pub(super) fn load_orders(&mut self, orders: Orders, version: u64) {
         self.orders_version = version;
         self.shared.standing.load(orders);
+    }
+}
+
+/// Whether this pause, asked for so often, is the one in force.
+fn resumable(orders: &Orders, pause: PauseId, asked: u64) -> Result<(), ResumeError> {
+    match &orders.pause {
+        None => Err(ResumeError::NotPaused),
+        Some(now) if now.id != pause => Err(ResumeError::Other(now.id)),
+        Some(_) if orders.asked != asked => Err(ResumeError::Again),
+        Some(_) => Ok(()),
     }
 }
 

@@ -77,6 +77,7 @@ pub(in crate::requests) fn decode(body: &[u8]) -> Result<Orders, DecodeError> {
     let stored = StoredOrders::decode(body).map_err(DecodeError::Malformed)?;
     Ok(Orders {
         pause: stored.pause.map(StoredPause::pause).transpose()?,
+        asked: 0,
         denied: stored.denied.into_iter().map(StoredDenied::denied).collect::<Result<_, _>>()?,
         used: stored.used.into_iter().map(StoredUse::used).collect::<Result<_, _>>()?,
     })

@@ -14,7 +14,7 @@ use super::{
         stage::{ClientLife, LAX, OPERATORS, is_live},
     },
 };
-use crate::{clock::Wall, policy::Policy, requests::State, tunnels::Inbox};
+use crate::{approvers::ResumeError, clock::Wall, policy::Policy, requests::State, tunnels::Inbox};
 
 /// What races.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +163,46 @@ async fn an_operator_denied_once_more_while_it_is_allowed_stays_denied() {
     assert!(denied);
     assert_eq!(requests.denied_operators(), ["ann"]);
     assert!(arena.disk.orders().denied.contains_key(&ann()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_is_ordered_while_another_is_lifted_holds() {
+    let arena = Arena::new("e.Admin/Get").await;
+    let requests = &arena.life.requests;
+    let pause = requests.pause(note(), anybody()).await.id.parse().unwrap();
+    arena.disk.hold(true);
+    let again = async {
+        arena.disk.held().await;
+        let release = async {
+            tokio::task::yield_now().await;
+            arena.disk.hold(false);
+        };
+        tokio::join!(requests.pause(note(), anybody()), release).0
+    };
+    let (resumed, again) = tokio::join!(requests.resume(pause, note(), alice()), again);
+    assert!(matches!(resumed, Err(ResumeError::Again)));
+    assert!(again.stored && requests.paused().borrow().is_some());
+    assert_eq!(arena.disk.orders().pause.unwrap().id.to_string(), again.id);
+    requests.resume(again.id.parse().unwrap(), note(), alice()).await.unwrap();
+    assert!(requests.paused().borrow().is_none() && arena.disk.orders().pause.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_was_lifted_before_it_is_kept_is_in_force_again() {
+    let arena = Arena::new("e.Admin/Get").await;
+    let requests = &arena.life.requests;
+    arena.disk.hold(true);
+    let late = async {
+        arena.disk.held().await;
+        let lifted = async {
+            tokio::task::yield_now().await;
+            requests.shared.standing.change(|orders| orders.pause = None);
+            arena.disk.hold(false);
+        };
+        tokio::join!(requests.pause(note(), anybody()), lifted).0
+    };
+    let (_, pause) = tokio::join!(arena.run(Certify), late);
+    assert!(pause.stored && requests.paused().borrow().is_some() && arena.disk.orders().pause.is_some());
 }
 
 #[tokio::test(start_paused = true)]
