@@ -41,8 +41,6 @@ use crate::{
 pub(super) enum Command {
     /// A sealed request arrived.
     Deliver(Box<SealedRequest>, oneshot::Sender<ReceivedStatus>),
-    /// The customer's people order something.
-    Order(Box<Order>),
     /// A broker holds this outcome.
     Acknowledged(Box<SealedOutcome>),
     /// Somebody was told of a request.
@@ -81,6 +79,8 @@ pub struct Clerk<S> {
     policy: watch::Receiver<Arc<Policy>>,
     audit: Audit,
     commands: mpsc::Receiver<Command>,
+    /// Apart from what brokers can make any number of.
+    orders: mpsc::Receiver<Order>,
     refuse_before: UnixMillis,
     /// Not all that follows from a restore is stored yet.
     restored: bool,
@@ -97,7 +97,9 @@ impl<S: Store> Clerk<S> {
             self.measure();
             let pause = self.pause();
             tokio::select! {
+                biased;
                 () = drain.cut() => break,
+                Some(order) = self.orders.recv() => self.carry_out(order).await,
                 command = self.commands.recv() => match command {
                     Some(command) => self.handle(command).await,
                     None => break,
@@ -111,8 +113,9 @@ impl<S: Store> Clerk<S> {
     async fn handle(&mut self, command: Command) {
         // Whoever asked may have gone; what was done stays done.
         match command {
+            // Whoever went before it was its turn delivers again.
+            Command::Deliver(_, reply) if reply.is_closed() => {}
             Command::Deliver(sealed, reply) => drop(reply.send(self.deliver(&sealed).await)),
-            Command::Order(order) => self.carry_out(*order).await,
             Command::Acknowledged(outcome) => self.acknowledged(&outcome).await,
             Command::Notified(id, notice) => self.notified(&id, notice).await,
         }

@@ -9,7 +9,7 @@ use tunnel_protos::{
 
 use super::{
     PauseState, Requests,
-    clerk::{Command, Order},
+    clerk::Order,
     handle::{NoAnswer, PATIENCE},
     orders::Denied,
     pause::Pause,
@@ -184,7 +184,7 @@ impl Requests {
     async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, StoreFault> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            self.commands.send(Command::Order(Box::new(order(reply)))).await.ok()?;
+            self.orders.send(order(reply)).await.ok()?;
             answer.await.ok()
         };
         let answered = tokio::time::timeout(PATIENCE, asked).await.ok().flatten();

@@ -11,7 +11,7 @@ use tunnel_protos::{
 
 use super::{
     Room, Shared,
-    clerk::Command,
+    clerk::{Command, Order},
     record::{Notice, Record},
 };
 use crate::{clock::Clock, store::History, tunnels::Inbox};
@@ -22,6 +22,7 @@ pub struct Requests {
     pub(super) shared: Arc<Shared>,
     pub(super) room: Arc<Room>,
     pub(super) commands: mpsc::Sender<Command>,
+    pub(super) orders: mpsc::Sender<Order>,
     pub(super) epoch: u64,
     pub(super) history: History,
 }

@@ -68,12 +68,16 @@ impl<S: Store> Clerk<S> {
         stored.map(drop)
     }
 
+    /// A disk that is sick costs one deadline per turn, however much waits for it.
     pub(super) async fn retry(&mut self, now: UnixMillis) {
         for id in self.unsaved.clone() {
             let Some(record) = self.shared.record(&id) else { continue };
             // Its move was recorded at the first try.
-            if self.keep(record, None, now).await.is_ok() {
-                self.unsaved.remove(&id);
+            match self.keep(record, None, now).await {
+                Ok(_) => drop(self.unsaved.remove(&id)),
+                // About this one alone.
+                Err(KeepError::Store(StoreError::Exists | StoreError::Conflict)) => {}
+                Err(_) => return,
             }
         }
     }

@@ -67,7 +67,7 @@ impl Requests {
             policy: settings.policy.clone(),
             changes: watch::Sender::default(),
         });
-        let (sender, commands) = mpsc::channel(QUEUE);
+        let ((sender, commands), (orderer, orders)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
         let mut clerk = Clerk {
             room: Arc::new(settings.room),
             shared: shared.clone(),
@@ -75,6 +75,7 @@ impl Requests {
             policy: settings.policy,
             audit: settings.audit,
             commands,
+            orders,
             refuse_before: start.refuse_before,
             restored: start.history == History::Restored,
             unproven: Unproven::default(),
@@ -83,8 +84,8 @@ impl Requests {
         };
         clerk.load(log_fault(&clerk.audit.start(), start.audited)).await?;
         let history = if clerk.restored { History::Restored } else { History::Whole };
-        let room = clerk.room.clone();
-        Ok((Self { shared, commands: sender, epoch: start.epoch, history, room }, clerk))
+        let (epoch, room) = (start.epoch, clerk.room.clone());
+        Ok((Self { shared, commands: sender, orders: orderer, epoch, history, room }, clerk))
     }
 }
 
@@ -165,5 +166,5 @@ fn log_fault(found: &audit::Start, audited: u64) -> Option<String> {
     found.damage.clone().or_else(|| (last < audited).then(behind))
 }
 
-/// Deliveries of a few tunnels and a few commands of people; beyond that, senders wait and brokers repeat.
+/// Deliveries of a few tunnels, or a few commands of people; beyond that, senders wait and brokers repeat.
 const QUEUE: usize = 64;

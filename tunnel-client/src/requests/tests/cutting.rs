@@ -173,3 +173,18 @@ async fn a_denied_operator_is_told_as_kept_only_when_all_it_had_is_stored_as_end
     let denied = house.requests.deny_operator(ann(), note(), anybody()).await;
     assert!(matches!(denied, Err(OperatorError::NotStored(_))));
 }
+
+#[tokio::test]
+async fn a_sick_disk_is_tried_once_a_turn_however_much_waits_for_it() {
+    const MANY: usize = 8;
+    let house = House::new().await;
+    for _ in 0..MANY {
+        house.ask(&house.operator("ann").access(&["e.Admin/Get"], NOW)).await;
+    }
+    house.disk.fill();
+    let denied = house.requests.deny_operator(ann(), note(), anybody()).await;
+    assert!(matches!(denied, Err(OperatorError::NotStored(_))));
+    let before = house.disk.refused();
+    house.settle().await;
+    assert!(house.disk.refused() - before < MANY, "two turns or three");
+}

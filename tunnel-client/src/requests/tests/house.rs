@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -415,6 +415,7 @@ pub(super) struct Disk {
     full: Arc<AtomicBool>,
     frozen: Arc<AtomicBool>,
     unreadable: Arc<AtomicBool>,
+    refused: Arc<AtomicUsize>,
 }
 
 impl Disk {
@@ -429,6 +430,11 @@ impl Disk {
 
     pub(super) fn free(&self) {
         self.full.store(false, Ordering::SeqCst);
+    }
+
+    /// How many changes it refused.
+    pub(super) fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
     }
 
     /// What is stored cannot be listed.
@@ -465,8 +471,11 @@ impl Store for SickStore {
     }
 
     async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
-        check(&self.disk.full)?;
-        check(&self.disk.frozen)?;
+        let refused = |error| {
+            self.disk.refused.fetch_add(1, Ordering::SeqCst);
+            error
+        };
+        check(&self.disk.full).and_then(|()| check(&self.disk.frozen)).map_err(refused)?;
         self.store.update(id, body, expected, now).await
     }
 

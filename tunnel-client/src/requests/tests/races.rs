@@ -10,7 +10,7 @@ use super::{
     approving::{alice, anybody, note},
     house::{HOUR, NOW, Sent, TestWall, load},
     model::{
-        disk::Disk,
+        disk::{Disk, Fault},
         stage::{ClientLife, LAX, OPERATORS, is_live},
     },
 };
@@ -223,6 +223,53 @@ async fn what_cuts_is_in_force_while_its_grant_is_being_stored() {
         };
         tokio::join!(arena.run(Certify), meanwhile);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_order_comes_before_what_brokers_deliver() {
+    let arena = Arena::new("e.Admin/Compact").await;
+    arena.disk.hold(true);
+    let [first, second] = [NOW, NOW].map(|now| OPERATORS[1].access(&["e.Admin/Get"], now));
+    // The process dies at the third thing that is stored.
+    arena.disk.break_after(2, Fault::Die);
+    let deliver = |sent: &Sent| arena.life.requests.deliver(sent.sealed.clone());
+    let yes = async {
+        arena.disk.held().await;
+        let release = async {
+            tokio::task::yield_now().await;
+            arena.disk.hold(false);
+        };
+        tokio::join!(arena.run(Approve), release).0
+    };
+    let all = async { tokio::join!(deliver(&first), deliver(&second), yes) };
+    tokio::select! {
+        biased;
+        () = arena.disk.died() => {}
+        _ = all => panic!("nothing died"),
+    }
+    let stored = |sent: &Sent| arena.disk.record(&sent.request.id.to_string()).map(|record| record.state);
+    let states = [stored(&first), stored(&arena.asked), stored(&second)];
+    assert_eq!(states, [Some(State::Approved), Some(State::Approved), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_whose_tunnel_has_gone_is_left_for_the_next() {
+    let arena = Arena::new("e.Admin/Compact").await;
+    arena.disk.hold(true);
+    let left = OPERATORS[1].access(&["e.Admin/Get"], NOW);
+    let gone = async {
+        arena.disk.held().await;
+        let delivery = arena.life.requests.deliver(left.sealed.clone());
+        tokio::select! {
+            biased;
+            _ = delivery => panic!("the clerk is busy"),
+            () = tokio::task::yield_now() => {}
+        }
+        arena.disk.hold(false);
+    };
+    tokio::join!(arena.run(Approve), gone);
+    arena.life.settle().await;
+    assert!(arena.disk.record(&left.request.id.to_string()).is_none());
 }
 
 #[tokio::test(start_paused = true)]

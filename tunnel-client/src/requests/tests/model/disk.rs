@@ -36,7 +36,7 @@ struct Gate {
 
 /// What happens at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(in super::super) enum Fault {
     /// It is refused.
     Fail,
     /// It is done, but the answer is lost.
@@ -61,7 +61,7 @@ struct Inner {
 
 impl Disk {
     /// From now on, the step after `steps` more goes wrong.
-    pub(super) fn break_after(&self, steps: usize, fault: Fault) {
+    pub(in super::super) fn break_after(&self, steps: usize, fault: Fault) {
         self.inner.lock().fault = Some((steps, fault));
     }
 
@@ -94,7 +94,7 @@ impl Disk {
     }
 
     /// Resolves when the process died.
-    pub(super) async fn died(&self) {
+    pub(in super::super) async fn died(&self) {
         while !self.is_dead() {
             self.died.notified().await;
         }
@@ -106,7 +106,7 @@ impl Disk {
         (inner.dead, inner.fault, inner.full, inner.tripped) = (false, None, false, false);
     }
 
-    pub(super) fn record(&self, id: &str) -> Option<Record> {
+    pub(in super::super) fn record(&self, id: &str) -> Option<Record> {
         let inner = self.inner.lock();
         inner.objects.get(id).map(|object| codec::decode(object).unwrap())
     }
