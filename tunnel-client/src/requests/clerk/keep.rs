@@ -41,9 +41,8 @@ impl<S: Store> Clerk<S> {
             // The disk may hold it all the same; what is in force, and was told, is to be there again.
             self.unsaved.insert(record.id);
         }
-        let outcome = if stored.is_ok() { audit::Outcome::Moved } else { audit::Outcome::Failed };
         if let Some(entry) = entry {
-            self.audit.outcome(entry, outcome);
+            self.audit.outcome(entry, outcome(stored.as_ref().err()));
         }
         record.version = stored.map_err(KeepError::Store)?;
         self.shared.publish(&record);
@@ -155,6 +154,16 @@ impl<S: Store> Clerk<S> {
     }
 }
 
+/// What is known to the log of a move whose writing ended so.
+fn outcome(error: Option<&StoreError>) -> audit::Outcome {
+    match error {
+        None => audit::Outcome::Moved,
+        // The store looked and wrote nothing.
+        Some(StoreError::Exists | StoreError::Conflict) => audit::Outcome::Failed,
+        Some(_) => audit::Outcome::Unknown,
+    }
+}
+
 impl Shared {
     /// Makes a record visible: to the customer, to the gate, and to the tunnels that carry its answer.
     pub(in crate::requests) fn publish(&self, record: &Record) {
@@ -163,7 +172,7 @@ impl Shared {
     }
 
     /// As [`Shared::publish`], but tells the operator nothing yet.
-    fn take_effect(&self, record: &Record) {
+    pub(in crate::requests) fn take_effect(&self, record: &Record) {
         if let Some((grant, life)) = record.grant() {
             let id = grant.id;
             self.grants.put(grant, life);

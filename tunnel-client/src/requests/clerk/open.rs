@@ -7,7 +7,7 @@ use tracing::warn;
 use tunnel_protos::{RequestId, UnixMillis, v1::ReceivedStatus};
 use tunnel_runtime::chain;
 
-use super::{Clerk, orders::ORDERS};
+use super::{Clerk, orders::ORDERS, written};
 use crate::{
     audit::{self, Audit},
     clock::{Clock, Wall},
@@ -140,22 +140,30 @@ impl<S: Store> Clerk<S> {
         }
     }
 
-    /// A request that is stored although nobody remembers it: its writing had been given up too early. What ran out
-    /// or was denied meanwhile is closed before anybody hears of it.
+    /// A request that is stored although nobody remembers it: its writing had been given up too early.
     pub(super) async fn adopt(&mut self, id: &RequestId) -> ReceivedStatus {
         let stored = self.store.get(&id.to_string()).await;
         match stored.map(|object| object.as_ref().map(codec::decode)) {
-            Ok(Some(Ok(record))) => {
-                self.shared.publish(&record);
-                self.pass_time().await;
-                ReceivedStatus::Known
-            }
+            Ok(Some(Ok(record))) => self.take_up(&record).await,
             Ok(_) => ReceivedStatus::Full,
             Err(error) => {
                 warn!(error = %chain(&error), "Stored request not read");
                 ReceivedStatus::Full
             }
         }
+    }
+
+    /// What ran out or was denied meanwhile is closed before anybody hears of it.
+    async fn take_up(&mut self, record: &Record) -> ReceivedStatus {
+        let Ok(entry) = self.audit.intent(written::moved(record)).await else { return ReceivedStatus::Full };
+        self.shared.take_effect(record);
+        self.audit.outcome(entry, audit::Outcome::Moved);
+        self.pass_time().await;
+        let same = |now: &Record| now.answer.sequence == record.answer.sequence;
+        if let Some(record) = self.shared.record(&record.id).filter(same) {
+            self.shared.answer_again(&record);
+        }
+        ReceivedStatus::Known
     }
 }
 

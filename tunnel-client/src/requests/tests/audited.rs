@@ -7,13 +7,14 @@ use tunnel_protos::v1::{ReceivedStatus, RequestState};
 
 use super::{
     certificates::granted,
-    house::{Disk, House, NOW},
+    house::{Disk, HOUR, House, NOW},
 };
 use crate::{
     approvers::{Peer, Who},
     audit::{Audit, Log, line::Line, read::Lines, segment},
     config::{AuditConfig, Cluster},
     gate::grants::{Life, Over},
+    tunnels::Inbox,
 };
 
 pub(super) struct Books(TempDir);
@@ -77,6 +78,49 @@ async fn a_request_and_its_certificate_are_recorded_before_they_are_told() {
     let doors = house.grant(&grant).unwrap().grant().doors.clone();
     let bytes = fs::read_to_string(&segment::list(&books.0.path().join("audit")).unwrap()[0].path).unwrap();
     assert!(doors.values().all(|door| !bytes.contains(door.as_str())), "doors are digests");
+}
+
+#[tokio::test]
+async fn what_may_be_stored_is_indeterminate_and_what_is_found_there_is_recorded_as_moved() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let house = House::audited(audit).await;
+    let asked = house.operator("ann").access(&["e.Admin/Get"], NOW);
+    house.disk.mute(true);
+    assert_eq!(house.deliver(&asked).await, ReceivedStatus::Full);
+    house.disk.mute(false);
+    assert_eq!(house.deliver(&asked).await, ReceivedStatus::Known);
+    assert_eq!(house.state(&asked), RequestState::Approved);
+    log.close().await;
+    let expected = [
+        "origin",
+        "move access approved",
+        "indeterminate",
+        // The second try finds what the first one left.
+        "move access approved",
+        "moved",
+        "move access approved",
+        "moved",
+        "stopped",
+    ];
+    assert_eq!(books.kinds(), expected);
+    let stored: Vec<_> = books.lines().iter().filter_map(|line| line.fields.get("stored").cloned()).collect();
+    assert_eq!(stored, [false, true]);
+}
+
+#[tokio::test]
+async fn what_ran_out_before_it_was_found_in_the_store_is_never_told_as_granted() {
+    let house = House::new().await;
+    let asked = house.operator("ann").access(&["e.Admin/Get"], NOW);
+    house.disk.mute(true);
+    assert_eq!(house.deliver(&asked).await, ReceivedStatus::Full);
+    house.disk.mute(false);
+    house.wall.set(NOW.plus(HOUR));
+    let mut outcomes = house.requests.outcome_changes();
+    let before = *outcomes.borrow_and_update();
+    assert_eq!(house.deliver(&asked).await, ReceivedStatus::Known);
+    assert_eq!(house.state(&asked), RequestState::Expired);
+    assert_eq!(*outcomes.borrow_and_update(), before + 1, "nothing was told before it");
 }
 
 #[tokio::test]

@@ -416,6 +416,7 @@ pub(super) struct Disk {
     frozen: Arc<AtomicBool>,
     unreadable: Arc<AtomicBool>,
     refused: Arc<AtomicUsize>,
+    mute: Arc<AtomicBool>,
 }
 
 impl Disk {
@@ -430,6 +431,11 @@ impl Disk {
 
     pub(super) fn free(&self) {
         self.full.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether something new was stored is not said.
+    pub(super) fn mute(&self, mute: bool) {
+        self.mute.store(mute, Ordering::SeqCst);
     }
 
     /// How many changes it refused.
@@ -467,7 +473,8 @@ impl Store for SickStore {
 
     async fn create(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
         check(&self.disk.full)?;
-        self.store.create(id, body, now).await
+        let created = self.store.create(id, body, now).await;
+        check(&self.disk.mute).and(created)
     }
 
     async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
