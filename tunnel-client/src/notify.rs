@@ -81,11 +81,11 @@ impl Webhook {
     async fn tell(self, source: impl Source) {
         let Ok(mut backoff) = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) else { return };
         let mut changes = source.changes();
-        let mut queue = Queue::new(&self.events, &source.list());
+        let mut queue = Queue::new(&self.events, &source.glimpses());
         let mut not_before = Instant::now();
         loop {
             changes.mark_unchanged();
-            queue.look(&source.list());
+            queue.look(&source.glimpses());
             self.waiting(queue.len());
             tokio::select! {
                 changed = changes.changed() => {

@@ -34,6 +34,7 @@ pub use self::{
     },
     room::{Admission, Operators, Room},
     state::{Event, State},
+    view::Glimpse,
 };
 
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use tunnel_protos::{RequestId, approvers::RequestView, v1::RequestState};
+use tunnel_protos::{RequestId, v1::RequestState};
+
+use crate::requests::Glimpse;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -14,23 +16,20 @@ pub(super) struct Queue {
 
 impl Queue {
     /// At a start only those requests wait of which nobody was told before; what ended is history.
-    pub(super) fn new(events: &[RequestState], views: &[RequestView]) -> Self {
-        let told = |view: &&RequestView| view.state() != RequestState::Pending || !view.notified.is_empty();
-        let seen = views.iter().filter(told).filter_map(known).collect();
+    pub(super) fn new(events: &[RequestState], glimpses: &[Glimpse]) -> Self {
+        let told = |glimpse: &&Glimpse| glimpse.state != RequestState::Pending || glimpse.told;
+        let seen = glimpses.iter().filter(told).map(|glimpse| (glimpse.id, glimpse.state)).collect();
         Self { events: events.to_vec(), seen, waiting: VecDeque::new() }
     }
 
-    /// Takes up what changed since the last look.
-    pub(super) fn look(&mut self, views: &[RequestView]) {
-        let mut now = HashMap::with_capacity(views.len());
-        // Oldest first: who waits longest is told first.
-        for (id, state) in views.iter().rev().filter_map(known) {
-            if self.seen.get(&id) != Some(&state) {
-                self.enqueue(id, state);
+    /// Takes up what changed since the last look; oldest first, since who waits longest is told first.
+    pub(super) fn look(&mut self, glimpses: &[Glimpse]) {
+        for Glimpse { id, state, .. } in glimpses {
+            if self.seen.get(id) != Some(state) {
+                self.enqueue(*id, *state);
             }
-            now.insert(id, state);
         }
-        self.seen = now;
+        self.seen = glimpses.iter().map(|glimpse| (glimpse.id, glimpse.state)).collect();
     }
 
     /// Tries this one again after all others, unless something newer waits.
@@ -59,32 +58,24 @@ impl Queue {
     }
 }
 
-/// Only what people decide on is told: certificates and withdrawals follow from it.
-fn known(view: &RequestView) -> Option<(RequestId, RequestState)> {
-    let id = view.id.parse().ok()?;
-    (view.kind == "access").then(|| (id, view.state()))
-}
-
 /// More than people read; the oldest is forgotten first.
 const MOST: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use tunnel_protos::v1::Notified;
-
     use super::*;
 
-    fn view(id: RequestId, state: RequestState) -> RequestView {
-        RequestView { id: id.to_string(), kind: "access".into(), state: state.into(), ..Default::default() }
+    fn view(id: RequestId, state: RequestState) -> Glimpse {
+        Glimpse { id, state, told: false }
     }
 
     #[test]
     fn each_request_waits_once_with_its_newest_state() {
         let (a, b) = (RequestId::random(), RequestId::random());
         let mut queue = Queue::new(&[RequestState::Pending, RequestState::Revoked], &[]);
-        queue.look(&[view(b, RequestState::Pending), view(a, RequestState::Pending)]);
-        queue.look(&[view(b, RequestState::Pending), view(a, RequestState::Pending)]);
-        queue.look(&[view(b, RequestState::Pending), view(a, RequestState::Revoked)]);
+        queue.look(&[view(a, RequestState::Pending), view(b, RequestState::Pending)]);
+        queue.look(&[view(a, RequestState::Pending), view(b, RequestState::Pending)]);
+        queue.look(&[view(a, RequestState::Revoked), view(b, RequestState::Pending)]);
         assert_eq!(
             [queue.pop(), queue.pop(), queue.pop()],
             [Some((b, RequestState::Pending)), Some((a, RequestState::Revoked)), None]
@@ -103,8 +94,7 @@ mod tests {
     #[test]
     fn a_start_tells_only_what_nobody_was_told() {
         let (told, new, over) = (RequestId::random(), RequestId::random(), RequestId::random());
-        let mut known = view(told, RequestState::Pending);
-        known.notified.push(Notified { who: "customer".into(), time_ms: 1 });
+        let known = Glimpse { told: true, ..view(told, RequestState::Pending) };
         let views = [known, view(new, RequestState::Pending), view(over, RequestState::Revoked)];
         let mut queue = Queue::new(&[RequestState::Pending, RequestState::Revoked], &views);
         queue.look(&views);
@@ -117,16 +107,6 @@ mod tests {
         let mut queue = Queue::new(&[RequestState::Pending], &[]);
         queue.look(&views);
         assert_eq!(queue.len(), MOST);
-        assert_eq!(queue.pop().unwrap().0.to_string(), views[MOST - 1].id);
-    }
-
-    #[test]
-    fn certificates_are_not_told() {
-        let mut queue = Queue::new(&[RequestState::Pending], &[]);
-        queue.look(&[RequestView {
-            kind: "certificate".into(),
-            ..view(RequestId::random(), RequestState::Pending)
-        }]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.pop().unwrap().0, views[5].id);
     }
 }

@@ -5,15 +5,15 @@ use std::future::Future;
 use tokio::sync::watch;
 use tunnel_protos::{RequestId, UnixMillis, approvers::RequestView};
 
-use crate::requests::Requests;
+use crate::requests::{Glimpse, Requests};
 
 /// Where requests come from, and where it is kept that people were told.
 pub trait Source: Clone + Send + Sync + 'static {
     /// Wakes at each change.
     fn changes(&self) -> watch::Receiver<u64>;
 
-    /// Requests, newest first; ended ones too.
-    fn list(&self) -> Vec<RequestView>;
+    /// Requests that people decide on, oldest first; ended ones too.
+    fn glimpses(&self) -> Vec<Glimpse>;
 
     /// One request as it is now.
     fn view(&self, id: &RequestId) -> Option<RequestView>;
@@ -27,8 +27,8 @@ impl Source for Requests {
         self.changes()
     }
 
-    fn list(&self) -> Vec<RequestView> {
-        self.list(true)
+    fn glimpses(&self) -> Vec<Glimpse> {
+        self.glimpses()
     }
 
     fn view(&self, id: &RequestId) -> Option<RequestView> {

@@ -24,7 +24,7 @@ use tunnel_protos::{
 use tunnel_runtime::drain;
 
 use super::*;
-use crate::config::WebhookEvent;
+use crate::{config::WebhookEvent, requests::Glimpse};
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
@@ -41,8 +41,13 @@ impl Source for Desk {
         self.bell.subscribe()
     }
 
-    fn list(&self) -> Vec<RequestView> {
-        self.views.lock().clone()
+    fn glimpses(&self) -> Vec<Glimpse> {
+        let glimpse = |view: &RequestView| Glimpse {
+            id: view.id.parse().unwrap(),
+            state: view.state(),
+            told: !view.notified.is_empty(),
+        };
+        self.views.lock().iter().rev().map(glimpse).collect()
     }
 
     fn view(&self, id: &RequestId) -> Option<RequestView> {

@@ -13,8 +13,9 @@ use super::{
     Room, Shared,
     clerk::{Command, Order},
     record::{Notice, Record},
+    view::Glimpse,
 };
-use crate::{clock::Clock, store::History, tunnels::Inbox};
+use crate::{clock::Clock, policy::Policy, store::History, tunnels::Inbox};
 
 /// Requests of this cluster; cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,19 +51,30 @@ impl Requests {
 
     /// Requests as the customer sees them, newest first; ended ones too if `all`.
     pub fn list(&self, all: bool) -> Vec<RequestView> {
-        let book = self.shared.book.read();
-        let mut records: Vec<_> = book.all().filter(|record| all || record.state.is_open()).collect();
-        records.sort_by_key(|record| std::cmp::Reverse((record.received, record.id)));
-        records.into_iter().map(|record| self.view_of(record)).collect()
+        let wanted = |record: &&Record| all || record.state.is_open();
+        // Views are made of copies: the clerk must not wait for them.
+        let mut records: Vec<_> = self.shared.book.read().all().filter(wanted).cloned().collect();
+        records.sort_unstable_by_key(|record| std::cmp::Reverse((record.received, record.id)));
+        let policy = self.shared.policy.borrow().clone();
+        records.iter().map(|record| self.view_of(record, &policy)).collect()
     }
 
     /// One request as the customer sees it.
     pub fn view(&self, id: &RequestId) -> Option<RequestView> {
-        self.shared.book.read().get(id).map(|record| self.view_of(record))
+        let policy = self.shared.policy.borrow().clone();
+        self.shared.record(id).map(|record| self.view_of(&record, &policy))
     }
 
-    fn view_of(&self, record: &Record) -> RequestView {
-        record.view(&self.shared.policy.borrow(), self.sessions(&record.id.into()))
+    fn view_of(&self, record: &Record, policy: &Policy) -> RequestView {
+        record.view(policy, self.sessions(&record.id.into()))
+    }
+
+    /// All requests that people decide on, at a glance, oldest first.
+    pub fn glimpses(&self) -> Vec<Glimpse> {
+        let seen = |record: &Record| Some((record.received, record.glimpse()?));
+        let mut glimpses: Vec<_> = self.shared.book.read().all().filter_map(seen).collect();
+        glimpses.sort_unstable_by_key(|(received, glimpse)| (*received, glimpse.id));
+        glimpses.into_iter().map(|(_, glimpse)| glimpse).collect()
     }
 
     /// Wakes whenever a request comes or changes; the value is a mere counter.

@@ -2,7 +2,7 @@
 
 use tunnel_certs::words::Words;
 use tunnel_protos::{
-    MethodName,
+    MethodName, RequestId,
     approvers::{AnswerView, AskedMethod, RequestView},
     v1,
 };
@@ -16,7 +16,24 @@ use crate::{
     policy::{Authorize, Policy},
 };
 
+/// As much of a request as tells whether people are to hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Its id.
+    pub id: RequestId,
+    /// Where it stands.
+    pub state: v1::RequestState,
+    /// Whether somebody was told of it.
+    pub told: bool,
+}
+
 impl Record {
+    /// At a glance; none of what follows from another request, which nobody decides on.
+    pub(super) fn glimpse(&self) -> Option<Glimpse> {
+        self.access()?;
+        Some(Glimpse { id: self.id, state: self.state.to_message(), told: !self.notices.is_empty() })
+    }
+
     /// As the customer's API shows it under today's `policy`; `sessions` are open under it now.
     pub fn view(&self, policy: &Policy, sessions: u32) -> RequestView {
         RequestView {

@@ -202,3 +202,20 @@ async fn who_was_told_is_kept_and_told_to_the_operator() {
     let outcome = house.outcome(&sent).unwrap();
     assert_eq!((outcome.notified, outcome.sequence), (vec![("oncall".to_owned(), at)], 2));
 }
+
+#[tokio::test]
+async fn only_what_people_decide_on_is_there_to_be_told_oldest_first() {
+    let house = House::new().await;
+    let first = pending(&house).await;
+    house.wall.set(NOW.plus(MINUTE));
+    let ann = house.operator("ann");
+    let second = ann.access(&["e.Admin/Get"], NOW.plus(MINUTE));
+    house.ask(&second).await;
+    house.ask(&ann.certificate(second.request.id.into(), NOW.plus(MINUTE))).await;
+    house.requests.notified(first.request.id, "oncall".into(), NOW).await;
+    house.settle().await;
+    let seen: Vec<_> = house.requests.glimpses().iter().map(|one| (one.id, one.state, one.told)).collect();
+    let expected =
+        [(first.request.id, RequestState::Pending, true), (second.request.id, RequestState::Active, false)];
+    assert_eq!(seen, expected);
+}
