@@ -137,8 +137,8 @@ impl<S: Store> Clerk<S> {
     async fn notified(&mut self, id: &RequestId, notice: Notice) {
         let Some(mut record) = self.shared.record(id).filter(|record| record.state.is_open()) else { return };
         if record.notify(notice) {
-            // In memory it is true at once; the disk follows.
-            let _ = self.close(record, self.shared.clock.now()).await;
+            // Kept in `unsaved` on failure, and tried again.
+            let _ = self.note(record, self.shared.clock.now()).await;
         }
     }
 

@@ -52,9 +52,7 @@ impl<S: Store> Clerk<S> {
     /// Lets a record that closes something take effect, then stores it, and tells it once it is stored; kept for a
     /// retry on failure.
     pub(super) async fn close(&mut self, mut record: Record, now: UnixMillis) -> Result<(), KeepError> {
-        if let Err(error) = answer::renew(&mut record, None, &self.room, now) {
-            warn!(error = %chain(&error), request.id = %record.id.short(), "Outcome not made");
-        }
+        self.answer_anew(&mut record, now);
         let id = record.id;
         self.shared.take_effect(&record);
         // Not even a full audit log keeps open what was closed.
@@ -65,6 +63,19 @@ impl<S: Store> Clerk<S> {
             self.unsaved.insert(id);
         }
         stored.map(drop)
+    }
+
+    /// Keeps what changed of a record that stays where it stands: true at once, told once it is stored.
+    pub(super) async fn note(&mut self, mut record: Record, now: UnixMillis) -> Result<(), KeepError> {
+        self.answer_anew(&mut record, now);
+        self.shared.take_effect(&record);
+        self.keep(record, None, now).await.map(drop)
+    }
+
+    fn answer_anew(&self, record: &mut Record, now: UnixMillis) {
+        if let Err(error) = answer::renew(record, None, &self.room, now) {
+            warn!(error = %chain(&error), request.id = %record.id.short(), "Outcome not made");
+        }
     }
 
     /// A disk that is sick costs one deadline per turn, however much waits for it.

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use tunnel_protos::v1::{ReceivedStatus, RequestState};
 
 use super::{
+    approving::pending,
     certificates::granted,
     house::{Disk, HOUR, House, NOW},
 };
@@ -121,6 +122,19 @@ async fn what_ran_out_before_it_was_found_in_the_store_is_never_told_as_granted(
     assert_eq!(house.deliver(&asked).await, ReceivedStatus::Known);
     assert_eq!(house.state(&asked), RequestState::Expired);
     assert_eq!(*outcomes.borrow_and_update(), before + 1, "nothing was told before it");
+}
+
+#[tokio::test]
+async fn that_somebody_was_told_is_no_move() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let house = House::audited(audit).await;
+    let asked = pending(&house).await;
+    house.requests.notified(asked.request.id, "oncall".into(), NOW).await;
+    house.settle().await;
+    assert_eq!(house.outcome(&asked).unwrap().notified, [("oncall".to_owned(), NOW)]);
+    log.close().await;
+    assert_eq!(books.kinds(), ["origin", "move access pending", "moved", "stopped"]);
 }
 
 #[tokio::test]
