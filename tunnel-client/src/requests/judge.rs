@@ -125,7 +125,8 @@ pub(super) fn cut(book: &Book, orders: &Orders, now: UnixMillis) -> Vec<Record> 
         let mut record = record.clone();
         record.cut(denied, now).is_ok().then_some(record)
     };
-    book.all().filter_map(cut).collect()
+    // What is over stays over, and is most of what is remembered.
+    book.all().filter(|record| record.state.is_open()).filter_map(cut).collect()
 }
 
 /// A decision as the customer's orders leave it: nothing opens by itself while paused, nor what a person denied before.
