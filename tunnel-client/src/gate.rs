@@ -64,7 +64,13 @@ use self::{
     status::{Caller, Refusal},
     upstream::Upstream,
 };
-use crate::{audit::Audit, engine::Engine, policy::Policy, requests::PauseState, tunnels};
+use crate::{
+    audit::{self, Audit},
+    engine::Engine,
+    policy::Policy,
+    requests::PauseState,
+    tunnels,
+};
 
 /// Where a gate's time comes from: the later of the wall clock and what was persisted.
 #[derive(Clone)]
@@ -190,11 +196,7 @@ impl Gate {
         }
         metrics::Handshake::Ok.count();
         let guard = admitted.grant.open_session();
-        let told = self.parts.audit.session(
-            admitted.grant.grant().id,
-            admitted.grant.grant().operator.clone(),
-            admitted.target.clone(),
-        );
+        let told = self.tell(&admitted, room);
         self.metrics.sessions.increment(1);
         let grant = admitted.grant.grant();
         debug!(
@@ -208,9 +210,17 @@ impl Gate {
         let end = self.build(admitted, room, drain).run(BufWriter::with_capacity(WRITE_BUFFER, stream)).await;
         debug!(grant.id = id.short(), end = ?end, "Session ended");
         self.metrics.sessions.decrement(1);
-        told.ended(end.name());
+        if let Some(told) = told {
+            told.ended(end.name());
+        }
         drop(guard);
         end
+    }
+
+    fn tell(&self, admitted: &Admitted, room: Room) -> Option<audit::Session> {
+        let recorded = admitted.is_recorded(room, self.parts.clock.now());
+        let grant = admitted.grant.grant();
+        recorded.then(|| self.parts.audit.session(grant.id, grant.operator.clone(), admitted.target.clone()))
     }
 
     fn build(&self, admitted: Admitted, room: Room, drain: drain::Watch) -> Session {

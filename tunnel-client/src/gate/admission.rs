@@ -1,10 +1,10 @@
 //! Whether a certificate may open a session at this door: all names must lead to one grant. Pure.
 
 use tunnel_certs::verify::GrantCertificate;
-use tunnel_protos::{Door, TargetName};
+use tunnel_protos::{Door, TargetName, UnixMillis};
 
 use super::{
-    grants::{GrantRef, GrantsView},
+    grants::{GrantRef, GrantsView, Life},
     limits::SESSIONS,
 };
 
@@ -17,6 +17,15 @@ pub(super) struct Admitted {
     pub(super) target: TargetName,
     /// The certificate; it may be over.
     pub(super) certificate: GrantCertificate,
+}
+
+impl Admitted {
+    /// Whether the audit log hears of its session at `now`: one in which no call can pass is only counted, since
+    /// whoever has an old certificate could fill the log with them.
+    pub(super) fn is_recorded(&self, room: Room, now: UnixMillis) -> bool {
+        let live = matches!(self.grant.life(), Life::Active { until } if now < until);
+        room == Room::Serve && live && now <= self.certificate.not_after
+    }
 }
 
 /// Why the handshake ends with an alert.

@@ -79,3 +79,15 @@ fn one_grant_cannot_take_all_streams_of_a_tunnel() {
     assert_eq!([SESSIONS, 2 * SESSIONS - 1].map(room), [Room::Tell; 2]);
     assert_eq!([2 * SESSIONS, usize::MAX].map(room), [Room::Refuse; 2]);
 }
+
+#[test]
+fn a_session_in_which_no_call_can_pass_is_not_recorded() {
+    let (writer, view, id) = two();
+    let admitted = admit(certificate(id, SERIAL), &door(1), &view).unwrap();
+    let recorded = |room, now| admitted.is_recorded(room, UnixMillis(now));
+    assert!(recorded(Room::Serve, 1));
+    assert!(!recorded(Room::Serve, 2), "the certificate is over");
+    assert!(!recorded(Room::Tell, 1));
+    writer.set_life(&id, Life::Over(Over::Ended));
+    assert!(!recorded(Room::Serve, 1), "the grant is over");
+}
