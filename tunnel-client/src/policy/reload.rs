@@ -24,6 +24,8 @@ pub struct PolicyFile {
     methods: Arc<Methods>,
     engine: Option<watch::Receiver<Engine>>,
     seen: Option<Seen>,
+    /// What the policy in force says.
+    text: String,
     policy: watch::Sender<Arc<Policy>>,
     error: watch::Sender<String>,
 }
@@ -40,7 +42,7 @@ impl PolicyFile {
     pub fn open(path: Option<PathBuf>, methods: Arc<Methods>) -> (Self, PolicyState) {
         let (policy, policy_in_force) = watch::channel(Arc::new(Policy::locked(methods.clone())));
         let (error, error_shown) = watch::channel(String::new());
-        let mut file = Self { path, methods, engine: None, seen: None, policy, error };
+        let mut file = Self { path, methods, engine: None, seen: None, text: String::new(), policy, error };
         file.refresh();
         (file, PolicyState { policy: policy_in_force, error: error_shown })
     }
@@ -86,13 +88,17 @@ impl PolicyFile {
         }
     }
 
-    fn apply(&self, now: &Seen) {
+    fn apply(&mut self, now: &Seen) {
         match now {
             Seen::Text(text) => match Policy::load_named(&self.name(), text, self.methods.clone()) {
-                Ok(policy) => self.publish(policy),
+                Ok(policy) => {
+                    self.text.clone_from(text);
+                    self.publish(policy);
+                }
                 Err(error) => self.keep(error.to_string().replace('\n', "; ")),
             },
             Seen::Absent => {
+                self.text.clear();
                 self.publish(Policy::locked(self.methods.clone()));
                 warn!(path = ?self.path, "No policy file, everything is denied");
                 self.error.send_replace("no policy file: everything is denied".to_owned());
@@ -113,9 +119,21 @@ impl PolicyFile {
     }
 
     fn keep(&self, error: String) {
+        self.renew();
         warn!(error, "Policy file not taken, the policy before it stays in force");
         self.error.send_replace(error);
         metrics::policy_stale(true);
+    }
+
+    /// The policy in force, about the methods that there are now: a new profile does not wait for a broken file.
+    fn renew(&self) {
+        if std::ptr::eq(self.policy.borrow().methods(), &*self.methods) || self.text.is_empty() {
+            return;
+        }
+        match Policy::load_named(&self.name(), &self.text, self.methods.clone()) {
+            Ok(policy) => drop(self.policy.send_replace(Arc::new(policy))),
+            Err(error) => warn!(%error, "Policy in force does not take the new profile"),
+        }
     }
 }
 

@@ -203,7 +203,7 @@ async fn a_new_profile_makes_another_policy_of_the_same_text() {
     std::fs::write(&policy, "version: 1\n").unwrap();
     let (mut profile_file, engine) = crate::engine::ProfileFile::open(profile.clone()).unwrap();
     let methods = Arc::new(Methods::of(engine.engine.borrow().profile()));
-    let (file, mut state) = PolicyFile::open(Some(policy), methods);
+    let (file, mut state) = PolicyFile::open(Some(policy.clone()), methods);
     let before = state.policy.borrow_and_update().digest().to_owned();
     let _watching = tunnel_runtime::tasks::Task::spawn(
         tracing::Span::none(),
@@ -212,5 +212,15 @@ async fn a_new_profile_makes_another_policy_of_the_same_text() {
     std::fs::write(&profile, text("other")).unwrap();
     profile_file.refresh();
     let changed = state.policy.wait_for(|policy| policy.digest() != before);
-    tokio::time::timeout(std::time::Duration::from_secs(10), changed).await.unwrap().unwrap();
+    let other = tokio::time::timeout(WAIT, changed).await.unwrap().unwrap().digest().to_owned();
+    std::fs::write(&policy, "version: [").unwrap();
+    tokio::time::timeout(WAIT, state.error.wait_for(|error| !error.is_empty())).await.unwrap().unwrap();
+    std::fs::write(&profile, text("third")).unwrap();
+    profile_file.refresh();
+    let changed = state.policy.wait_for(|policy| policy.digest() != other);
+    let third = tokio::time::timeout(WAIT, changed).await.expect("a broken file keeps no profile out");
+    assert_ne!(third.unwrap().digest(), before);
+    assert!(!state.error.borrow().is_empty());
 }
+
+const WAIT: std::time::Duration = std::time::Duration::from_secs(10);
