@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tracing::{info, warn};
 use tunnel_certs::{
     issue::{GATE_SERVER_LIFE, IssueError},
@@ -62,10 +65,11 @@ impl GateIdentity {
     /// Renews at two thirds of the life, and when what it is made of changes; on failure the old one stays and the
     /// next try comes soon. Sessions that are open do not notice.
     pub(super) async fn renew(mut self) {
-        let mut pause = self.pause();
+        // A moment and not a pause: what changes beside it must not put it off.
+        let mut due = Instant::now() + self.pause();
         loop {
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep_until(due) => {}
                 Ok(()) = self.access.changed() => {}
                 Ok(()) = self.belief.changed() => {
                     if !self.takes_suffix() {
@@ -73,7 +77,7 @@ impl GateIdentity {
                     }
                 }
             }
-            pause = self.replace();
+            due = Instant::now() + self.replace();
         }
     }
 
@@ -115,3 +119,35 @@ fn issue(cas: &AccessCas, label: &Label, suffix: &Suffix, now: UnixMillis) -> Re
 const RETRY: Duration = Duration::from_secs(60);
 /// A CA whose time is just over must not make this spin.
 const LEAST: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+    use tracing::Span;
+    use tunnel_certs::issue::CaKind;
+    use tunnel_runtime::tasks::Task;
+
+    use super::*;
+    use crate::{
+        clock::{SystemWall, wall},
+        trust::testing::{HOUR, Stage, ca, label},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_is_renewed_in_time_however_often_the_belief_changes() {
+        let believed = Stage::new().open().trust.belief().borrow().clone();
+        let belief = watch::Sender::new(believed);
+        let access = watch::Sender::new(Arc::new(AccessCas::new(Arc::new(ca(CaKind::Access)))));
+        let clock = Clock::new(SystemWall, wall());
+        let gate = GateIdentity::new(access.subscribe(), belief.subscribe(), label(), clock).unwrap();
+        let shown = gate.subscribe();
+        let _renewing = Task::spawn(Span::none(), gate.renew());
+        for _ in 0..GATE_SERVER_LIFE.as_secs() / HOUR.as_secs() {
+            tokio::task::yield_now().await;
+            belief.send_modify(|_| ());
+            advance(HOUR).await;
+        }
+        tokio::task::yield_now().await;
+        assert!(shown.has_changed().unwrap(), "it would have run out");
+    }
+}
