@@ -165,15 +165,20 @@ impl Keeper {
                 },
                 () = gone(&mut self.leaving) => continue,
             }
-            match self.replacement(&running, rooms, drain).await? {
-                Ok(next) => {
+            match self.replacement(&running, rooms, drain).await {
+                Some(Ok(next)) => {
                     backoff.lived(running.age());
                     running.leave();
                     self.leave(std::mem::replace(&mut running, next));
                 }
-                Err(pause) => {
+                Some(Err(pause)) => {
                     let cap = self.settings.longest_pause.max(FIRST_PAUSE);
                     running.put_off(delay(&pause, backoff, cap).max(FIRST_PAUSE));
+                }
+                None => {
+                    // It drains by itself; dropped, it would cut its sessions.
+                    self.leaving.push(running);
+                    return None;
                 }
             }
         }

@@ -200,6 +200,30 @@ async fn a_replica_that_begins_to_take_requests_says_so_by_another_tunnel() {
 }
 
 #[tokio::test]
+async fn a_drain_during_the_dial_of_a_replacement_cuts_no_session() {
+    let mut broker = Broker::start();
+    let mut world = World::start(&broker);
+    world.grant(door(1));
+    let mut first = broker.attach().await;
+    let mut session =
+        first.tunnel.open(&Header::new(Kind::Session { door: door(1) }), PATIENCE).await.unwrap();
+    session.write_all(b"before").await.unwrap();
+    // Nobody answers there, so that the dial goes on and on.
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    world.name([silent.local_addr().unwrap().to_string()]);
+    let mut dial = [0; 2048];
+    while_probing(&first, silent.recv_from(&mut dial)).await.unwrap();
+    world.drain.begin();
+    first.next(|body| matches!(body, ToBroker::Draining(_)).then_some(())).await;
+    session.write_all(b" and after").await.unwrap();
+    session.shutdown().await.unwrap();
+    let mut back = Vec::new();
+    session.read_to_end(&mut back).await.unwrap();
+    assert_eq!(back, b"before and after");
+    world.ended().await;
+}
+
+#[tokio::test]
 async fn a_withheld_renewal_leaves_the_tunnel_and_shows() {
     let mut broker = Broker::start();
     let stage = Stage::with(broker.mesh.clone());

@@ -80,6 +80,7 @@ pub(super) struct World {
     pub(super) stage: Stage,
     pub(super) living: Living,
     pub(super) admission: watch::Sender<Admission>,
+    pub(super) brokers: watch::Sender<Arc<Vec<String>>>,
     running: Option<Task<()>>,
     _shards: Shards,
 }
@@ -102,7 +103,8 @@ impl World {
         let memory =
             Memory { delivered: Arc::default(), stuck: watch::Sender::new(false), outcomes, changes };
         let (grants, view) = grants::channel();
-        let tunnels = Tunnels::new(settings(broker, &living, &admission));
+        let brokers = watch::Sender::new(Arc::new(vec![broker.address()]));
+        let tunnels = Tunnels::new(settings(brokers.subscribe(), &living, &admission));
         let (attached, status) = (tunnels.attached(), tunnels.status());
         let (drain, watch) = drain::channel();
         let rooms = Rooms {
@@ -117,7 +119,7 @@ impl World {
         let shards = Shards::start("test", 1).unwrap();
         let running = Some(Task::spawn(Span::none(), tunnels.run(&rooms, &shards, &watch)));
         let status = Box::new(status);
-        Self { memory, grants, attached, status, drain, stage, living, admission, running, _shards: shards }
+        Self { memory, grants, attached, status, drain, stage, living, admission, brokers, running, _shards: shards }
     }
 
     pub(super) fn grant(&self, door: Door) {
@@ -129,6 +131,11 @@ impl World {
             raw: false,
         };
         self.grants.put(grant, Life::Waiting);
+    }
+
+    /// The vendor names these brokers from now on.
+    pub(super) fn name(&self, addresses: impl IntoIterator<Item = String>) {
+        self.brokers.send_replace(Arc::new(addresses.into_iter().collect()));
     }
 
     pub(super) fn outcome(&self, seed: u8) {
@@ -165,9 +172,13 @@ impl World {
     }
 }
 
-fn settings(broker: &Broker, living: &Living, admission: &watch::Sender<Admission>) -> Settings {
+fn settings(
+    brokers: watch::Receiver<Arc<Vec<String>>>,
+    living: &Living,
+    admission: &watch::Sender<Admission>,
+) -> Settings {
     Settings {
-        brokers: watch::channel(Arc::new(vec![broker.address()])).1,
+        brokers,
         wanted: 2,
         dialing: living.trust.dialing(),
         epoch: 7,
