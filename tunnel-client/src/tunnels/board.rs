@@ -56,9 +56,11 @@ impl Board {
 
     /// No broker is left for it.
     pub(super) fn clear(&self, slot: usize) {
-        if let Some(line) = self.lines.lock().get_mut(slot) {
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.get_mut(slot) {
             *line = TunnelStatus::default();
         }
+        self.count_attached(&lines);
     }
 
     pub(super) fn set(&self, slot: usize, address: &str, state: State) {
@@ -67,6 +69,10 @@ impl Board {
             address.clone_into(&mut line.address);
             write(line, state);
         }
+        self.count_attached(&lines);
+    }
+
+    fn count_attached(&self, lines: &[TunnelStatus]) {
         let attached = lines.iter().filter(|line| line.state == ATTACHED).count();
         self.attached.send_replace(attached);
         metrics::attached(attached);

@@ -56,6 +56,16 @@ impl NoTunnel {
     }
 }
 
+/// What follows a tunnel.
+enum Next {
+    /// Nothing: this side drains.
+    Drained,
+    /// Another, as soon as there is a broker for it.
+    Look,
+    /// Another, after a pause.
+    Again(Pause),
+}
+
 /// What to do about an ended or failed tunnel.
 struct Pause {
     error: String,
@@ -75,8 +85,10 @@ impl Keeper {
             Backoff::new(FIRST_PAUSE, cap).expect("the first pause is above zero and below the cap");
         while !drain.is_draining() {
             let Some((address, dialing)) = self.ready(&drain).await else { break };
-            let Some(pause) = self.once(address.clone(), dialing, &rooms, &drain, &mut backoff).await else {
-                break;
+            let pause = match self.once(address.clone(), dialing, &rooms, &drain, &mut backoff).await {
+                Next::Drained => break,
+                Next::Look => continue,
+                Next::Again(pause) => pause,
             };
             let delay = delay(&pause, &mut backoff, cap);
             self.board.set(self.slot, &address, State::Waiting { error: pause.error });
@@ -110,7 +122,7 @@ impl Keeper {
         }
     }
 
-    /// One dial and the life of its tunnel, and of those that take its place; nothing when drained.
+    /// One dial and the life of its tunnel, and of those that take its place.
     async fn once<I: Inbox, S: Sessions, V: Vendor>(
         &mut self,
         address: String,
@@ -118,12 +130,12 @@ impl Keeper {
         rooms: &Rooms<I, S, V>,
         drain: &Watch,
         backoff: &mut Backoff,
-    ) -> Option<Pause> {
+    ) -> Next {
         self.board.set(self.slot, &address, State::Dialing);
-        let dialed = self.start(address, dialing, rooms, drain).await?;
-        match dialed {
-            Ok(running) => self.hold(running, rooms, drain, backoff).await,
-            Err(pause) => Some(pause),
+        match self.start(address, dialing, rooms, drain).await {
+            Some(Ok(running)) => self.hold(running, rooms, drain, backoff).await,
+            Some(Err(pause)) => Next::Again(pause),
+            None => Next::Drained,
         }
     }
 
@@ -145,14 +157,14 @@ impl Keeper {
         Some(dialed.map(start).map_err(|error| failed(&address, &error)))
     }
 
-    /// Holds a tunnel until it ends, and replaces it before one of its certificates does; nothing when drained.
+    /// Holds a tunnel until it ends, and replaces it before one of its certificates does.
     async fn hold<I: Inbox, S: Sessions, V: Vendor>(
         &mut self,
         mut running: Running,
         rooms: &Rooms<I, S, V>,
         drain: &Watch,
         backoff: &mut Backoff,
-    ) -> Option<Pause> {
+    ) -> Next {
         loop {
             let settings = self.settings.clone();
             let (slot, count) = (self.slot, self.board.count());
@@ -165,10 +177,15 @@ impl Keeper {
                 },
                 () = gone(&mut self.leaving) => continue,
             }
+            if self.is_dropped(&running.address) {
+                info!(broker = running.address, "Tunnel is left: the vendor names this broker no more");
+                self.leave(running);
+                return Next::Look;
+            }
             match self.replacement(&running, rooms, drain).await {
                 Some(Ok(next)) => {
                     backoff.lived(running.age());
-                    running.leave();
+                    metrics::replaced();
                     self.leave(std::mem::replace(&mut running, next));
                 }
                 Some(Err(pause)) => {
@@ -178,7 +195,7 @@ impl Keeper {
                 None => {
                     // It drains by itself; dropped, it would cut its sessions.
                     self.leaving.push(running);
-                    return None;
+                    return Next::Drained;
                 }
             }
         }
@@ -208,9 +225,17 @@ impl Keeper {
         Some(Err(Pause::of("the broker did not route over the replacement")))
     }
 
+    /// Whether the vendor names other brokers, but neither this one nor one for this slot. A list of nobody says
+    /// nothing of anybody.
+    fn is_dropped(&self, address: &str) -> bool {
+        let brokers = self.settings.brokers.borrow().clone();
+        let idle = share(&brokers, self.slot, self.board.count()).next().is_none();
+        idle && !brokers.is_empty() && brokers.iter().all(|named| named != address)
+    }
+
     /// Lets a tunnel end by itself; too many of them are the work of a broker, and cost it the oldest.
     fn leave(&mut self, running: Running) {
-        metrics::replaced();
+        running.leave();
         if self.leaving.len() >= MOST_LEAVING {
             self.leaving.remove(0);
         }
@@ -257,15 +282,15 @@ async fn gone(leaving: &mut Vec<Running>) {
     leaving.remove(place);
 }
 
-/// What to do next; nothing when drained.
-fn ended(address: &str, end: &End) -> Option<Pause> {
+fn ended(address: &str, end: &End) -> Next {
     if matches!(end, End::Drained) {
         info!(broker = address, "Tunnel drained");
-        return None;
+        return Next::Drained;
     }
     warn!(broker = address, error = %chain(end), "Tunnel ended");
     let error = chain(end).to_string();
-    Some(Pause { error, retryable: end.is_retryable(), at_least: end.retry_after().unwrap_or_default() })
+    let at_least = end.retry_after().unwrap_or_default();
+    Next::Again(Pause { error, retryable: end.is_retryable(), at_least })
 }
 
 fn delay(pause: &Pause, backoff: &mut Backoff, cap: Duration) -> Duration {

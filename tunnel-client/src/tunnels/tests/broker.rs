@@ -58,7 +58,15 @@ impl Broker {
 
     /// A broker whose own certificate lives that long.
     pub(super) fn with_life(life: Duration) -> Self {
-        let mesh = Arc::new(testing::ca_of(CaKind::Mesh, now().minus(LIFE)));
+        Self::of(Arc::new(testing::ca_of(CaKind::Mesh, now().minus(LIFE))), life)
+    }
+
+    /// Another broker of the same vendor.
+    pub(super) fn beside(&self) -> Self {
+        Self::of(self.mesh.clone(), LIFE)
+    }
+
+    fn of(mesh: Arc<Authority>, life: Duration) -> Self {
         let next = testing::ca(CaKind::Mesh);
         let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
         let leaf = mesh.issue_broker(key.public(), &vendor(), &"b1".parse().unwrap(), life, now()).unwrap();

@@ -224,6 +224,22 @@ async fn a_drain_during_the_dial_of_a_replacement_cuts_no_session() {
 }
 
 #[tokio::test]
+async fn a_broker_that_the_vendor_dropped_is_left_though_no_other_takes_its_place() {
+    let mut broker = Broker::start();
+    let mut other = broker.beside();
+    let world = World::start(&broker);
+    let first = broker.attach().await;
+    world.name([broker.address(), other.address()]);
+    let mut second = other.attach().await;
+    world.eventually_attached(2).await;
+    world.name([broker.address()]);
+    let left = second.next(|body| matches!(body, ToBroker::Draining(_)).then_some(()));
+    while_probing(&first, left).await;
+    world.eventually_attached(1).await;
+    assert_eq!(world.status().len(), 1);
+}
+
+#[tokio::test]
 async fn a_withheld_renewal_leaves_the_tunnel_and_shows() {
     let mut broker = Broker::start();
     let stage = Stage::with(broker.mesh.clone());
