@@ -48,8 +48,7 @@ pub struct ProfileFile {
 impl ProfileFile {
     /// Reads the profile for the first time, which must succeed.
     pub fn open(path: PathBuf) -> Result<(Self, EngineState), ProfileErrors> {
-        let (profile, files) = read(&path);
-        let marks = marks(files);
+        let (profile, marks) = read(&path, load_file);
         let engine = Engine::new(profile?);
         let targets = watch::Sender::new(Arc::new(targets(&engine)));
         let (engine, error) = (watch::Sender::new(engine), watch::Sender::new(String::new()));
@@ -76,8 +75,8 @@ impl ProfileFile {
         if self.marks.iter().all(|(path, seen)| mark(path) == *seen) {
             return;
         }
-        let (profile, files) = read(&self.path);
-        self.marks = marks(files);
+        let (profile, marks) = read(&self.path, load_file);
+        self.marks = marks;
         match profile.map_err(|errors| errors.to_string()).and_then(usable) {
             Ok(profile) => self.publish(profile),
             Err(error) => self.keep(error.replace('\n', "; ")),
@@ -127,27 +126,34 @@ fn targets(engine: &Engine) -> Targets {
     engine.targets().cloned().collect()
 }
 
-/// The profile, and every file that it was read from or names.
-fn read(path: &Path) -> (Result<Profile, ProfileErrors>, Vec<PathBuf>) {
-    let files = Mutex::new(vec![path.to_owned()]);
-    let fetch = |path: &Path| {
-        files.lock().push(path.to_owned());
-        std::fs::read(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })
-    };
-    let profile = Profile::load_by(path, fetch);
-    let mut files = files.into_inner();
-    files.extend(profile.iter().flat_map(|profile| profile.credentials().files()).map(Path::to_owned));
-    (profile, files)
+/// The profile, and every file that it was read from or names, as it was before it was read: what changes meanwhile
+/// is seen at the next look.
+fn read(
+    path: &Path,
+    load: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
+) -> (Result<Profile, ProfileErrors>, Vec<(PathBuf, Mark)>) {
+    let marks = Mutex::new(Vec::new());
+    note(&marks, path);
+    let profile = Profile::load_by(path, |path: &Path| {
+        note(&marks, path);
+        load(path)
+    });
+    for file in profile.iter().flat_map(|profile| profile.credentials().files()) {
+        note(&marks, file);
+    }
+    (profile, marks.into_inner())
 }
 
-fn marks(mut files: Vec<PathBuf>) -> Vec<(PathBuf, Mark)> {
-    files.sort_unstable();
-    files.dedup();
-    let marked = |path: PathBuf| {
-        let seen = mark(&path);
-        (path, seen)
-    };
-    files.into_iter().map(marked).collect()
+/// The first look counts.
+fn note(marks: &Mutex<Vec<(PathBuf, Mark)>>, path: &Path) {
+    let mut marks = marks.lock();
+    if marks.iter().all(|(known, _)| known != path) {
+        marks.push((path.to_owned(), mark(path)));
+    }
+}
+
+fn load_file(path: &Path) -> Result<Vec<u8>, ProfileError> {
+    std::fs::read(path).map_err(|source| ProfileError::Read { path: path.to_owned(), source })
 }
 
 /// Soon enough for people who have just written a file.
@@ -189,6 +195,20 @@ mod tests {
         fs::write(&path, FIRST).unwrap();
         file.refresh();
         assert_eq!((name(&state).as_str(), state.error.borrow().as_str()), ("one", ""));
+    }
+
+    #[test]
+    fn what_is_written_while_it_is_read_is_seen_at_the_next_look() {
+        let (folder, mut file, state) = open(FIRST);
+        let path = folder.path().join("profile.yaml");
+        let (_, marks) = read(&path, |path| {
+            let bytes = load_file(path);
+            fs::write(path, SECOND).unwrap();
+            bytes
+        });
+        file.marks = marks;
+        file.refresh();
+        assert_eq!(name(&state), "two");
     }
 
     #[test]
