@@ -136,7 +136,7 @@ impl Client {
 
     fn offices(&self) -> Offices {
         let (trust, access) = (self.trust.clone(), self.access.clone());
-        let trust = TrustDesk::new(trust, access, self.audit.clone(), self.requests.clock());
+        let trust = TrustDesk::new(trust, access, self.requests.clock());
         Offices { trust: Arc::new(trust), enrollment: Arc::new(self.entries.clone()) }
     }
 

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod disk;
 pub mod doctor;
 pub mod engine;
 pub mod enrollment;

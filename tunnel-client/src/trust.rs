@@ -24,8 +24,9 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
+use tracing::warn;
 use tunnel_certs::{key::SigningKey, statement::trust_bundle, tls::TlsError};
-use tunnel_protos::Label;
+use tunnel_protos::{Label, UnixMillis};
 
 pub use self::{
     access::{AccessCa, AccessCaError, AccessCas, RotateError, Rotated},
@@ -39,7 +40,7 @@ pub use self::{
     renewal::Pace,
 };
 
-use self::keeper::Command;
+use self::keeper::{Command, Rotation};
 use crate::{
     audit::{By, Unwritable},
     config::TrustConfig,
@@ -125,7 +126,9 @@ pub enum RemoveError {
     #[error("removed, but not stored: a restart would trust it again; free the disk and remove it again")]
     Store(#[source] tunnel_certs::file::FileError),
     /// Nobody answers.
-    #[error("no answer in time")]
+    #[error(
+        "removed, but not stored in time: a restart may trust it again; look at the disk and remove it again"
+    )]
     Late,
 }
 
@@ -133,6 +136,8 @@ pub enum RemoveError {
 #[derive(Debug)]
 struct Shared {
     belief: watch::Sender<Arc<Belief>>,
+    /// One change at a time: people change it, too, and not only the keeper.
+    turn: Mutex<()>,
     operators: watch::Sender<Arc<Operators>>,
     dialing: watch::Sender<Option<Arc<Dialing>>>,
     brokers: watch::Sender<Arc<Vec<String>>>,
@@ -177,10 +182,24 @@ impl Trust {
         self.ask(|reply| Command::Leaf(certificate, reply)).await.unwrap_or(Err(LeafError::Late))
     }
 
-    /// Stops trusting the one root whose fingerprint begins with `prefix`: in memory first, then for ever.
+    /// Stops trusting the one root whose fingerprint begins with `prefix`: here and now in memory, whatever disk and
+    /// keeper do, then for ever.
     pub async fn remove_root(&self, prefix: &str, by: By) -> Result<(), RemoveError> {
-        let prefix = prefix.to_owned();
-        self.ask(|reply| Command::Remove(prefix, by, reply)).await.unwrap_or(Err(RemoveError::Late))
+        let root = self.shared.remove(prefix)?;
+        warn!(root = %root, by = by.by, "Root removed");
+        self.ask(|reply| Command::Removed(root, by, reply)).await.unwrap_or(Err(RemoveError::Late))
+    }
+
+    /// Replaces the access CA; what was begun comes to its end, whoever waits for it.
+    pub(crate) async fn rotate_access(
+        &self,
+        access: &AccessCa,
+        if_due: bool,
+        now: UnixMillis,
+        by: By,
+    ) -> Result<Rotated, RotateError> {
+        let rotate = |reply| Command::RotateAccess(access.clone(), Rotation { if_due, now, by }, reply);
+        self.ask(rotate).await.unwrap_or(Err(RotateError::Late))
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
@@ -193,8 +212,8 @@ impl Trust {
     }
 }
 
-/// More than the audit log and a slow disk take together.
-const PATIENCE: Duration = Duration::from_secs(12);
+/// More than the audit log and a slow disk take together, and less than people at the socket wait.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 #[cfg(test)]
 pub(crate) mod testing;

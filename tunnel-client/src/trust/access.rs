@@ -7,6 +7,7 @@ mod folder;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use tunnel_certs::{
@@ -17,9 +18,12 @@ use tunnel_certs::{
 };
 use tunnel_protos::{Label, UnixMillis, approvers::AccessCaView};
 
-use self::folder::Folder;
-use super::{Fingerprint, keeper::on_disk};
-use crate::audit::{Audit, By, Event, Millis, Unwritable};
+use self::folder::{Folder, Named, Previous};
+use super::Fingerprint;
+use crate::{
+    audit::{Audit, By, Event, Millis, Unwritable},
+    disk::Disk,
+};
 
 /// The CAs that count now.
 #[derive(Debug, Clone)]
@@ -52,15 +56,15 @@ pub enum RotateError {
     /// The one before still serves those who hold only its anchor.
     #[error("the access CA before this one is accepted until {0}; rotate again after that")]
     Overlap(UnixMillis),
-    /// Another rotation is under way.
-    #[error("a rotation is under way")]
-    Busy,
     /// Nothing is changed that is not recorded.
     #[error("not rotated: the audit log cannot be written")]
     Audit(#[source] Unwritable),
     /// A new one cannot be made or stored.
     #[error("not rotated")]
     Make(#[source] AccessCaError),
+    /// Nobody answers.
+    #[error("no answer in time; `tunnel-client status` shows whether the access CA was replaced")]
+    Late,
 }
 
 /// Whether the access CA was replaced.
@@ -132,8 +136,9 @@ pub struct AccessCa {
     folder: Folder,
     label: Label,
     now: watch::Sender<Arc<AccessCas>>,
-    /// One rotation at a time.
-    turn: Arc<tokio::sync::Semaphore>,
+    /// The generations that count; the file may say otherwise only after a write whose end nobody knows.
+    named: Arc<Mutex<Named>>,
+    disk: Disk,
 }
 
 impl AccessCa {
@@ -141,9 +146,10 @@ impl AccessCa {
     pub fn load_or_create(folder: &Path, label: &Label, now: UnixMillis) -> Result<Self, AccessCaError> {
         let folder = Folder(folder.to_owned());
         let cas = folder.load_or_create(label, now)?;
+        let named = Arc::new(Mutex::new(folder.named()?));
         super::metrics::access_ca(cas.current().validity().1);
-        let turn = Arc::new(tokio::sync::Semaphore::new(1));
-        Ok(Self { folder, label: *label, now: watch::Sender::new(Arc::new(cas)), turn })
+        let now = watch::Sender::new(Arc::new(cas));
+        Ok(Self { folder, label: *label, now, named, disk: Disk::default() })
     }
 
     /// The certificate of the CA in force in a state folder, to be looked at only; none before the first start.
@@ -156,15 +162,15 @@ impl AccessCa {
         self.now.subscribe()
     }
 
-    /// Puts a new CA beside the one in force, which is accepted for another day; no session ends by it.
-    pub async fn rotate(
+    /// Puts a new CA beside the one in force, which is accepted for another day; no session ends by it. One at a
+    /// time, and to its end: a task is to own it.
+    pub(super) async fn rotate(
         &self,
         if_due: bool,
         now: UnixMillis,
         by: By,
         audit: &Audit,
     ) -> Result<Rotated, RotateError> {
-        let _turn = self.turn.try_acquire().map_err(|_| RotateError::Busy)?;
         let cas = self.now.borrow().clone();
         if if_due && !cas.is_due(now) {
             return Ok(Rotated::NotDue);
@@ -173,19 +179,30 @@ impl AccessCa {
             return Err(RotateError::Overlap(until));
         }
         let until = now.plus(OVERLAP);
-        let made = self.make(now).await.map_err(RotateError::Make)?;
-        let (generation, authority) = made;
+        let (generation, authority) = self.make(now).await.map_err(RotateError::Make)?;
         let fingerprint = Fingerprint::of(authority.certificate()).to_string();
         let event = Event::AccessCa { fingerprint, previous_until: Millis(until), by };
         audit.record(event).await.map_err(RotateError::Audit)?;
-        let folder = self.folder.clone();
-        let named = on_disk(move || folder.name(generation, until)).await;
-        named.map_err(|error| RotateError::Make(error.into()))?;
+        let previous = Previous { generation: self.named.lock().current, until_ms: until.0 };
+        let named = Named { current: generation, previous: Some(previous) };
+        self.name(named).await.map_err(|error| RotateError::Make(error.into()))?;
+        *self.named.lock() = named;
         let next = AccessCas::after(authority, (cas.current.clone(), until));
         super::metrics::access_ca(next.current().validity().1);
         self.now.send_replace(Arc::new(next));
         tracing::info!("Access CA rotated");
         Ok(Rotated::Yes)
+    }
+
+    /// Writes down which CAs are in force, after a write whose end nobody knows.
+    pub(super) async fn settle(&self) -> Result<(), FileError> {
+        let named = *self.named.lock();
+        self.name(named).await
+    }
+
+    async fn name(&self, named: Named) -> Result<(), FileError> {
+        let folder = self.folder.clone();
+        self.disk.run(move || folder.name(&named)).await
     }
 
     /// The CAs for people.
@@ -213,15 +230,7 @@ impl AccessCa {
 
     async fn make(&self, now: UnixMillis) -> Result<(u32, Arc<Authority>), AccessCaError> {
         let (folder, label) = (self.folder.clone(), self.label);
-        let made = tokio::task::spawn_blocking(move || folder.make(&label, now)).await;
-        let panicked = |error| {
-            AccessCaError::File(FileError::Io {
-                action: "write",
-                path: "state folder".into(),
-                source: std::io::Error::other(error),
-            })
-        };
-        made.unwrap_or_else(|error| Err(panicked(error)))
+        self.disk.run(move || folder.make(&label, now)).await
     }
 }
 

@@ -8,7 +8,7 @@ use tunnel_protos::{
 use super::{AccessCa, BundleError, RemoveError, RotateError, Source, Trust};
 use crate::{
     approvers::{MembershipDesk, MembershipError, Who},
-    audit::{Audit, By},
+    audit::By,
     clock::Clock,
 };
 
@@ -17,14 +17,13 @@ use crate::{
 pub struct TrustDesk {
     trust: Trust,
     access: AccessCa,
-    audit: Audit,
     clock: Clock,
 }
 
 impl TrustDesk {
     /// A desk over what lives.
-    pub const fn new(trust: Trust, access: AccessCa, audit: Audit, clock: Clock) -> Self {
-        Self { trust, access, audit, clock }
+    pub const fn new(trust: Trust, access: AccessCa, clock: Clock) -> Self {
+        Self { trust, access, clock }
     }
 }
 
@@ -46,7 +45,8 @@ impl MembershipDesk for TrustDesk {
 
     async fn rotate_access_ca(&self, if_due: bool, by: Who) -> Result<AccessCaView, MembershipError> {
         let now = self.clock.now();
-        let rotated = self.access.rotate(if_due, now, person(&by, String::new()), &self.audit).await?;
+        let by = person(&by, String::new());
+        let rotated = self.trust.rotate_access(&self.access, if_due, now, by).await?;
         Ok(self.access.view(rotated, now))
     }
 }
@@ -81,8 +81,8 @@ impl From<RemoveError> for MembershipError {
 impl From<RotateError> for MembershipError {
     fn from(error: RotateError) -> Self {
         match error {
-            RotateError::Overlap(_) | RotateError::Busy => Self::Refused(error.into()),
-            RotateError::Audit(_) | RotateError::Make(_) => Self::NotStored(error.into()),
+            RotateError::Overlap(_) => Self::Refused(error.into()),
+            RotateError::Audit(_) | RotateError::Make(_) | RotateError::Late => Self::NotStored(error.into()),
         }
     }
 }

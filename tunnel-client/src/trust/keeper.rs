@@ -9,11 +9,15 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 use tracing::{error, info, warn};
-use tunnel_certs::{credential::Credential, file::FileError, statement::trust_bundle::TrustBundle};
+use tunnel_certs::{
+    credential::Credential, file::FileError, statement::trust_bundle::TrustBundle, tls::TlsError,
+};
+use tunnel_protos::UnixMillis;
 use tunnel_runtime::chain;
 
 use super::{
-    Belief, BundleError, Fingerprint, Leaf, LeafError, RemoveError, Shared, Source, Sources, candidate,
+    AccessCa, Belief, BundleError, Fingerprint, Leaf, LeafError, RemoveError, RotateError, Rotated, Shared,
+    Source, Sources, candidate,
     files::Marks,
     folder::{self, Folder},
     metrics,
@@ -22,6 +26,7 @@ use super::{
 use crate::{
     audit::{Audit, By, Event, Millis},
     clock,
+    disk::Disk,
 };
 
 /// What the keeper is asked to do.
@@ -31,10 +36,20 @@ pub(super) enum Command {
     Bundle(Vec<u8>, Source, oneshot::Sender<Result<(), BundleError>>),
     /// A certificate for the mesh key came.
     Leaf(Vec<u8>, oneshot::Sender<Result<(), LeafError>>),
-    /// A root is to be trusted no more.
-    Remove(String, By, oneshot::Sender<Result<(), RemoveError>>),
+    /// A root is trusted no more, which is to be recorded and stored.
+    Removed(Fingerprint, By, oneshot::Sender<Result<(), RemoveError>>),
     /// The vendor's CAs change: a certificate of this root is wanted.
     Rotate(Fingerprint),
+    /// The customer's access CA is to be replaced.
+    RotateAccess(AccessCa, Rotation, oneshot::Sender<Result<Rotated, RotateError>>),
+}
+
+/// How the access CA is to be replaced.
+#[derive(Debug)]
+pub(super) struct Rotation {
+    pub(super) if_due: bool,
+    pub(super) now: UnixMillis,
+    pub(super) by: By,
 }
 
 /// Owns every change of what is believed; [`Keeper::run`] it in one task.
@@ -46,8 +61,11 @@ pub struct Keeper {
     commands: mpsc::Receiver<Command>,
     marks: Marks,
     renewal: Renewal,
-    /// The removed roots are not on the disk yet.
-    unstored: bool,
+    disk: Disk,
+    /// The removed roots that are on the disk.
+    stored: BTreeSet<Fingerprint>,
+    /// The disk may name other access CAs than those in force.
+    unsettled: Option<AccessCa>,
 }
 
 impl Keeper {
@@ -59,7 +77,8 @@ impl Keeper {
     ) -> Self {
         let marks = Marks::of(&sources);
         let renewal = Renewal::of(shared.belief.borrow().leaf.as_ref(), &sources.pace);
-        Self { shared, sources, folder, commands, marks, renewal, unstored: false }
+        let stored = shared.belief.borrow().removed.clone();
+        Self { shared, sources, folder, commands, marks, renewal, disk: Disk::default(), stored, unsettled: None }
     }
 
     /// Works until nobody is left to ask; dropping it loses nothing that was stored.
@@ -85,8 +104,11 @@ impl Keeper {
                 drop(reply.send(self.take_bundle(bytes, &from, audit).await));
             }
             Command::Leaf(der, reply) => drop(reply.send(self.take_leaf(der, audit).await)),
-            Command::Remove(prefix, by, reply) => drop(reply.send(self.remove(&prefix, by, audit).await)),
+            Command::Removed(root, by, reply) => drop(reply.send(self.keep_removed(root, by, audit).await)),
             Command::Rotate(root) => self.rotate(root),
+            Command::RotateAccess(access, asked, reply) => {
+                drop(reply.send(self.rotate_access(access, asked, audit).await));
+            }
         }
     }
 
@@ -119,13 +141,14 @@ impl Keeper {
             return Ok(());
         };
         let event = replaced(&current.bundle, &next, &bytes, from);
-        let next = Belief { bundle: next, ..(*current).clone() };
-        let dialing = next.dialing().map_err(BundleError::Tls)?;
+        let candidate = Belief { bundle: next.clone(), ..(*current).clone() };
+        candidate.dialing().map_err(BundleError::Tls)?;
         audit.record(event).await.map_err(BundleError::Audit)?;
         let folder = self.folder.clone();
-        on_disk(move || folder.keep_bundle(&bytes)).await.map_err(BundleError::Store)?;
-        info!(sequence = next.bundle.sequence, replaces = current.bundle.sequence, "Trust bundle in force");
-        self.shared.publish(next, dialing);
+        self.disk.run(move || folder.keep_bundle(&bytes)).await.map_err(BundleError::Store)?;
+        let sequence = next.sequence;
+        self.shared.change(|belief| belief.bundle = next).map_err(BundleError::Tls)?;
+        info!(sequence, replaces = current.bundle.sequence, "Trust bundle in force");
         Ok(())
     }
 
@@ -155,8 +178,8 @@ impl Keeper {
             return Err(LeafError::Unwanted);
         }
         let folder = self.folder.clone();
-        on_disk(move || folder.keep_leaf(&der)).await.map_err(LeafError::Store)?;
-        self.show(leaf, &belief, audit)
+        self.disk.run(move || folder.keep_leaf(&der)).await.map_err(LeafError::Store)?;
+        self.show(leaf, audit)
     }
 
     /// This vendor's and cluster's, and the replica that we are.
@@ -168,34 +191,19 @@ impl Keeper {
     }
 
     /// Lets a certificate that was checked and stored take effect.
-    fn show(&mut self, leaf: Leaf, belief: &Belief, audit: &Audit) -> Result<(), LeafError> {
+    fn show(&mut self, leaf: Leaf, audit: &Audit) -> Result<(), LeafError> {
         let (fingerprint, until) = (leaf.fingerprint(), leaf.not_after());
-        let next = Belief { leaf: Some(leaf), ..belief.clone() };
-        let dialing = next.dialing().map_err(LeafError::Tls)?;
+        let shown = leaf.clone();
+        self.shared.change(|belief| belief.leaf = Some(leaf)).map_err(LeafError::Tls)?;
         audit.note(Event::MeshCertificate { fingerprint: fingerprint.to_string(), until: Millis(until) });
         info!(until = %until, "Mesh certificate in force");
         metrics::renewed();
-        self.renewal.renewed(next.leaf.as_ref());
-        self.shared.publish(next, dialing);
+        self.renewal.renewed(Some(&shown));
         self.shared.tell(&self.renewal);
         Ok(())
     }
 
-    async fn remove(&mut self, prefix: &str, by: By, audit: &Audit) -> Result<(), RemoveError> {
-        let current = self.belief();
-        let root = find(&current.bundle, prefix)?;
-        let mut next = (*current).clone();
-        next.removed.insert(root);
-        warn!(root = %root, by = by.by, "Root removed");
-        match next.dialing() {
-            Ok(dialing) => self.shared.publish(next, dialing),
-            // Operators' roots count at once whatever becomes of the rest.
-            Err(error) => {
-                error!(error = %chain(&error), "TLS toward brokers not rebuilt");
-                let kept = self.shared.dialing.borrow().as_deref().cloned();
-                self.shared.publish(next, kept);
-            }
-        }
+    async fn keep_removed(&mut self, root: Fingerprint, by: By, audit: &Audit) -> Result<(), RemoveError> {
         // Noted for later by the log itself if the disk does not take it now.
         let _ = audit.record(Event::RootRemoved { root: root.to_string(), by }).await;
         self.store_removed().await.map_err(RemoveError::Store)
@@ -203,14 +211,33 @@ impl Keeper {
 
     async fn store_removed(&mut self) -> Result<(), FileError> {
         let (folder, removed) = (self.folder.clone(), self.belief().removed.clone());
-        let stored = on_disk(move || folder.keep_removed(&removed)).await;
-        self.unstored = stored.is_err();
-        stored
+        let kept = removed.clone();
+        self.disk.run(move || folder.keep_removed(&removed)).await?;
+        self.stored = kept;
+        Ok(())
+    }
+
+    async fn rotate_access(
+        &mut self,
+        access: AccessCa,
+        asked: Rotation,
+        audit: &Audit,
+    ) -> Result<Rotated, RotateError> {
+        let rotated = access.rotate(asked.if_due, asked.now, asked.by, audit).await;
+        if matches!(rotated, Err(RotateError::Make(_))) {
+            self.unsettled = Some(access);
+        }
+        rotated
     }
 
     /// Follows the customer's files, and stores what could not be stored.
     async fn look(&mut self, audit: &Audit) {
-        if self.unstored {
+        if let Some(access) = &self.unsettled
+            && access.settle().await.is_ok()
+        {
+            self.unsettled = None;
+        }
+        if self.belief().removed != self.stored {
             // Tried again at the next look.
             let _ = self.store_removed().await;
         }
@@ -234,7 +261,7 @@ impl Keeper {
         let read = folder::read_leaf(&path, &self.sources.mesh_key).map_err(LeafError::Credential)?;
         let leaf = Leaf::of(read, &belief.bundle.vendor, &self.sources.label).ok_or(LeafError::Foreign)?;
         belief.check(&leaf, clock::wall()).map_err(LeafError::Refused)?;
-        self.show(leaf, &belief, audit)
+        self.show(leaf, audit)
     }
 
     fn rotate(&mut self, root: Fingerprint) {
@@ -295,21 +322,37 @@ fn roots(bundle: &TrustBundle) -> BTreeSet<Fingerprint> {
     roots.map(|root| Fingerprint::of(root)).collect()
 }
 
-/// Off the runtime's thread: a disk may take its time.
-pub(super) async fn on_disk(
-    write: impl FnOnce() -> Result<(), FileError> + Send + 'static,
-) -> Result<(), FileError> {
-    let panicked = |error| FileError::Io {
-        action: "write",
-        path: "state folder".into(),
-        source: std::io::Error::other(error),
-    };
-    tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(panicked(error)))
-}
-
 impl Shared {
+    /// Changes what is believed, if TLS can be built of it.
+    fn change(&self, change: impl FnOnce(&mut Belief)) -> Result<(), TlsError> {
+        let _turn = self.turn.lock();
+        let mut next = (**self.belief.borrow()).clone();
+        change(&mut next);
+        let dialing = next.dialing()?;
+        self.publish(next, dialing);
+        Ok(())
+    }
+
+    /// Trusts the one root that begins so no more.
+    pub(super) fn remove(&self, prefix: &str) -> Result<Fingerprint, RemoveError> {
+        let _turn = self.turn.lock();
+        let mut next = (**self.belief.borrow()).clone();
+        let root = find(&next.bundle, prefix)?;
+        next.removed.insert(root);
+        match next.dialing() {
+            Ok(dialing) => self.publish(next, dialing),
+            // Operators' roots count at once whatever becomes of the rest.
+            Err(error) => {
+                error!(error = %chain(&error), "TLS toward brokers not rebuilt");
+                let kept = self.dialing.borrow().as_deref().cloned();
+                self.publish(next, kept);
+            }
+        }
+        Ok(root)
+    }
+
     /// Operators first: what tightens about them must not wait for anything.
-    pub(super) fn publish(&self, belief: Belief, dialing: Option<crate::tunnels::Dialing>) {
+    fn publish(&self, belief: Belief, dialing: Option<crate::tunnels::Dialing>) {
         metrics::believed(&belief);
         self.operators.send_replace(Arc::new(belief.operators()));
         self.dialing.send_replace(dialing.map(Arc::new));

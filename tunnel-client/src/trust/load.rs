@@ -91,6 +91,7 @@ impl Shared {
             dialing: watch::Sender::new(dialing),
             brokers: watch::Sender::new(Arc::new(belief.bundle.broker_addresses.clone())),
             belief: watch::Sender::new(Arc::new(belief)),
+            turn: Mutex::default(),
             changes: watch::Sender::new(0),
             asking: watch::Sender::new(None),
             refused: Mutex::default(),

@@ -108,6 +108,25 @@ async fn a_removed_root_stays_removed_whatever_a_newer_bundle_lists() {
 }
 
 #[tokio::test]
+async fn a_root_is_removed_at_once_while_the_disk_hangs_and_stays_removed_by_what_the_disk_held_up() {
+    let stage = Stage::new();
+    // A keeper that never runs: its disk may as well hang.
+    let (trust, _stuck) = Trust::open(stage.sources(), clock::wall()).unwrap();
+    let root = Fingerprint::of(stage.operator.certificate()).to_string();
+    let operators = || trust.belief().borrow().operator_roots().certificates().len();
+    let mut removing = Box::pin(trust.remove_root(&root, By::default()));
+    tokio::select! {
+        biased;
+        _ = &mut removing => panic!("nobody is there to store it"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert_eq!(operators(), 0);
+    // A bundle that was being stored meanwhile was made of the belief before.
+    trust.shared.change(|belief| belief.bundle = stage.bundle(2)).unwrap();
+    assert_eq!((sequence(&trust), operators()), (2, 0));
+}
+
+#[tokio::test]
 async fn with_every_root_removed_nobody_is_believed_and_people_are_told() {
     let stage = Stage::new();
     let living = stage.open();
@@ -252,7 +271,7 @@ async fn people_import_remove_and_rotate_at_the_socket() {
     let living = stage.open();
     let access = AccessCa::load_or_create(&stage.path("state"), &label(), clock::wall()).unwrap();
     let clock = crate::clock::Clock::new(crate::clock::SystemWall, clock::wall());
-    let desk = TrustDesk::new(living.trust.clone(), access, crate::audit::Audit::default(), clock);
+    let desk = TrustDesk::new(living.trust.clone(), access, clock);
     let who = || Who::Peer(Peer { uid: 7 });
     desk.import_trust(stage.sign(&stage.bundle(2)), who()).await.unwrap();
     let foreign = Stage::new();
@@ -268,6 +287,26 @@ async fn people_import_remove_and_rotate_at_the_socket() {
     assert!(!desk.rotate_access_ca(true, who()).await.unwrap().rotated, "not due");
     assert!(desk.rotate_access_ca(false, who()).await.unwrap().rotated);
     assert!(matches!(desk.rotate_access_ca(false, who()).await, Err(MembershipError::Refused(_))));
+}
+
+#[tokio::test]
+async fn an_access_ca_is_replaced_to_its_end_whoever_waits_for_it() {
+    let stage = Stage::new();
+    let living = stage.open();
+    let state = stage.path("state");
+    let access = AccessCa::load_or_create(&state, &label(), clock::wall()).unwrap();
+    let mut in_force = access.subscribe();
+    let rotating = living.trust.rotate_access(&access, false, clock::wall(), By::default());
+    tokio::select! {
+        biased;
+        _ = rotating => panic!("it waits for a disk"),
+        // Whoever asked goes away.
+        () = tokio::task::yield_now() => {}
+    }
+    tokio::time::timeout(PATIENCE, in_force.changed()).await.unwrap().unwrap();
+    let anchors = |access: &AccessCa| access.subscribe().borrow().anchors(clock::wall());
+    let found = AccessCa::load_or_create(&state, &label(), clock::wall()).unwrap();
+    assert_eq!(anchors(&found), anchors(&access));
 }
 
 #[tokio::test]

@@ -22,17 +22,17 @@ pub(super) struct Folder(pub(super) PathBuf);
 /// Which generations count.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Named {
-    current: u32,
+pub(super) struct Named {
+    pub(super) current: u32,
     #[serde(default)]
-    previous: Option<Previous>,
+    pub(super) previous: Option<Previous>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Previous {
-    generation: u32,
-    until_ms: i64,
+pub(super) struct Previous {
+    pub(super) generation: u32,
+    pub(super) until_ms: i64,
 }
 
 impl Folder {
@@ -78,20 +78,24 @@ impl Folder {
         Ok((generation, self.create(generation, label, now)?))
     }
 
-    /// Lets `generation` count, and the one before it until then; older ones are of no use any more.
-    pub(super) fn name(&self, generation: u32, until: UnixMillis) -> Result<(), FileError> {
-        let before = self.named().unwrap_or_default().current;
-        let previous = Some(Previous { generation: before, until_ms: until.0 });
-        let text = serde_json::to_vec(&Named { current: generation, previous }).unwrap_or_default();
-        file::write_private(&self.0.join(NAMED), &text)?;
-        for old in (0..generation).filter(|old| *old != before) {
+    /// Lets these generations count; older ones are of no use any more.
+    pub(super) fn name(&self, named: &Named) -> Result<(), FileError> {
+        let path = self.0.join(NAMED);
+        let text = serde_json::to_vec(named).map_err(|error| FileError::Io {
+            action: "write",
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        file::write_private(&path, &text)?;
+        let previous = named.previous.map(|previous| previous.generation);
+        for old in (0..named.current).filter(|old| Some(*old) != previous) {
             // Nobody trusts it any more.
             let _ = std::fs::remove_file(self.key(old));
         }
         Ok(())
     }
 
-    fn named(&self) -> Result<Named, AccessCaError> {
+    pub(super) fn named(&self) -> Result<Named, AccessCaError> {
         let path = self.0.join(NAMED);
         match file::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| AccessCaError::Malformed(path)),

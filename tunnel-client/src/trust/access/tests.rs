@@ -103,6 +103,28 @@ async fn survives_restarts_and_an_interrupted_rotation() {
 }
 
 #[tokio::test]
+async fn the_key_in_force_outlives_a_naming_that_came_too_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = open(folder.path(), NOW);
+    // As written by a rotation that was given up: what is in force is still the first.
+    let late = format!(r#"{{"current":1,"previous":{{"generation":0,"untilMs":{}}}}}"#, NOW.plus(DAY).0);
+    std::fs::write(folder.path().join("access-ca.json"), late).unwrap();
+    rotate(&access, false, NOW).await.unwrap();
+    let both = cas(&access).anchors(NOW);
+    assert_eq!(cas(&open(folder.path(), NOW)).anchors(NOW), both);
+}
+
+#[tokio::test]
+async fn what_is_in_force_is_written_down_after_a_naming_whose_end_nobody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    let access = open(folder.path(), NOW);
+    let late = r#"{"current":1,"previous":{"generation":0,"untilMs":1}}"#;
+    std::fs::write(folder.path().join("access-ca.json"), late).unwrap();
+    access.settle().await.unwrap();
+    assert_eq!(cas(&open(folder.path(), NOW)).anchors(NOW), cas(&access).anchors(NOW));
+}
+
+#[tokio::test]
 async fn rotates_only_if_due_and_not_while_two_count() {
     let folder = tempfile::tempdir().unwrap();
     let access = open(folder.path(), NOW);
