@@ -101,9 +101,25 @@ pub enum BundleError {
     /// A restart would forget it.
     #[error("not taken: it cannot be stored")]
     Store(#[source] tunnel_certs::file::FileError),
+    /// The customer's file with it.
+    #[error("its file cannot be read")]
+    File(#[source] tunnel_certs::file::FileError),
     /// Nobody answers.
     #[error("not taken in time")]
     Late,
+}
+
+impl BundleError {
+    /// Whether the same bytes may be taken later: the disk, the clock, or a bundle that names another vendor key.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused(error) => {
+                matches!(error, trust_bundle::OpenError::TooLong | trust_bundle::OpenError::Envelope(_))
+            }
+            Self::Changed(_) => false,
+            Self::Tls(_) | Self::Audit(_) | Self::Store(_) | Self::File(_) | Self::Late => true,
+        }
+    }
 }
 
 /// Why a root was not removed.

@@ -61,7 +61,7 @@ impl From<BundleError> for MembershipError {
             BundleError::Refused(_) | BundleError::Changed(_) | BundleError::Tls(_) => {
                 Self::Refused(error.into())
             }
-            BundleError::Audit(_) | BundleError::Store(_) | BundleError::Late => {
+            BundleError::Audit(_) | BundleError::Store(_) | BundleError::File(_) | BundleError::Late => {
                 Self::NotStored(error.into())
             }
         }

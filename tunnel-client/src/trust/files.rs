@@ -1,10 +1,8 @@
 //! Whether the customer's files changed.
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, time::Duration};
 
-use tracing::warn;
-use tunnel_certs::file;
-use tunnel_runtime::chain;
+use tokio::time::Instant;
 
 use super::Sources;
 use crate::mark::{Mark, mark};
@@ -13,14 +11,16 @@ use crate::mark::{Mark, mark};
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     bundle: Vec<(PathBuf, Mark)>,
+    bundle_again: Option<Instant>,
     leaf: Mark,
+    leaf_again: Option<Instant>,
 }
 
-/// What changed since.
+/// What is to be read.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
-    /// The bundle's file, read.
-    pub(super) bundle: Option<Vec<u8>>,
+    /// The bundle's file.
+    pub(super) bundle: bool,
     /// The mesh certificate's file.
     pub(super) leaf: bool,
 }
@@ -32,21 +32,34 @@ impl Marks {
         Self {
             bundle: paths.map(|path| (path.clone(), mark(path))).collect(),
             leaf: sources.mesh_certificate.as_deref().and_then(mark),
+            bundle_again: None,
+            leaf_again: None,
         }
     }
 
-    /// Each change is told once.
+    /// Each change is told once, and once more whenever what came of it may pass.
     pub(super) fn look(&mut self, sources: &Sources) -> Changed {
         let now = Self::of(sources);
-        let (bundle, leaf) = (now.bundle != self.bundle, now.leaf != self.leaf && now.leaf.is_some());
-        *self = now;
-        Changed {
-            bundle: sources.files.as_ref().filter(|_| bundle).and_then(|files| read(&files.bundle)),
-            leaf,
-        }
+        let bundle = now.bundle != self.bundle || is_due(&mut self.bundle_again);
+        let leaf = now.leaf != self.leaf || is_due(&mut self.leaf_again);
+        (self.bundle, self.leaf) = (now.bundle, now.leaf);
+        Changed { bundle: bundle && sources.files.is_some(), leaf: leaf && self.leaf.is_some() }
+    }
+
+    /// The bundle's file is to be read again, though it may not change.
+    pub(super) fn retry_bundle(&mut self) {
+        self.bundle_again = Some(Instant::now() + AGAIN);
+    }
+
+    /// The mesh certificate's file is to be read again, though it may not change.
+    pub(super) fn retry_leaf(&mut self) {
+        self.leaf_again = Some(Instant::now() + AGAIN);
     }
 }
 
-fn read(path: &Path) -> Option<Vec<u8>> {
-    file::read(path).map_err(|error| warn!(error = %chain(&error), "Trust bundle's file not read")).ok()
+fn is_due(again: &mut Option<Instant>) -> bool {
+    again.take_if(|at| *at <= Instant::now()).is_some()
 }
+
+/// Soon enough for a disk that has room again, and seldom enough for the audit log.
+const AGAIN: Duration = Duration::from_secs(5);

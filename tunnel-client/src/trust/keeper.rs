@@ -10,7 +10,10 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 use tunnel_certs::{
-    credential::Credential, file::FileError, statement::trust_bundle::TrustBundle, tls::TlsError,
+    credential::Credential,
+    file::{self, FileError},
+    statement::trust_bundle::TrustBundle,
+    tls::TlsError,
 };
 use tunnel_protos::UnixMillis;
 use tunnel_runtime::chain;
@@ -66,6 +69,8 @@ pub struct Keeper {
     stored: BTreeSet<Fingerprint>,
     /// The disk may name other access CAs than those in force.
     unsettled: Option<AccessCa>,
+    /// Why the mesh certificate's file was not taken last.
+    leaf_refused: Option<String>,
 }
 
 impl Keeper {
@@ -78,7 +83,8 @@ impl Keeper {
         let marks = Marks::of(&sources);
         let renewal = Renewal::of(shared.belief.borrow().leaf.as_ref(), &sources.pace);
         let stored = shared.belief.borrow().removed.clone();
-        Self { shared, sources, folder, commands, marks, renewal, disk: Disk::default(), stored, unsettled: None }
+        let (disk, unsettled, leaf_refused) = (Disk::default(), None, None);
+        Self { shared, sources, folder, commands, marks, renewal, disk, stored, unsettled, leaf_refused }
     }
 
     /// Works until nobody is left to ask; dropping it loses nothing that was stored.
@@ -114,6 +120,11 @@ impl Keeper {
 
     async fn take_bundle(&mut self, bytes: Vec<u8>, from: &Source, audit: &Audit) -> Result<(), BundleError> {
         let taken = self.replace_bundle(bytes, from, audit).await;
+        self.refuse_bundle(taken)
+    }
+
+    /// Shows why, if it was not taken.
+    fn refuse_bundle(&self, taken: Result<(), BundleError>) -> Result<(), BundleError> {
         let refused = taken.as_ref().err().map(|error| chain(error).to_string()).unwrap_or_default();
         if !refused.is_empty() {
             metrics::refused("bundle");
@@ -242,15 +253,35 @@ impl Keeper {
             let _ = self.store_removed().await;
         }
         let changed = self.marks.look(&self.sources);
-        if let Some(bytes) = changed.bundle {
-            // Said in log and status.
-            let _ = self.take_bundle(bytes, &Source::File, audit).await;
+        if changed.bundle {
+            self.follow_bundle(audit).await;
         }
-        if changed.leaf
-            && let Err(error) = self.take_leaf_file(audit)
-        {
-            metrics::refused("leaf");
-            warn!(error = %chain(&error), "Mesh certificate's file not taken");
+        if changed.leaf {
+            self.follow_leaf(audit);
+        }
+    }
+
+    async fn follow_bundle(&mut self, audit: &Audit) {
+        let Some(files) = &self.sources.files else { return };
+        // Said in log and status.
+        let taken = match file::read(&files.bundle) {
+            Ok(bytes) => self.take_bundle(bytes, &Source::File, audit).await,
+            Err(error) => self.refuse_bundle(Err(BundleError::File(error))),
+        };
+        if taken.is_err_and(|error| error.may_pass()) {
+            self.marks.retry_bundle();
+        }
+    }
+
+    /// Another bundle, another time or another mode may make it good; said once until it says something else.
+    fn follow_leaf(&mut self, audit: &Audit) {
+        let refused = self.take_leaf_file(audit).err().map(|error| chain(&error).to_string());
+        let before = std::mem::replace(&mut self.leaf_refused, refused.clone());
+        let Some(error) = refused else { return };
+        self.marks.retry_leaf();
+        metrics::refused("leaf");
+        if before.as_ref() != Some(&error) {
+            warn!(error, "Mesh certificate's file not taken");
         }
     }
 

@@ -92,7 +92,9 @@ fn bundle(taken: &Result<(), BundleError>) -> Taken {
     match taken {
         Ok(()) => Taken::Done,
         Err(BundleError::Refused(_) | BundleError::Changed(_) | BundleError::Tls(_)) => Taken::Refused,
-        Err(BundleError::Audit(_) | BundleError::Store(_) | BundleError::Late) => Taken::Later,
+        Err(BundleError::Audit(_) | BundleError::Store(_) | BundleError::File(_) | BundleError::Late) => {
+            Taken::Later
+        }
     }
 }
 

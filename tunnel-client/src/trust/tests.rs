@@ -153,6 +153,32 @@ async fn the_customers_own_files_are_followed() {
 }
 
 #[tokio::test]
+async fn a_file_that_came_too_early_is_taken_once_its_time_has_come() {
+    let (stage, new) = (Stage::new(), SigningKey::generate(Algorithm::Ed25519).unwrap());
+    let living = stage.open();
+    let second = TrustBundle { vendor_keys: vec![new.public().clone()], ..stage.bundle(2) };
+    let next = ca(CaKind::Mesh);
+    let third = TrustBundle { sequence: 3, mesh_roots: roots(&[&next]), ..second.clone() };
+    use prost::Message as _;
+    fs::write(stage.path("bundle.pb"), third.make(&new).unwrap().encode_to_vec()).unwrap();
+    let leaf = stage.leaf(&next, HOUR);
+    stage.write_leaf(&leaf);
+    let trust = living.trust.clone();
+    eventually("the file is refused", PATIENCE, || {
+        let refused = !trust.view().last_error.is_empty();
+        async move { refused }
+    })
+    .await;
+    offered(&living, stage.sign(&second)).await.unwrap();
+    let want = Fingerprint::of(&leaf);
+    eventually("both files are in force", PATIENCE, || {
+        let belief = trust.belief().borrow().clone();
+        async move { belief.bundle.sequence == 3 && belief.leaf.as_ref().unwrap().fingerprint() == want }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_old_file_may_expire_once_a_newer_bundle_was_taken() {
     let stage = Stage::new();
     let living = stage.open();
