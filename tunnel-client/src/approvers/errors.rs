@@ -57,7 +57,9 @@ pub enum ResumeError {
     #[error("another pause is in force since, {0}; look at `tunnel-client status` and resume that one")]
     Other(PauseId),
     /// Somebody wants the pause who asked for it after this resume.
-    #[error("still paused: somebody ordered a pause meanwhile; look at `tunnel-client status`, then resume again")]
+    #[error(
+        "still paused: somebody ordered a pause meanwhile; look at `tunnel-client status`, then resume again"
+    )]
     Again,
     /// This signed approval was used already.
     #[error("this approval was given already and counts once")]

@@ -298,9 +298,13 @@ impl Keeper {
     fn rotate(&mut self, root: Fingerprint) {
         let belief = self.belief();
         let there = belief.leaf.as_ref().is_some_and(|leaf| belief.issuer(leaf) == Some(root));
-        if !there {
+        if there {
+            // As after a rollback: what another phase wanted is wanted no more.
+            self.renewal.stay();
+        } else {
             self.renewal.rotate(root);
         }
+        self.shared.tell(&self.renewal);
     }
 
     fn ask_for_renewal(&mut self) {
@@ -355,7 +359,7 @@ fn roots(bundle: &TrustBundle) -> BTreeSet<Fingerprint> {
 
 impl Shared {
     /// Changes what is believed, if TLS can be built of it.
-    fn change(&self, change: impl FnOnce(&mut Belief)) -> Result<(), TlsError> {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Belief)) -> Result<(), TlsError> {
         let _turn = self.turn.lock();
         let mut next = (**self.belief.borrow()).clone();
         change(&mut next);

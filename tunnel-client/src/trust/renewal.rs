@@ -83,7 +83,17 @@ impl Renewal {
         }
         self.wanted = Some(root);
         let share = (u128::from(random()) * self.pace.jitter.as_nanos()) >> 64;
-        self.next = Instant::now() + Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX));
+        let soon = Instant::now() + Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX));
+        // However often somebody changes its mind, the least pause holds.
+        self.next = self.next.max(soon);
+    }
+
+    /// No other root is wanted than that of the certificate in force.
+    pub(super) fn stay(&mut self) {
+        if self.wanted.take().is_some() {
+            (self.since, self.backoff) = (None, None);
+            self.refused.clear();
+        }
     }
 
     /// Until there is something to do, but never long: the wall clock may be set meanwhile.
@@ -173,3 +183,30 @@ const BACKDATED: Duration = Duration::from_secs(60);
 const LEAST_LIFE: Duration = Duration::from_secs(3600);
 /// Set clocks are seen within a minute.
 const LONGEST_LOOK: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock,
+        trust::testing::{PACE, Stage},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_root_that_was_wanted_is_not_after_a_rollback_and_no_change_of_mind_hastens_anything() {
+        let living = Stage::new().open();
+        let belief = living.trust.belief().borrow().clone();
+        let now = clock::wall();
+        let mut renewal = Renewal::of(belief.leaf.as_ref(), &PACE);
+        let due = renewal.pause(now).min(PACE.first);
+        for seed in 0..4 {
+            renewal.rotate(Fingerprint::of(&[seed]));
+            assert!(renewal.pause(now) >= due);
+        }
+        tokio::time::advance(PACE.first).await;
+        assert!(renewal.pause(now).is_zero() && renewal.ask(now).is_none());
+        assert!(renewal.is_asking());
+        renewal.stay();
+        assert!(!renewal.is_asking() && renewal.pause(now) > PACE.longest, "nothing is due");
+    }
+}

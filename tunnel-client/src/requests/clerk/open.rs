@@ -111,7 +111,8 @@ impl<S: Store> Clerk<S> {
             if self.restored { self.load_void(record, now).await } else { self.shared.publish(&record) }
         }
         if self.restored {
-            let store = || "the store, or the audit log beside it, was put back to an earlier state".to_owned();
+            let store =
+                || "the store, or the audit log beside it, was put back to an earlier state".to_owned();
             let why = log_fault.map_or_else(store, |fault| format!("the audit log is damaged: {fault}"));
             self.pause_by_client(&format!("{why}: all grants are void"));
         }

@@ -119,7 +119,19 @@ impl World {
         let shards = Shards::start("test", 1).unwrap();
         let running = Some(Task::spawn(Span::none(), tunnels.run(&rooms, &shards, &watch)));
         let status = Box::new(status);
-        Self { memory, grants, attached, status, drain, stage, living, admission, brokers, running, _shards: shards }
+        Self {
+            memory,
+            grants,
+            attached,
+            status,
+            drain,
+            stage,
+            living,
+            admission,
+            brokers,
+            running,
+            _shards: shards,
+        }
     }
 
     pub(super) fn grant(&self, door: Door) {
