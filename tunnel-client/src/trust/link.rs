@@ -46,23 +46,22 @@ impl Vendor for Link {
         self.trust.shared.changes.subscribe()
     }
 
-    fn acknowledgement(&self, phase: RotationPhase, shown: &Fingerprint) -> Option<(u64, v1::Envelope)> {
+    fn reached(&self, phase: RotationPhase, shown: &Fingerprint) -> Option<u64> {
         let belief = self.trust.shared.belief.borrow().clone();
-        let leaf = belief.leaf.as_ref().filter(|leaf| belief.reached(phase, leaf, shown))?;
-        let sequence = belief.bundle.sequence;
-        let replica = leaf.replica.clone();
+        let through = belief.leaf.as_ref().is_some_and(|leaf| belief.reached(phase, leaf, shown));
+        through.then_some(belief.bundle.sequence)
+    }
+
+    fn acknowledgement(&self, phase: RotationPhase, sequence: u64) -> Option<v1::Envelope> {
+        let replica = self.trust.shared.belief.borrow().leaf.as_ref()?.replica.clone();
         let said = Acknowledgement { label: self.label, replica, phase, sequence };
         let keys = self.entries.keys().borrow().clone();
-        let envelope = said.make(&*keys.current.cluster).ok()?;
-        Some((sequence, envelope))
+        said.make(&*keys.current.cluster).ok()
     }
 
     fn registration(&self) -> watch::Receiver<Option<Arc<v1::Envelope>>> {
         self.entries.registration()
     }
-
-    /// Every broker keeps it until its entry is in force, which says that it arrived where it had to.
-    fn registered(&self, _registration: &v1::Envelope) {}
 
     async fn take(&self, news: News) -> Taken {
         match news {

@@ -261,7 +261,7 @@ async fn a_rotation_wants_the_newest_root_and_a_rollback_the_oldest() {
     let living = stage.open();
     let both = TrustBundle { mesh_roots: roots(&[&new, &stage.mesh]), ..stage.bundle(2) };
     let shown = living.trust.dialing().borrow().as_ref().unwrap().leaf;
-    let acknowledged = |phase| stage.link(&living.trust).acknowledgement(phase, &shown).map(|(seq, _)| seq);
+    let acknowledged = |phase| stage.link(&living.trust).reached(phase, &shown);
     use crate::tunnels::Vendor as _;
     assert_eq!(acknowledged(RotationPhase::Init), None);
     assert_eq!(acknowledged(RotationPhase::Standby), Some(1));

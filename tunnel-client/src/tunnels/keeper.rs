@@ -116,8 +116,6 @@ impl Keeper {
                 Ok(()) = brokers.changed() => {}
                 Ok(()) = dialing.changed() => {}
                 () = drain.draining() => return None,
-                // Nobody can change anything any more.
-                else => drain.draining().await,
             }
         }
     }

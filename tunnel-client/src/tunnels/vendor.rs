@@ -5,7 +5,7 @@
 use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use tracing::debug;
@@ -23,18 +23,19 @@ pub trait Vendor: Clone + Send + Sync + 'static {
     /// The certificate request of an ask.
     fn csr(&self) -> Option<Vec<u8>>;
 
-    /// Wakes when [`Vendor::acknowledgement`] may have another answer.
+    /// Wakes when [`Vendor::reached`] may have another answer.
     fn wake(&self) -> watch::Receiver<u64>;
 
-    /// The signed word that this replica, with a tunnel that shows `leaf`, is through with `phase`, and the sequence
-    /// it is about; none before.
-    fn acknowledgement(&self, phase: RotationPhase, leaf: &Fingerprint) -> Option<(u64, v1::Envelope)>;
+    /// The sequence of the trust bundle under which this replica, with a tunnel that shows `leaf`, is through with
+    /// `phase`; none before.
+    fn reached(&self, phase: RotationPhase, leaf: &Fingerprint) -> Option<u64>;
 
-    /// A registration that a broker is to pass on to the vendor.
+    /// The signed word for it.
+    fn acknowledgement(&self, phase: RotationPhase, sequence: u64) -> Option<v1::Envelope>;
+
+    /// A registration that brokers are to pass on to the vendor: each keeps it until its entry is in force, which says
+    /// that it arrived where it had to.
     fn registration(&self) -> watch::Receiver<Option<Arc<v1::Envelope>>>;
-
-    /// A broker has stored this registration.
-    fn registered(&self, registration: &v1::Envelope);
 
     /// Takes what a broker brought.
     fn take(&self, news: News) -> impl Future<Output = Taken> + Send;
@@ -82,7 +83,7 @@ impl<V: Vendor> Talk<V> {
         let mut registration = self.vendor.registration();
         let (mut phase, mut acknowledged) = (None, HashSet::new());
         asking.mark_changed();
-        let mut stored = self.register(&mut registration);
+        self.register(&mut registration);
         loop {
             tokio::select! {
                 Some((id, news)) = letters.recv() => {
@@ -94,8 +95,7 @@ impl<V: Vendor> Talk<V> {
                 }
                 Ok(()) = asking.changed() => self.ask(*asking.borrow_and_update()),
                 Ok(()) = wake.changed() => self.acknowledge(phase, &mut acknowledged),
-                Ok(()) = registration.changed() => stored = self.register(&mut registration),
-                done = stored_by_broker(&mut stored) => self.vendor.registered(&done),
+                Ok(()) = registration.changed() => self.register(&mut registration),
             }
         }
     }
@@ -117,16 +117,22 @@ impl<V: Vendor> Talk<V> {
     /// Each phase of each bundle once; the control stream repeats it until acknowledged.
     fn acknowledge(&self, phase: Option<RotationPhase>, acknowledged: &mut HashSet<(i32, u64)>) {
         let Some(phase) = phase else { return };
-        let Some((sequence, envelope)) = self.vendor.acknowledgement(phase, &self.leaf) else { return };
-        if acknowledged.len() < MOST_ACKNOWLEDGED && acknowledged.insert((phase.into(), sequence)) {
+        let Some(sequence) = self.vendor.reached(phase, &self.leaf) else { return };
+        let said = (phase.into(), sequence);
+        if acknowledged.len() >= MOST_ACKNOWLEDGED || acknowledged.contains(&said) {
+            return;
+        }
+        if let Some(envelope) = self.vendor.acknowledgement(phase, sequence) {
+            acknowledged.insert(said);
             self.keep(ToBroker::RotationAck(envelope));
         }
     }
 
-    fn register(&self, registration: &mut watch::Receiver<Option<Arc<v1::Envelope>>>) -> Stored {
-        let envelope = registration.borrow_and_update().clone()?;
-        let acknowledged = self.keep(ToBroker::Registration((*envelope).clone()))?;
-        Some((acknowledged, envelope))
+    fn register(&self, registration: &mut watch::Receiver<Option<Arc<v1::Envelope>>>) {
+        let envelope = registration.borrow_and_update().clone();
+        if let Some(envelope) = envelope {
+            self.keep(ToBroker::Registration((*envelope).clone()));
+        }
     }
 
     fn send(&self, body: ToBroker) {
@@ -135,25 +141,12 @@ impl<V: Vendor> Talk<V> {
         }
     }
 
-    fn keep(&self, body: ToBroker) -> Option<oneshot::Receiver<()>> {
-        let kept = self.sender.keep(v1::ReplicaMessage { id: 0, body: Some(body) });
-        kept.map_err(|error| debug!(error = %chain(&error), "Broker not told")).ok()
-    }
-}
-
-/// A registration on its way.
-type Stored = Option<(oneshot::Receiver<()>, Arc<v1::Envelope>)>;
-
-/// The registration that a broker has stored; never ends while none is under way. Cancel-safe.
-async fn stored_by_broker(stored: &mut Stored) -> Arc<v1::Envelope> {
-    if let Some((acknowledged, envelope)) = stored {
-        let (heard, envelope) = (acknowledged.await.is_ok(), Arc::clone(envelope));
-        *stored = None;
-        if heard {
-            return envelope;
+    /// Repeated by the control stream until the broker has it.
+    fn keep(&self, body: ToBroker) {
+        if let Err(error) = self.sender.keep(v1::ReplicaMessage { id: 0, body: Some(body) }) {
+            debug!(error = %chain(&error), "Broker not told");
         }
     }
-    std::future::pending().await
 }
 
 /// More than the trust's own deadlines.
