@@ -86,11 +86,10 @@ async fn while_probing<T>(attached: &Attached, wanted: impl Future<Output = T>) 
 }
 
 #[tokio::test]
-async fn a_certificate_of_ten_seconds_is_renewed_under_a_session_that_never_drops() {
+async fn a_certificate_is_renewed_under_a_session_that_never_drops() {
     let mut broker = Broker::start();
     let stage = Stage::with(broker.mesh.clone());
-    let (begun, life) = (Instant::now(), Duration::from_secs(10));
-    stage.write_leaf(&stage.leaf(&stage.mesh, life));
+    stage.write_leaf(&stage.due_leaf());
     let world = World::on(&broker, stage);
     world.grant(door(1));
     let mut first = broker.attach().await;
@@ -115,7 +114,6 @@ async fn a_certificate_of_ten_seconds_is_renewed_under_a_session_that_never_drop
         second
     };
     let second = tokio::select! { second = replaced => second, () = probing => unreachable!() };
-    assert!(begun.elapsed() < life, "replaced before its end");
     assert_eq!(world.status()[0].state, "attached", "the new one is shown");
     let mut later = second.tunnel.open(&header, PATIENCE).await.unwrap();
     later.write_all(b"after").await.unwrap();
