@@ -169,7 +169,7 @@ pub fn add_signature(bytes: &[u8], key: &dyn Signer) -> Result<v1::Envelope, Add
 
 fn read_payload(envelope: &v1::Envelope) -> Result<Release, OpenError> {
     let message = envelope::payload(envelope, PayloadType::Release);
-    read::release(message.map_err(|error| OpenError::Envelope(EnvelopeError::Payload(error)))?)
+    read::release(&message.map_err(|error| OpenError::Envelope(EnvelopeError::Payload(error)))?)
 }
 
 const VERSION: u32 = 1;

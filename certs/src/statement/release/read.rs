@@ -6,11 +6,11 @@ use tunnel_protos::{PersonText, UnixMillis, v1};
 
 use super::{Image, OpenError, Release, VERSION};
 
-pub(super) fn release(message: v1::Release) -> Result<Release, OpenError> {
+pub(super) fn release(message: &v1::Release) -> Result<Release, OpenError> {
     if message.version != VERSION {
         return Err(OpenError::Field("version"));
     }
-    check_order(&message)?;
+    check_order(message)?;
     Ok(Release {
         product: field("product", &message.product)?,
         component: field("component", &message.component)?,
