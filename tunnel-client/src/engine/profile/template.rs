@@ -57,6 +57,7 @@ impl Vars {
 
     /// With a text, or a number as text.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "texts and numbers are given as they are")]
     pub fn text(self, name: impl Into<String>, value: impl ToString) -> Self {
         self.with(name, Var::Text(value.to_string()))
     }

@@ -71,7 +71,7 @@ impl Reader<'_> {
         match of {
             Kind::Arguments if written.sensitive => self.problems.add(key, "`sensitive` is for settings"),
             Kind::Settings if written.default.is_some() => {
-                self.problems.add(key, "`default` is for arguments")
+                self.problems.add(key, "`default` is for arguments");
             }
             Kind::Arguments | Kind::Settings => {}
         }

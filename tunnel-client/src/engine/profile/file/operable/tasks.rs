@@ -160,7 +160,7 @@ impl Reader<'_> {
         }
         let list = FieldList::parse(&call.method.output(), paths);
         list.map_err(|problems| {
-            problems.iter().for_each(|problem| self.problems.add(key, problem.to_string()))
+            problems.iter().for_each(|problem| self.problems.add(key, problem.to_string()));
         })
         .ok()
     }
