@@ -8,6 +8,7 @@ pub mod dynamic;
 pub mod id;
 pub mod method;
 pub mod name;
+pub mod operations;
 pub mod strict;
 pub mod text;
 pub mod time;
@@ -26,8 +27,3 @@ pub use self::{
     text::PersonText,
     time::UnixMillis,
 };
-
-/// The client's API for the operator of one operation; other packages' code names it with its version.
-pub mod operations {
-    pub use crate::generated::operations_v1 as v1;
-}

@@ -198,6 +198,11 @@ impl TargetName {
     pub fn default_target() -> Self {
         Self(Name("default".into()))
     }
+
+    /// The client's own API of an operation, which no engine profile may call a target of its own.
+    pub fn operations() -> Self {
+        Self(Name("operations".into()))
+    }
 }
 
 /// A cluster: `customer/cluster`, two names.
