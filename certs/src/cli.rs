@@ -10,6 +10,7 @@ mod inspect;
 mod issue;
 mod key;
 mod passphrase;
+mod release;
 mod report;
 mod statement;
 
@@ -38,6 +39,9 @@ pub enum Command {
     /// Make a signed statement.
     #[command(subcommand)]
     Statement(Box<statement::Statement>),
+    /// Sign and check release manifests.
+    #[command(subcommand)]
+    Release(Box<release::Release>),
     /// Draw the label of a new cluster: 10 random characters.
     Label,
     /// Say what a file holds: certificates, keys, requests for certificates, statements, enrollment bundles.
@@ -53,6 +57,7 @@ impl Command {
             Self::Ca(ca) => ca.run(now)?,
             Self::Issue(issue) => issue.run(now)?,
             Self::Statement(statement) => statement.run(now)?,
+            Self::Release(release) => release.run(now)?,
             Self::Label => Report::new().with("label", Label::from_random(crypto::random())),
             Self::Inspect(inspect) => return inspect.run(output),
         };

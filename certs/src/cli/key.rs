@@ -6,7 +6,11 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-use super::{files::Key as FileKey, passphrase::Protection, report::Report};
+use super::{
+    files::Key as FileKey,
+    passphrase::{Encryption, Protection},
+    report::Report,
+};
 use crate::{file, key::Algorithm};
 
 /// Makes a private key (0600) and writes its public key beside it.
@@ -18,8 +22,9 @@ pub enum Key {
     /// An approver's: signs approvals. Its line for the policy's `approvers` is printed.
     #[command(after_help = APPROVER_EXAMPLE)]
     Approver(Out),
-    /// A release engineer's: signs releases.
-    Release(Out),
+    /// A release engineer's: signs releases, together with others. Trusted once a trust bundle names it.
+    #[command(after_help = RELEASE_EXAMPLE)]
+    Release(Release),
     /// An operator's: signs requests, once the operator CA has certified it.
     Operator(Out),
 }
@@ -33,6 +38,14 @@ pub struct Vendor {
 }
 
 #[derive(Debug, Args)]
+pub struct Release {
+    #[command(flatten)]
+    to: Out,
+    #[command(flatten)]
+    encryption: Encryption,
+}
+
+#[derive(Debug, Args)]
 pub struct Out {
     /// The private key; its public key goes beside it with the ending `.pub`.
     #[arg(long, value_name = "FILE")]
@@ -43,7 +56,8 @@ impl Key {
     pub(super) fn run(&self) -> Result<Report> {
         let (algorithm, out) = match self {
             Self::Vendor(vendor) => (Algorithm::Ed25519, &vendor.to.out),
-            Self::Approver(to) | Self::Release(to) => (Algorithm::Ed25519, &to.out),
+            Self::Release(release) => (Algorithm::Ed25519, &release.to.out),
+            Self::Approver(to) => (Algorithm::Ed25519, &to.out),
             Self::Operator(to) => (Algorithm::P256, &to.out),
         };
         let public_path = beside(out)?;
@@ -62,7 +76,8 @@ impl Key {
     fn passphrase(&self) -> Result<Option<Zeroizing<String>>> {
         match self {
             Self::Vendor(vendor) => vendor.protection.passphrase(),
-            Self::Approver(_) | Self::Release(_) | Self::Operator(_) => Ok(None),
+            Self::Release(release) => release.encryption.passphrase(),
+            Self::Approver(_) | Self::Operator(_) => Ok(None),
         }
     }
 }
@@ -85,3 +100,7 @@ Example:
   tunnel-certs key approver --out alice.key
   # policy.yaml:  approvers: { alice: { key: \"ed25519:…\" } }
   tunnel-client approve 3fa8 --key alice.key";
+const RELEASE_EXAMPLE: &str = "\
+Example:
+  tunnel-certs key release --out r1.key    # also writes r1.pub
+  tunnel-certs rotate release-keys --add r1.pub --add r2.pub --threshold 2 --vendor-key vendor.key";

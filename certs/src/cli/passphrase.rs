@@ -29,15 +29,19 @@ pub struct VendorKey {
 impl VendorKey {
     /// Loads the key; the passphrase is asked for only if the file is encrypted.
     pub fn load(&self) -> Result<SigningKey> {
-        let ask = || match &self.passphrase_file {
-            Some(path) => from_file(path).map_err(io::Error::other),
-            None => typed(&format!("Passphrase of {}: ", self.key.display())),
-        };
-        let key = SigningKey::load_with(&self.key, ask);
-        let key = key.with_context(|| format!("the key {}", self.key.display()))?;
+        let key = unlock(&self.key, self.passphrase_file.as_deref())?;
         files::ensure_ed25519(key.public(), &self.key)?;
         Ok(key)
     }
+}
+
+/// Loads a private key; the passphrase is asked for only if the file is encrypted and no file names it.
+pub(super) fn unlock(key: &Path, passphrase_file: Option<&Path>) -> Result<SigningKey> {
+    let ask = || match passphrase_file {
+        Some(path) => from_file(path).map_err(io::Error::other),
+        None => typed(&format!("Passphrase of {}: ", key.display())),
+    };
+    SigningKey::load_with(key, ask).with_context(|| format!("the key {}", key.display()))
 }
 
 /// How a new key file is protected.
@@ -62,6 +66,28 @@ impl Protection {
     }
 }
 
+/// Whether a new key file is protected.
+#[derive(Debug, Args)]
+pub(super) struct Encryption {
+    /// Encrypt the new key with a passphrase, which is asked for on the terminal.
+    #[arg(long)]
+    encrypt: bool,
+    /// Encrypt the new key with the passphrase in this file (0600).
+    #[arg(long, value_name = "FILE", conflicts_with = "encrypt")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Encryption {
+    /// The passphrase, or none for a plain file.
+    pub(super) fn passphrase(&self) -> Result<Option<Zeroizing<String>>> {
+        match (&self.passphrase_file, self.encrypt) {
+            (Some(path), _) => from_file(path).map(Some),
+            (None, true) => typed_twice().map(Some),
+            (None, false) => Ok(None),
+        }
+    }
+}
+
 /// The file's one line; a line break at its end is not part of it.
 fn from_file(path: &Path) -> Result<Zeroizing<String>> {
     let name = || format!("the passphrase file {}", path.display());
@@ -74,8 +100,7 @@ fn from_file(path: &Path) -> Result<Zeroizing<String>> {
 }
 
 fn typed_twice() -> Result<Zeroizing<String>> {
-    let without =
-        "the vendor key is protected by a passphrase: run this on a terminal, or name a --passphrase-file";
+    let without = "the key is protected by a passphrase: run this on a terminal, or name a --passphrase-file";
     let first = typed("Passphrase of the new key: ").context(without)?;
     let again = typed("The same again: ").context(without)?;
     if first != again {

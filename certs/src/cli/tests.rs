@@ -3,6 +3,7 @@
 mod enrolled;
 mod keys;
 mod next;
+mod releases;
 
 use std::path::Path;
 

@@ -114,6 +114,7 @@ impl TrustBundleArgs {
             .with("mesh roots", digests(&bundle.mesh_roots))
             .with("operator roots", digests(&bundle.operator_roots))
             .with("vendor keys", bundle.vendor_keys.len())
+            .with("release keys", release_keys(bundle))
             .with("brokers", bundle.broker_addresses.join(" "));
         match bundle.vendor_keys.contains(key) {
             true => report,
@@ -143,6 +144,13 @@ impl First {
 
 fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>> {
     paths.iter().map(|path| files::vendor_public_key(path)).collect()
+}
+
+fn release_keys(bundle: &TrustBundle) -> String {
+    match bundle.release_keys.len() {
+        0 => "none: no release is trusted".into(),
+        count => format!("{count}, {} of them sign a release", bundle.release_threshold),
+    }
 }
 
 fn digests(roots: &Roots) -> String {
