@@ -1,5 +1,8 @@
 //! The real etcd as child processes: one member or several on free loopback ports, each in a folder of its own.
 
+pub mod supervised;
+pub mod writer;
+
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -49,10 +52,7 @@ impl Member {
 
     /// Members of these names, which must be known to each other before any starts.
     fn several(names: &[&str]) -> Result<Vec<Self>> {
-        // All are held until all are known, so that none is given out twice.
-        let free: Result<Vec<_>, _> = names.iter().map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-        let peer = |socket: &TcpListener| Ok(format!("http://{}", socket.local_addr()?));
-        let peers = free?.iter().map(peer).collect::<Result<Vec<_>>>()?;
+        let peers: Vec<_> = free(names.len())?.iter().map(|address| format!("http://{address}")).collect();
         let all: Vec<_> = names.iter().zip(&peers).map(|(name, peer)| format!("{name}={peer}")).collect();
         let one = |(name, peer): (&&str, String)| Self { name: (*name).to_owned(), peer, all: all.join(",") };
         Ok(names.iter().zip(peers).map(one).collect())
@@ -70,10 +70,7 @@ impl Options {
 impl Etcd {
     /// Starts etcd and returns once it answers clients.
     pub async fn start(options: &Options) -> Result<Self> {
-        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/etcd");
-        anyhow::ensure!(binary.is_file(), "etcd is not installed: run `make tools`");
-        let mut command = Command::new(binary);
-        command.arg("--data-dir").arg(options.folder.join("data"));
+        let mut command = Command::new(binary()?);
         command.args(flags(options));
         let mut program = Program::start("etcd", command, &options.folder.join("etcd.log"))?;
         let address = program.says("that it serves clients", STARTUP, serving_address).await?;
@@ -107,11 +104,26 @@ impl Etcd {
     }
 }
 
+/// The program itself.
+fn binary() -> Result<PathBuf> {
+    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/etcd");
+    anyhow::ensure!(binary.is_file(), "etcd is not installed: run `make tools`");
+    Ok(binary)
+}
+
+/// Loopback addresses that are free now, all of them different.
+fn free(count: usize) -> Result<Vec<SocketAddr>> {
+    // All are held until all are known, so that none is given out twice.
+    let held: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+    held?.iter().map(|socket| Ok(socket.local_addr()?)).collect()
+}
+
 fn flags(options: &Options) -> Vec<String> {
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let client = format!("{scheme}://{}", options.address);
     let Member { name, peer, all } = &options.member;
     let mut flags = vec![
+        format!("--data-dir={}", options.folder.join("data").display()),
         format!("--listen-client-urls={client}"),
         format!("--advertise-client-urls={client}"),
         format!("--listen-peer-urls={peer}"),

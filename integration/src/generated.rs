@@ -1,4 +1,4 @@
-//! The reference engine's messages, generated from `proto/` by `make protos`; a test compares them with their sources.
+//! The messages of the reference engine and of the supervisor, generated from `proto/` by `make protos`; a test compares them with their sources.
 
 /// Administration and faults.
 #[path = "generated"]
@@ -15,5 +15,14 @@ pub mod kv {
     #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
     #[rustfmt::skip]
     #[path = "engine.kv.v1.rs"]
+    pub mod v1;
+}
+
+/// A companion that restarts an engine.
+#[path = "generated"]
+pub mod supervisor {
+    #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
+    #[rustfmt::skip]
+    #[path = "supervisor.v1.rs"]
     pub mod v1;
 }

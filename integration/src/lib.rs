@@ -13,4 +13,5 @@ pub mod netns;
 pub mod reference_engine;
 pub mod rotation;
 pub mod sbom;
+pub mod supervisor;
 pub mod torture;

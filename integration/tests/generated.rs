@@ -5,8 +5,9 @@ use std::{fs, path::Path};
 
 use prost::Message;
 
-const FILES: [&str; 3] =
+const ENGINE: [&str; 3] =
     ["engine/admin/v1/admin.proto", "engine/admin/v1/faults.proto", "engine/kv/v1/kv.proto"];
+const SUPERVISOR: [&str; 1] = ["supervisor/v1/supervisor.proto"];
 
 #[test]
 fn generated_code_matches_its_sources() {
@@ -34,13 +35,18 @@ fn compare(fresh: &Path, checked_in: &Path) {
 
 fn generate(root: &Path, out: &Path) {
     let include = root.join("proto");
-    let mut compiler = protox::Compiler::new([&include]).unwrap();
-    compiler.include_imports(true).include_source_info(false).open_files(FILES).unwrap();
-    let mut set = compiler.file_descriptor_set().encode_to_vec();
+    let mut set = descriptors(&include, &ENGINE);
     // Descriptor sets may be concatenated; the engine serves the standard health service beside its own.
     set.extend_from_slice(tonic_health::pb::FILE_DESCRIPTOR_SET);
     fs::write(out.join("reference-engine.protoset"), set).unwrap();
+    fs::write(out.join("supervisor.protoset"), descriptors(&include, &SUPERVISOR)).unwrap();
 
-    let with_comments = protox::compile(FILES, [&include]).unwrap();
+    let with_comments = protox::compile([&ENGINE[..], &SUPERVISOR].concat(), [&include]).unwrap();
     tonic_prost_build::configure().out_dir(out).bytes(".").btree_map(".").compile_fds(with_comments).unwrap();
+}
+
+fn descriptors(include: &Path, files: &[&str]) -> Vec<u8> {
+    let mut compiler = protox::Compiler::new([include]).unwrap();
+    compiler.include_imports(true).include_source_info(false).open_files(files).unwrap();
+    compiler.file_descriptor_set().encode_to_vec()
 }

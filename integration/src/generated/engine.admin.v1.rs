@@ -25,6 +25,9 @@ pub struct GetStatusResponse {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Of all components.
+    #[prost(message, repeated, tag = "10")]
+    pub nodes: ::prost::alloc::vec::Vec<Node>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Component {
@@ -32,6 +35,7 @@ pub struct Component {
     pub name: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub replicas: u32,
+    /// The last one that all of its nodes had; new nodes get it.
     #[prost(string, tag = "3")]
     pub release: ::prost::alloc::string::String,
     #[prost(uint32, tag = "4")]
@@ -97,16 +101,22 @@ pub struct RestartResponse {
 pub struct UpgradeRequest {
     #[prost(string, tag = "1")]
     pub component: ::prost::alloc::string::String,
-    /// A release whose name ends in "-broken" never becomes ready.
+    /// A node of a release whose name ends in "-broken" never becomes ready.
     #[prost(string, tag = "2")]
     pub release: ::prost::alloc::string::String,
+    /// Empty: all nodes of the component.
+    #[prost(string, repeated, tag = "3")]
+    pub nodes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpgradeResponse {
+    /// The component's, before.
     #[prost(string, tag = "1")]
     pub previous_release: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub release: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub upgraded: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConfigureRequest {

@@ -10,8 +10,9 @@ use tower::service_fn;
 use tunnel_certs::statement::approval::Answer;
 use tunnel_protos::approvers::{
     AnswerRequest, DenyOperatorReply, DenyOperatorRequest, GetRequestRequest, GetStatusRequest,
-    ListRequestsRequest, PauseRequest, PauseView, RequestView, RevokeReply, RevokeRequest, Status,
-    approvers_client::ApproversClient, membership_client::MembershipClient,
+    ListRequestsRequest, PauseRequest, PauseView, RequestView, ResumeRequest, RevokeReply, RevokeRequest,
+    Status, approvers_client::ApproversClient, bundles_client::BundlesClient,
+    membership_client::MembershipClient,
 };
 
 /// Whoever can open the socket.
@@ -57,6 +58,18 @@ impl Approver {
     /// Stops everything.
     pub async fn pause(&self) -> Result<PauseView> {
         Ok(self.client().pause(PauseRequest { note: "a test pauses".to_owned() }).await?.into_inner())
+    }
+
+    /// Ends a pause, by a signed approval.
+    pub async fn resume(&self, pause: &str, approval: Vec<u8>) -> Result<()> {
+        let request = ResumeRequest { pause_id: pause.to_owned(), note: String::new(), approval };
+        self.client().resume(request).await?;
+        Ok(())
+    }
+
+    /// Operations and their bundles, as generated.
+    pub fn bundles(&self) -> BundlesClient<Channel> {
+        BundlesClient::new(self.channel()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     /// Refuses an operator from now on.

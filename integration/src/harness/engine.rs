@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -20,13 +21,15 @@ pub struct EngineSettings {
     pub tls: Option<(SocketAddr, Files, PathBuf)>,
     /// Unix socket.
     pub unix: Option<PathBuf>,
+    /// How long a node takes to become ready.
+    pub startup: Duration,
 }
 
 impl EngineSettings {
     /// An engine in plain HTTP/2 on a free loopback port.
     pub fn loopback(folder: &Path) -> Self {
         let h2c = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { folder: folder.to_owned(), h2c, tls: None, unix: None }
+        Self { folder: folder.to_owned(), h2c, tls: None, unix: None, startup: Duration::ZERO }
     }
 
     /// Runs it and notes the ports it took.
@@ -34,6 +37,7 @@ impl EngineSettings {
         std::fs::create_dir_all(&self.folder)?;
         let mut command = binaries::command("reference-engine", entry)?;
         command.arg("--data").arg(self.folder.join("data")).arg("--h2c").arg(self.h2c.to_string());
+        command.arg("--startup-millis").arg(self.startup.as_millis().to_string());
         if let Some((address, files, callers)) = &self.tls {
             command.arg("--tls").arg(address.to_string()).arg("--tls-client-ca").arg(callers);
             command.arg("--tls-certificate").arg(&files.certificate).arg("--tls-key").arg(&files.key);

@@ -19,7 +19,7 @@ use tunnel_certs::{
 };
 use tunnel_protos::{BrokerId, ClusterName, Label, OperatorName, ReplicaId, Suffix, UnixMillis, VendorName};
 
-use super::api_ca::ApiAuthority;
+use super::{api_ca::ApiAuthority, release::ReleaseKeys};
 
 /// The certificate and key files of one party.
 #[derive(Debug, Clone)]
@@ -39,6 +39,7 @@ pub struct Vendor {
     mesh: Authority,
     mesh_key: Arc<SigningKey>,
     operators: Authority,
+    releases: ReleaseKeys,
     api: ApiAuthority,
 }
 
@@ -61,6 +62,7 @@ impl Vendor {
             mesh: authority(CaKind::Mesh, &mesh_key)?,
             operators: authority(CaKind::Operator, &operators_key)?,
             mesh_key,
+            releases: ReleaseKeys::generate()?,
             api: ApiAuthority::create(&folder.join("api-ca.pem"))?,
         })
     }
@@ -103,6 +105,11 @@ impl Vendor {
         &self.key
     }
 
+    /// Who signs releases.
+    pub fn releases(&self) -> &ReleaseKeys {
+        &self.releases
+    }
+
     /// File of the vendor's public key, which customers and operators pin.
     pub fn key_file(&self) -> PathBuf {
         self.folder.join("vendor.pub")
@@ -141,8 +148,8 @@ impl Vendor {
             vendor_keys: vec![self.key.public().clone()],
             mesh_roots: roots(&self.mesh)?,
             operator_roots: roots(&self.operators)?,
-            release_keys: Vec::new(),
-            release_threshold: 0,
+            release_keys: self.releases.public(),
+            release_threshold: ReleaseKeys::THRESHOLD,
             broker_addresses: brokers.to_vec(),
             allowed_private_addresses: vec!["127.0.0.0/8".to_owned(), "10.71.0.0/16".to_owned()],
         };

@@ -45,6 +45,7 @@ impl AdminService {
             healthy: cluster.is_healthy(),
             components: cluster.components(),
             settings: cluster.settings(),
+            nodes: cluster.nodes(""),
         }
     }
 }
@@ -81,11 +82,11 @@ impl Admin for AdminService {
     }
 
     async fn upgrade(&self, request: Request<UpgradeRequest>) -> Result<Response<UpgradeResponse>, Status> {
-        let UpgradeRequest { component, release } = request.into_inner();
-        let previous_release =
-            self.parts.cluster.change(|state, now| state.upgrade(&component, &release, now))?;
+        let UpgradeRequest { component, release, nodes } = request.into_inner();
+        let (previous_release, upgraded) =
+            self.parts.cluster.change(|state, now| state.upgrade(&component, &nodes, &release, now))?;
         self.parts.publish_health().await;
-        Ok(Response::new(UpgradeResponse { previous_release, release }))
+        Ok(Response::new(UpgradeResponse { previous_release, release, upgraded }))
     }
 
     async fn configure(

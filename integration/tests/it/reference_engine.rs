@@ -66,7 +66,11 @@ fn channel(running: &Running) -> Channel {
 async fn data_and_releases_survive_a_restart() {
     let engine = Engine::start();
     engine.put("key", "value").await;
-    let upgrade = UpgradeRequest { component: "storage".to_owned(), release: "1.1.0-broken".to_owned() };
+    let upgrade = UpgradeRequest {
+        component: "storage".to_owned(),
+        release: "1.1.0-broken".to_owned(),
+        ..Default::default()
+    };
     engine.admin().upgrade(upgrade).await.unwrap();
     let Engine { running, folder } = engine;
     running.stop().await;
@@ -198,7 +202,11 @@ async fn health_follows_the_release() {
         answer.into_inner().status().as_str_name()
     };
     assert_eq!(check().await, "SERVING");
-    let upgrade = UpgradeRequest { component: "query".to_owned(), release: "2-broken".to_owned() };
+    let upgrade = UpgradeRequest {
+        component: "query".to_owned(),
+        release: "2-broken".to_owned(),
+        ..Default::default()
+    };
     engine.admin().upgrade(upgrade).await.unwrap();
     assert_eq!(check().await, "NOT_SERVING");
 }

@@ -18,7 +18,8 @@ async fn admin(world: &World) -> AdminClient<Channel> {
 async fn a_method_outside_the_grant_is_refused_and_never_reaches_the_engine() {
     let world = World::start().await.unwrap();
     let mut admin = admin(&world).await;
-    let upgrade = UpgradeRequest { component: "storage".to_owned(), release: "9.9.9".to_owned() };
+    let upgrade =
+        UpgradeRequest { component: "storage".to_owned(), release: "9.9.9".to_owned(), ..Default::default() };
     let status = admin.upgrade(upgrade).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     assert!(status.message().contains("tunnelctl"), "says what to do: {}", status.message());

@@ -16,12 +16,14 @@ pub(in super::super) struct State {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Component {
+    /// The last release that all nodes had; new ones get it.
     release: String,
     nodes: Vec<Node>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Node {
+    release: String,
     started_at: u64,
     restarts: u32,
 }
@@ -46,8 +48,10 @@ pub(in super::super) enum Rejected {
 impl State {
     /// Three storage nodes and one that answers queries.
     pub(in super::super) fn first(now: u64) -> Self {
-        let component =
-            |replicas| Component { release: FIRST_RELEASE.to_owned(), nodes: fresh(replicas, now) };
+        let component = |replicas| Component {
+            release: FIRST_RELEASE.to_owned(),
+            nodes: vec![Node::fresh(FIRST_RELEASE, now); replicas],
+        };
         Self {
             components: [(STORAGE.to_owned(), component(3)), ("query".to_owned(), component(1))].into(),
             settings: SETTINGS.map(|(name, value, _)| (name.to_owned(), value.to_owned())).into(),
@@ -59,9 +63,10 @@ impl State {
         if !(1..=64).contains(&replicas) {
             return Err(Rejected::BadReplicas(replicas));
         }
-        let nodes = &mut self.component(name)?.nodes;
-        let before = nodes.len() as u32;
-        nodes.resize(replicas as usize, Node { started_at: now, restarts: 0 });
+        let component = self.component(name)?;
+        let before = component.nodes.len() as u32;
+        let fresh = Node::fresh(&component.release, now);
+        component.nodes.resize(replicas as usize, fresh);
         Ok(before)
     }
 
@@ -72,34 +77,36 @@ impl State {
         which: &[String],
         now: u64,
     ) -> Result<Vec<String>, Rejected> {
-        let component = self.component(name)?;
-        let all: Vec<_> = (0..component.nodes.len()).map(|index| node_name(name, index)).collect();
-        if let Some(unknown) = which.iter().find(|node| !all.contains(node)) {
-            return Err(Rejected::UnknownNode(unknown.clone()));
-        }
-        let mut restarted = Vec::new();
-        for (node, node_name) in component.nodes.iter_mut().zip(all) {
-            if which.is_empty() || which.contains(&node_name) {
-                *node = Node { started_at: now, restarts: node.restarts + 1 };
-                restarted.push(node_name);
-            }
-        }
-        Ok(restarted)
+        let nodes = self.component(name)?.choose(name, which)?;
+        let restart = |(name, node): (String, &mut Node)| {
+            node.restart(now);
+            name
+        };
+        Ok(nodes.into_iter().map(restart).collect())
     }
 
-    /// Brings all nodes of a component to another release; tells the former.
+    /// Brings the named nodes of a component, or all, to another release; tells the former and which nodes.
     pub(in super::super) fn upgrade(
         &mut self,
         name: &str,
+        which: &[String],
         release: &str,
         now: u64,
-    ) -> Result<String, Rejected> {
+    ) -> Result<(String, Vec<String>), Rejected> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
         if release.is_empty() || release.len() > 64 || !release.chars().all(allowed) {
             return Err(Rejected::BadRelease);
         }
-        self.restart(name, &[], now)?;
-        Ok(std::mem::replace(&mut self.component(name)?.release, release.to_owned()))
+        let component = self.component(name)?;
+        let mut upgraded = Vec::new();
+        for (name, node) in component.choose(name, which)? {
+            release.clone_into(&mut node.release);
+            node.restart(now);
+            upgraded.push(name);
+        }
+        let before = component.release.clone();
+        component.settle();
+        Ok((before, upgraded))
     }
 
     /// Changes all of the settings or none; tells what they were.
@@ -155,7 +162,7 @@ impl State {
     }
 
     pub(super) fn is_healthy(&self) -> bool {
-        !self.components.values().any(Component::is_broken)
+        !self.components.values().flat_map(|component| &component.nodes).any(Node::is_broken)
     }
 
     fn component(&mut self, name: &str) -> Result<&mut Component, Rejected> {
@@ -164,20 +171,27 @@ impl State {
 }
 
 impl Component {
-    fn is_broken(&self) -> bool {
-        self.release.ends_with("-broken")
+    /// The named nodes, or all of them, each with its name.
+    fn choose(&mut self, of: &str, which: &[String]) -> Result<Vec<(String, &mut Node)>, Rejected> {
+        let names: Vec<_> = (0..self.nodes.len()).map(|index| node_name(of, index)).collect();
+        if let Some(unknown) = which.iter().find(|node| !names.contains(node)) {
+            return Err(Rejected::UnknownNode(unknown.clone()));
+        }
+        let wanted = |(name, _): &(String, &mut Node)| which.is_empty() || which.contains(name);
+        Ok(names.into_iter().zip(&mut self.nodes).filter(wanted).collect())
     }
 
-    fn state(&self, node: Node, now: u64, startup: u64) -> NodeState {
-        match now.saturating_sub(node.started_at) < startup {
-            true => NodeState::Starting,
-            false if self.is_broken() => NodeState::Failed,
-            false => NodeState::Ready,
+    /// A component has a release once all of its nodes do; until then it has the one before.
+    fn settle(&mut self) {
+        if let Some(first) = self.nodes.first()
+            && self.nodes.iter().all(|node| node.release == first.release)
+        {
+            first.release.clone_into(&mut self.release);
         }
     }
 
     fn ready(&self, now: u64, startup: u64) -> u32 {
-        let is_ready = |node: &&Node| self.state(**node, now, startup) == NodeState::Ready;
+        let is_ready = |node: &&Node| node.state(now, startup) == NodeState::Ready;
         self.nodes.iter().filter(is_ready).count() as u32
     }
 
@@ -185,8 +199,8 @@ impl Component {
         let message = |(index, node): (usize, &Node)| NodeMessage {
             name: node_name(name, index),
             component: name.to_owned(),
-            release: self.release.clone(),
-            state: self.state(*node, now, startup).into(),
+            release: node.release.clone(),
+            state: node.state(now, startup).into(),
             restarts: node.restarts,
             started_at_unix_millis: i64::try_from(node.started_at).unwrap_or(i64::MAX),
         };
@@ -194,8 +208,27 @@ impl Component {
     }
 }
 
-fn fresh(replicas: usize, now: u64) -> Vec<Node> {
-    vec![Node { started_at: now, restarts: 0 }; replicas]
+impl Node {
+    fn fresh(release: &str, now: u64) -> Self {
+        Self { release: release.to_owned(), started_at: now, restarts: 0 }
+    }
+
+    fn restart(&mut self, now: u64) {
+        self.started_at = now;
+        self.restarts += 1;
+    }
+
+    fn is_broken(&self) -> bool {
+        self.release.ends_with("-broken")
+    }
+
+    fn state(&self, now: u64, startup: u64) -> NodeState {
+        match now.saturating_sub(self.started_at) < startup {
+            true => NodeState::Starting,
+            false if self.is_broken() => NodeState::Failed,
+            false => NodeState::Ready,
+        }
+    }
 }
 
 fn node_name(component: &str, index: usize) -> String {

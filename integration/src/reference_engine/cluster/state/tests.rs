@@ -46,19 +46,41 @@ fn unknown_names_change_nothing() {
     assert_eq!(state, before);
 }
 
+fn upgrade(state: &mut State, which: &[&str], release: &str) -> Result<(String, Vec<String>), Rejected> {
+    let which: Vec<_> = which.iter().map(|&node| node.to_owned()).collect();
+    state.upgrade("storage", &which, release, NOW)
+}
+
 #[test]
 fn a_broken_release_fails_until_another_comes() {
     let mut state = State::first(0);
-    assert_eq!(state.upgrade("storage", "1.1.0-broken", NOW), Ok("1.0.0".to_owned()));
+    assert_eq!(upgrade(&mut state, &[], "1.1.0-broken").unwrap().0, "1.0.0");
     assert!(!state.is_healthy());
     assert_eq!(state.nodes("storage", NOW + 100, 100)[0].state(), NodeState::Failed);
-    state.upgrade("storage", "1.0.1", NOW).unwrap();
+    upgrade(&mut state, &[], "1.0.1").unwrap();
     assert!(state.is_healthy());
 }
 
 #[test]
+fn nodes_are_upgraded_one_by_one() {
+    let mut state = State::first(0);
+    let (before, upgraded) = upgrade(&mut state, &["storage-1"], "1.1.0-broken").unwrap();
+    assert_eq!((before.as_str(), upgraded), ("1.0.0", vec!["storage-1".to_owned()]));
+    assert_eq!(state.release(), "1.0.0", "until all have it");
+    let nodes = state.nodes("storage", NOW + 100, 100);
+    assert_eq!(nodes.iter().map(|node| node.restarts).collect::<Vec<_>>(), [0, 1, 0]);
+    let states: Vec<_> = nodes.iter().map(NodeMessage::state).collect();
+    assert_eq!(states, [NodeState::Ready, NodeState::Failed, NodeState::Ready]);
+    upgrade(&mut state, &["storage-1"], "1.0.1").unwrap();
+    assert!(state.is_healthy());
+    upgrade(&mut state, &["storage-0", "storage-2"], "1.0.1").unwrap();
+    assert_eq!(state.release(), "1.0.1");
+    assert!(matches!(upgrade(&mut state, &["query-0"], "1.0.1"), Err(Rejected::UnknownNode(_))));
+}
+
+#[test]
 fn a_release_with_odd_characters_is_refused() {
-    assert_eq!(State::first(0).upgrade("storage", "1.0 $(x)", NOW), Err(Rejected::BadRelease));
+    assert_eq!(upgrade(&mut State::first(0), &[], "1.0 $(x)"), Err(Rejected::BadRelease));
 }
 
 #[test]
