@@ -8,20 +8,21 @@ MAKEFLAGS += --no-print-directory
 CARGO := cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 BENCHED = tunnel-broker tunnel-client tunnelctl reference-engine bench bench-load bench-swarm
-CRATES = $(shell grep -hm1 '^name' */Cargo.toml | cut -d'"' -f2)
+CRATES = $(shell grep -hm1 '^name' $(filter-out fuzz/%,$(wildcard */Cargo.toml)) | cut -d'"' -f2)
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help demo test test-rotation check bench torture lint fmt tools protos \
-	fmt-check clippy docs deny each build unit doctests integration drift image-check bench-smoke
+.PHONY: help demo test test-rotation check bench cutting torture lint fmt tools protos \
+	fmt-check clippy docs deny each build unit fuzz-check doctests integration drift image-check bench-smoke
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves it running, ENGINE=etcd plays it with etcd
+	@tools/install.sh grpcurl $(filter etcd,$(ENGINE))
 	@$(TARGET)/debug/demo
 
 test: ## Everything that CI runs, with one summary at the end
-	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration bench-smoke demo
+	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration test-rotation bench-smoke demo
 
 check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
@@ -30,6 +31,10 @@ bench: ## The figures of the README, which it rewrites, on loopback and on a wir
 	@tools/debian.sh iproute2 ethtool || [ -n '$(findstring no-wire,$(BENCH_ARGS))' ]
 	@$(CARGO) build --quiet --locked --profile measured $(foreach bin,$(BENCHED),--bin $(bin))
 	@$(TARGET)/measured/bench --out $(TARGET)/bench $(or $(BENCH_ARGS),--readme README.md)
+
+# Not part of `test`, which makes a tenth of them: all is compiled once more, optimized.
+cutting: ## The last of 1,000 live streams ends within a second, whatever cuts them
+	@$(CARGO) test --quiet --locked --profile measured -p tunnel-integration --test it cutting -- --nocapture
 
 torture: build ## 200 power cuts (kill -9) under load; ROUNDS=n SEED=n
 	@$(TARGET)/debug/torture --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
@@ -76,6 +81,10 @@ build: ## All programs, as demo, tests and smoke start them
 unit: ## Tests of each crate by itself
 	@$(CARGO) test --quiet --locked --workspace --lib --bins --no-fail-fast
 
+# Not part of `test`: libFuzzer is compiled, and cargo-fuzz needs a nightly toolchain.
+fuzz-check: ## The targets for cargo-fuzz compile
+	@$(CARGO) check --quiet --locked --manifest-path fuzz/Cargo.toml
+
 doctests: ## Examples in the documentation
 	@$(CARGO) test --quiet --locked --workspace --doc
 
@@ -84,6 +93,7 @@ drift: ## Generated code and descriptor sets are those of their sources
 
 integration: build ## The programs together, with the real grpcurl and etcd
 	@tools/install.sh etcd grpcurl grpcurl-1.9.4 kube helm
+	@[ "$$(id -u)" != 0 ] || tools/debian.sh systemd
 	@$(CARGO) test --quiet --locked --workspace --test '*' --no-fail-fast
 
 # Not part of `test`: everything is compiled once more, for another target. PROFILE=dev is the quickest.

@@ -31,6 +31,7 @@ counted() { sed -n "s/^test result: .* \([0-9][0-9]*\) $1;.*/\1/p" "$log" | awk 
 
 echo "==> summary"
 printf '%s' "$summary"
-echo "$(counted passed) passed, $(counted failed) failed, $(counted ignored) skipped"
+left_out=$(grep -o 'left out: only root' "$log" | wc -l)
+echo "$(counted passed) passed, $(counted failed) failed, $(counted ignored) ignored, $left_out left out"
 echo "$(($# - failed)) of $# steps ok in $((SECONDS - begun)) s"
 [ "$failed" -eq 0 ]

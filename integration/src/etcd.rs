@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::process::Command;
 
-use crate::{harness::program::Program, reference_engine::TlsFiles};
+use crate::{
+    harness::{binaries::tool, program::Program},
+    reference_engine::TlsFiles,
+};
 
 /// A running etcd; killed when dropped.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl Options {
 impl Etcd {
     /// Starts etcd and returns once it answers clients.
     pub async fn start(options: &Options) -> Result<Self> {
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(tool("etcd")?);
         command.args(flags(options));
         let mut program = Program::start("etcd", command, &options.folder.join("etcd.log"))?;
         let address = program.says("that it serves clients", STARTUP, serving_address).await?;
@@ -105,12 +108,6 @@ impl Etcd {
 }
 
 /// The program itself.
-fn binary() -> Result<PathBuf> {
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/etcd");
-    anyhow::ensure!(binary.is_file(), "etcd is not installed: run `make tools`");
-    Ok(binary)
-}
-
 /// Loopback addresses that are free now, all of them different.
 fn free(count: usize) -> Result<Vec<SocketAddr>> {
     // All are held until all are known, so that none is given out twice.

@@ -6,18 +6,22 @@ mod pki;
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
-use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
+use anyhow::{Result, bail};
+use tokio::process::Command;
 
 use self::pki::Pki;
 pub use self::pki::TokenKey;
 use crate::{
     etcd::{self, Etcd},
-    harness::{customer::Ended, program::Program, wait::until},
+    harness::{
+        binaries::tool,
+        command::{Ended, output},
+        program::Program,
+        wait::until,
+    },
 };
 
 /// A running control plane; killed when dropped.
@@ -62,32 +66,8 @@ impl Kube {
         // kubectl keeps a cache at home, and proxies are not for loopback.
         command.env("KUBECONFIG", &self.kubeconfig).env("HOME", &self.home).env("NO_PROXY", "127.0.0.1");
         command.args(words);
-        run_with(command, input).await
+        Ok(output(command, input, COMMAND).await?.into())
     }
-}
-
-/// The path of a tool that `make tools` builds.
-pub fn tool(name: &str) -> Result<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin").join(name);
-    anyhow::ensure!(path.is_file(), "{name} is not installed: run `make tools`");
-    Ok(path)
-}
-
-/// Runs a command with `input` as its standard input to its end, whatever that is.
-pub async fn run_with(mut command: Command, input: &str) -> Result<Ended> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn()?;
-    let stdin = child.stdin.take();
-    let write = async move {
-        if let Some(mut stdin) = stdin {
-            // A program that ends without reading closes the pipe; how it ended tells more.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-    };
-    let both = async { tokio::join!(write, child.wait_with_output()).1 };
-    let output = timeout(COMMAND, both).await.context("the command hangs")??;
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
 /// Starts it; none if somebody else took the port.

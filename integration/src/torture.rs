@@ -91,8 +91,9 @@ pub async fn run(options: Options, folder: &Path, says: impl Fn(String)) -> Resu
     last.everything(&ledger, &operators).await.context("after the last power cut")?;
     let reached = ledger.calls().reached(&site.engine()).await.context("the engine")?;
     books.everything(&ledger, &reached).await.context("the books after the last power cut")?;
-    let (kills, tally, took) = (site.kills(), ledger.tally(), start.elapsed());
-    Ok(Report { kills, tally, looks: last.looks(), records: books.records(), took })
+    let (looks, kills, took) = (last.looks(), site.kills(), start.elapsed());
+    site.stop().await.context("after the last look")?;
+    Ok(Report { kills, tally: ledger.tally(), looks, records: books.records(), took })
 }
 
 async fn cut_power(

@@ -1,6 +1,6 @@
 //! One link: every load on every path, alternating, round after round.
 
-use std::{process::Stdio, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -9,7 +9,7 @@ use super::{
     load::{Measurement, Target},
     report::LinkResults,
 };
-use crate::harness::binaries;
+use crate::harness::{binaries, command::output};
 
 /// One way from the load generator to the engine.
 pub struct Path {
@@ -57,9 +57,7 @@ fn failure(path: &Path, load: &Load) -> String {
 async fn run(path: &Path, load: &Load) -> Result<Measurement> {
     let mut command = binaries::command("bench-load", &path.entry)?;
     command.args(path.target.arguments()).args(load.shape.arguments());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let output =
-        tokio::time::timeout(LIMIT, command.output()).await.context("the load generator hangs")??;
+    let output = output(command, "", LIMIT).await?;
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the load generator failed: {}", complaint.trim());
     serde_json::from_slice(&output.stdout).context("the load generator's output")

@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::process::Child;
 
-use super::{Member, Options, binary, flags, free, serving_address};
-use crate::harness::{PATIENCE, binaries, wait::until};
+use super::{Member, Options, flags, free, serving_address};
+use crate::harness::{PATIENCE, binaries, binaries::tool, wait::until};
 
 /// One member and its supervisor; both end when it is dropped.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Supervised {
         fs::create_dir_all(&folder)?;
         let (name, log, said) = (member.name.clone(), folder.join("etcd.log"), folder.join("supervisor.out"));
         let mut command = binaries::command("supervisor", &[])?;
-        command.args(["--with-stdin", "--"]).arg(binary()?);
+        command.args(["--with-stdin", "--"]).arg(tool("etcd")?);
         command.args(flags(&Options { folder, address, tls: None, member }));
         command.stdin(Stdio::piped()).stdout(File::create(&said)?).stderr(File::create(&log)?);
         let program = command.spawn().context("start the supervisor")?;

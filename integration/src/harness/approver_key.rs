@@ -10,7 +10,7 @@ use tunnel_certs::{
 };
 use tunnel_protos::Label;
 
-use super::{binaries, client::run, vendor::now};
+use super::{binaries, command::run, vendor::now};
 
 /// The key of an approver named `alice`.
 #[derive(Debug, Clone)]
@@ -34,18 +34,20 @@ impl ApproverKey {
 
     /// Alice's word on `subject`, encoded.
     pub fn sign(&self, label: Label, subject: Subject) -> Result<Vec<u8>> {
-        let (approver, note) = ("alice".parse()?, "a test".parse()?);
+        let (approver, note) = (NAME.parse()?, "a test".parse()?);
         let approval = Approval { label, approver, time: now(), note, subject };
         Ok(approval.make(&SigningKey::load(&self.file)?)?.encode_to_vec())
     }
 
     /// A policy whose approvers are alice, by this key and by user id 1001, and bob, by user id 1002.
     pub fn policy(&self, access: &str) -> String {
-        let alice = format!("alice: {{ key: \"{}\", uid: {ALICE} }}", self.line);
+        let alice = format!("{NAME}: {{ key: \"{}\", uid: {ALICE} }}", self.line);
         format!("version: 1\napprovers: {{ {alice}, bob: {{ uid: {BOB} }} }}\naccess:\n{access}")
     }
 }
 
+/// As the policy names her.
+pub const NAME: &str = "alice";
 /// The user id of alice.
 pub const ALICE: u32 = 1001;
 /// The user id of bob.

@@ -1,8 +1,8 @@
-//! Finds our own programs: cargo puts them beside the one that runs, or above it if that is a test.
+//! Finds programs: our own, which cargo puts beside the one that runs, or above it if that is a test; and pinned tools.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::process::Command;
 
 /// The path of the program `name`, built in the same profile as the caller.
@@ -23,4 +23,11 @@ pub fn command(name: &str, entry: &[String]) -> Result<Command> {
     let mut command = Command::new(first);
     command.args(words).arg(path);
     Ok(command)
+}
+
+/// The path of a tool that `make tools` builds.
+pub fn tool(name: &str) -> Result<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin").join(name);
+    ensure!(path.is_file(), "{name} is not installed: run `make tools`");
+    Ok(path)
 }

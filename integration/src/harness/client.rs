@@ -6,12 +6,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
-use tokio::process::Command;
+use anyhow::{Context, Result, bail, ensure};
 use tunnel_certs::statement::registration;
 use tunnel_protos::{ClusterName, Label};
 
-use super::{PATIENCE, binaries, profile::Shipped, program::Program, vendor::Vendor};
+use super::{
+    PATIENCE,
+    approver::Approver,
+    binaries,
+    command::run,
+    profile::Shipped,
+    program::{Program, tail},
+    vendor::Vendor,
+    wait::until,
+};
 
 /// What a client's configuration says.
 #[derive(Debug, Clone)]
@@ -144,22 +152,19 @@ impl ClientSettings {
         Program::start("client", command, &self.folder.join("client.log"))
     }
 
-    /// Waits until a child is attached to a broker.
+    /// Waits until a child says at its socket that it is attached to a broker.
     pub async fn attached(&self, program: &mut Program) -> Result<()> {
-        program
-            .says("that it is attached", PATIENCE, |output| output.contains("Tunnel attached").then_some(()))
-            .await
+        let approver = Approver::new(&self.socket());
+        let attached = until("the client is attached", PATIENCE, || async {
+            let status = approver.status().await?;
+            ensure!(status.tunnels.iter().any(|tunnel| tunnel.state == "attached"), "no tunnel is");
+            Ok::<_, anyhow::Error>(())
+        });
+        tokio::select! {
+            attached = attached => attached.with_context(|| tail(&program.output())),
+            ended = program.ended(2 * PATIENCE) => bail!("the client ended with {}:\n{}", ended?, tail(&program.output())),
+        }
     }
-}
-
-/// Runs a command to its end; a failure tells its output.
-pub async fn run(mut command: Command) -> Result<String> {
-    command.kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.context("the command hangs")??;
-    let (said, complaint) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    anyhow::ensure!(output.status.success(), "{:?}: {said}{complaint}", command.as_std());
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Lets tests do what they need; `Restart` waits for a person, `Upgrade` is not granted to anyone.

@@ -7,26 +7,17 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tokio::process::Command;
 
-use super::{PATIENCE, binaries};
+use super::{
+    binaries,
+    command::{Ended, ended},
+};
 
 /// Somebody at the customer's machine.
 #[derive(Debug, Clone)]
 pub struct Customer {
     socket: PathBuf,
     uid: Option<u32>,
-}
-
-/// How a command ended.
-#[derive(Debug)]
-pub struct Ended {
-    /// Its exit code.
-    pub code: Option<i32>,
-    /// What it printed.
-    pub stdout: String,
-    /// What it complained.
-    pub stderr: String,
 }
 
 impl Customer {
@@ -52,18 +43,15 @@ impl Customer {
 
     /// The same with `--output json`, which must succeed.
     pub async fn ask(&self, words: &[&str]) -> Result<Value> {
+        self.told(words, 0).await
+    }
+
+    /// The same with the exit code that it must end with.
+    pub async fn told(&self, words: &[&str], code: i32) -> Result<Value> {
         let ended = self.run(&[words, &["--output", "json"]].concat()).await?;
-        ensure!(ended.code == Some(0), "{words:?}: {ended:?}");
+        ensure!(ended.code == Some(code), "{words:?}: {ended:?}");
         serde_json::from_str(&ended.stdout).with_context(|| format!("{words:?}: {}", ended.stdout))
     }
-}
-
-/// Runs a command to its end, whatever that is.
-pub async fn ended(mut command: Command) -> Result<Ended> {
-    command.kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.context("the command hangs")??;
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    Ok(Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
 /// Lets other users pass through a folder of a test, as through `/run`; temporary folders are closed to them.

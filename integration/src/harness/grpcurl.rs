@@ -2,13 +2,13 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::ExitStatus,
 };
 
-use anyhow::{Context, Result};
-use tokio::{io::AsyncWriteExt, process::Command};
+use anyhow::Result;
+use tokio::process::Command;
 
-use super::PATIENCE;
+use super::{PATIENCE, binaries::tool, command::output};
 
 /// The binary under `.tools/bin`.
 #[derive(Debug, Clone)]
@@ -28,17 +28,12 @@ pub struct Ran {
 impl Grpcurl {
     /// The one that `make tools` installed, if it did.
     pub fn find() -> Option<Self> {
-        Self::installed("grpcurl")
+        tool("grpcurl").ok().map(Self)
     }
 
     /// A release of another gRPC generation, if it is installed.
     pub fn newest() -> Option<Self> {
-        Self::installed("grpcurl-1.9.4")
-    }
-
-    fn installed(name: &str) -> Option<Self> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin").join(name);
-        path.is_file().then_some(Self(path))
+        tool("grpcurl-1.9.4").ok().map(Self)
     }
 
     /// Its file.
@@ -48,20 +43,9 @@ impl Grpcurl {
 
     /// Runs it with `arguments` and `input` as its standard input.
     pub async fn run(&self, arguments: &[&str], input: &str) -> Result<Ran> {
-        let mut child = Command::new(&self.0)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("start grpcurl")?;
-        // A program that ends without reading closes the pipe; how it ended tells more.
-        if let Some(mut stdin) = child.stdin.take() {
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
-        let output =
-            tokio::time::timeout(PATIENCE, child.wait_with_output()).await.context("grpcurl hangs")??;
+        let mut command = Command::new(&self.0);
+        command.args(arguments);
+        let output = output(command, input, PATIENCE).await?;
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         Ok(Ran { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }

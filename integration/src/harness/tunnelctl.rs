@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::{
     binaries,
-    client::run,
+    command::run,
     vendor::{Files, Vendor},
 };
 

@@ -9,7 +9,7 @@ use tunnel_protos::{
 };
 
 use super::{STEP, fleet::Fleet};
-use crate::harness::{PATIENCE, client::run, program::Program, wait::until};
+use crate::harness::{PATIENCE, command::run, program::Program, wait::until};
 
 /// The mesh CA by the real job, with `offline` replicas away for its first part.
 pub(super) async fn mesh(fleet: &mut Fleet, offline: usize, told: impl Fn(&str)) -> Result<()> {

@@ -20,7 +20,7 @@ use super::{
     calls::Counts,
     ledger::{Fact, Ledger},
 };
-use crate::harness::{binaries, client::run, wait::until};
+use crate::harness::{binaries, command::run, wait::until};
 
 /// The log of one client, as far as it was read.
 pub(super) struct Books {

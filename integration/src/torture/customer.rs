@@ -1,32 +1,28 @@
 //! The customer's engineer: looks, answers with a key, revokes, and asks again until the client has said something.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use prost::Message as _;
 use tonic::{Code, Status};
-use tunnel_certs::{
-    key::SigningKey,
-    statement::approval::{Answer, Approval, Subject},
-};
+use tunnel_certs::statement::approval::{Answer, Subject};
 use tunnel_protos::{
     Digest, Label, RequestId,
     approvers::{AnswerRequest, RequestView},
 };
 
-use crate::harness::{approver::Approver, client::ClientSettings, vendor::now, wait::until};
+use crate::harness::{approver::Approver, approver_key::ApproverKey, client::ClientSettings, wait::until};
 
 /// Whoever holds the approver's key, at the client's socket.
 #[derive(Debug, Clone)]
 pub(super) struct Customer {
     socket: Approver,
     label: Label,
-    key: Arc<SigningKey>,
+    key: ApproverKey,
 }
 
 impl Customer {
-    pub(super) fn new(settings: &ClientSettings, key: SigningKey) -> Self {
-        Self { socket: Approver::new(&settings.socket()), label: settings.label, key: Arc::new(key) }
+    pub(super) fn new(settings: &ClientSettings, key: ApproverKey) -> Self {
+        Self { socket: Approver::new(&settings.socket()), label: settings.label, key }
     }
 
     /// Waits until the client answers.
@@ -71,20 +67,12 @@ impl Customer {
         answer: Answer,
     ) -> Result<RequestView, Status> {
         let subject = Subject::Request { request: digest, plan: None, answer };
-        let approval = Approval {
-            label: self.label,
-            approver: NAME.parse().map_err(|_| Status::internal("a name"))?,
-            time: now(),
-            note: "torture".parse().map_err(|_| Status::internal("a note"))?,
-            subject,
-        };
-        let envelope =
-            approval.make(self.key.as_ref()).map_err(|error| Status::internal(error.to_string()))?;
+        let approval = self.key.sign(self.label, subject);
         let request = AnswerRequest {
             id: id.to_string(),
             digest: digest.as_bytes().to_vec(),
             note: String::new(),
-            approval: envelope.encode_to_vec(),
+            approval: approval.map_err(|error| Status::internal(format!("{error:#}")))?,
             plan_digest: Vec::new(),
         };
         self.socket.answer(request, answer).await
@@ -117,7 +105,5 @@ impl Customer {
     }
 }
 
-/// As the policy names the approver.
-pub(super) const NAME: &str = "eve";
 /// What a start after a power cut may take, on a machine under load.
 pub(super) const RECOVERY: Duration = Duration::from_secs(30);

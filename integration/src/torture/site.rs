@@ -9,14 +9,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::time::sleep;
 use tonic::transport::Endpoint;
-use tunnel_certs::key::{Algorithm, Signer as _, SigningKey};
 use tunnel_protos::ClusterName;
 
 use super::{books::Books, calls::Engine, customer::Customer};
 use crate::{
     dice::Dice,
     harness::{
-        broker::BrokerSettings, client::ClientSettings, operator::Operator, program::Program, vendor::Vendor,
+        PATIENCE, approver_key::ApproverKey, broker::BrokerSettings, client::ClientSettings,
+        operator::Operator, program::Program, vendor::Vendor,
     },
     reference_engine::{Options, ReferenceEngine, Running},
 };
@@ -65,12 +65,11 @@ impl Site {
         let mut broker_settings = broker_settings(&vendor, folder)?;
         let (broker, listen) = broker_settings.spawn(folder, &[]).await?;
         broker_settings.listen = listen;
-        let key = SigningKey::generate(Algorithm::Ed25519)?;
+        let key = ApproverKey::create(folder).await?;
         let mut client_settings = ClientSettings::of(&vendor, "acme/prod", &folder.join("customer"))?;
         client_settings.endpoints = vec![("default".to_owned(), format!("http://{h2c}"))];
         client_settings.brokers = vec![listen.quic];
-        let line = key.public().to_line().context("an Ed25519 key")?;
-        client_settings.policy = POLICY.replace("KEY", &line);
+        client_settings.policy = key.policy(ACCESS);
         client_settings.more = CLIENT.to_owned();
         client_settings.export_keys(&vendor).await?;
         client_settings.publish(&broker_settings.entries)?;
@@ -117,6 +116,16 @@ impl Site {
 
     pub(super) fn kills(&self) -> Kills {
         self.kills
+    }
+
+    /// Ends both in order, as a machine does that is switched off.
+    pub(super) async fn stop(mut self) -> Result<()> {
+        for program in [&mut self.client, &mut self.broker] {
+            let ended = program.stop(PATIENCE).await?;
+            sound(program)?;
+            ensure!(ended.success(), "{} ended with {ended}:\n{}", program.name(), program.output());
+        }
+        Ok(())
     }
 
     pub(super) async fn kill(&mut self, role: Role) -> Result<()> {
@@ -190,11 +199,7 @@ log: { level: \"info,tunnel_client=debug\" }
 ";
 
 /// Two methods by the policy alone, one by a person.
-const POLICY: &str = "\
-version: 1
-approvers: { eve: { key: \"KEY\" } }
-access:
-  - methods: [engine.kv.v1.KV/Put, engine.kv.v1.KV/Get]
+const ACCESS: &str = "  - methods: [engine.kv.v1.KV/Put, engine.kv.v1.KV/Get]
     approval: auto
   - methods: [engine.kv.v1.KV/Delete]
     approval: manual

@@ -11,8 +11,10 @@ use tunnel_integration::{
     harness::{
         PATIENCE,
         approver_key::{ALICE, ApproverKey},
-        customer::{Customer, Ended, let_others_pass},
+        command::Ended,
+        customer::{Customer, let_others_pass},
         operator::{Operator, Submitted, access_to},
+        skip::needs_root,
         wait::until,
         world::{Plan, World},
     },
@@ -134,10 +136,7 @@ async fn an_approver_says_yes_by_a_signature() {
 #[tokio::test]
 async fn an_approver_says_yes_by_user_id_and_nobody_else_does() {
     let lab = Lab::start().await;
-    let Some(alice) = lab.customer.with_uid(ALICE) else {
-        eprintln!("skipped: only root can be other users");
-        return;
-    };
+    let Some(alice) = lab.customer.with_uid(ALICE) else { return needs_root("be other users") };
     let submitted = lab.ask().await;
     for (who, other) in [
         ("the daemon's own user", lab.customer.clone()),

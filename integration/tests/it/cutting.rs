@@ -19,7 +19,7 @@ use tunnel_protos::UnixMillis;
 const STALL: &str = "engine.admin.v1.Faults/Stall";
 
 /// A stream that has given its first message and gives no other.
-async fn stalled(channel: Channel) -> tonic::Streaming<StallResponse> {
+pub(crate) async fn stalled(channel: Channel) -> tonic::Streaming<StallResponse> {
     let mut stream = FaultsClient::new(channel).stall(StallRequest {}).await.unwrap().into_inner();
     stream.message().await.unwrap().unwrap();
     stream
@@ -56,12 +56,12 @@ impl Word {
         }
     }
 
-    /// The grant lives as long as a test needs, or just long enough to open all streams.
     /// A call's deadline is the end of its grant, so that either may be what a stream hears.
     fn explains(self, reason: &str) -> bool {
         reason == self.reason() || matches!(self, Self::GrantEnds) && reason == "DEADLINE_EXCEEDED"
     }
 
+    /// The grant lives as long as a test needs, or just long enough to open all streams.
     fn window(self) -> Duration {
         Duration::from_secs(if matches!(self, Self::GrantEnds) { 20 } else { 600 })
     }
@@ -96,11 +96,11 @@ async fn end(mut stream: tonic::Streaming<StallResponse>) -> (Instant, String) {
     (Instant::now(), if reason.is_empty() { format!("{status:?}") } else { reason })
 }
 
-async fn last_of_1000_dies_by(word: Word) {
+async fn last_stream_dies_by(word: Word) {
     let world = World::start().await.unwrap();
     let kind = access_for(&[STALL], word.window()).unwrap();
     let pass = world.operator("ada").unwrap().pass_for(&world.cluster(), kind).await.unwrap();
-    let streams = open(&pass, 20, 1000).await;
+    let streams = open(&pass, STREAMS / 50, STREAMS).await;
     let ends: JoinSet<_> = streams.into_iter().map(end).collect();
     let from = word.say(&world, &pass).await;
     let ends = tokio::time::timeout(2 * PATIENCE, ends.join_all()).await.expect("every stream ends");
@@ -108,18 +108,19 @@ async fn last_of_1000_dies_by(word: Word) {
     assert!(others.is_empty(), "{word:?}: {} streams, such as {:?}", others.len(), others[0]);
     let last = ends.into_iter().map(|(at, _)| at).max().unwrap();
     let took = last.saturating_duration_since(from);
-    println!("{word:?}: the last of 1000 streams died after {} ms", took.as_millis());
+    println!("{word:?}: the last of {STREAMS} streams died after {} ms", took.as_millis());
     assert!(took < CUT, "{word:?}: {took:?}");
 }
 
 /// One after the other, so that they do not measure each other.
 #[tokio::test]
-async fn whatever_cuts_ends_the_last_of_1000_streams_within_a_second() {
+async fn whatever_cuts_ends_the_last_of_many_streams_within_a_second() {
     for word in [Word::Pause, Word::DenyOperator, Word::StricterPolicy, Word::GrantEnds, Word::Revoke] {
-        last_of_1000_dies_by(word).await;
+        last_stream_dies_by(word).await;
     }
 }
 
-/// The bound is one second; a build without optimization beside other tests gets more, so that only what is not
-/// told at once fails.
-const CUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
+/// What is promised.
+const CUT: Duration = Duration::from_secs(1);
+/// A build without optimization beside other tests has fewer to end; `make cutting` makes the whole number.
+const STREAMS: usize = if cfg!(debug_assertions) { 100 } else { 1000 };

@@ -9,6 +9,7 @@ use tunnel_integration::{
         PATIENCE,
         customer::Customer,
         operator::access_to,
+        skip::needs_root,
         wait::until,
         world::{Plan, World},
     },
@@ -76,7 +77,7 @@ async fn pending(world: &World) -> String {
 async fn on_a_full_disk_nothing_mutates_and_deny_revoke_and_pause_still_work() {
     let plan = Plan::new().unwrap();
     let folder = plan.client.folder.join("state");
-    let Some(disk) = Disk::mount(&folder) else { return };
+    let Some(disk) = Disk::mount(&folder) else { return needs_root("mount a small disk") };
     let world = plan.start().await.unwrap();
     let customer = Customer::new(&world.client_settings.socket());
     let (pass, other) = (world.pass(&[STATUS, SCALE]).await.unwrap(), world.pass(&[STATUS]).await.unwrap());

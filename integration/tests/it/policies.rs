@@ -17,7 +17,7 @@ use tunnel_integration::{
     },
 };
 
-use crate::children::Children;
+use crate::{children::Children, cutting::stalled};
 
 const STATUS: &str = "engine.admin.v1.Admin/GetStatus";
 const STALL: &str = "engine.admin.v1.Faults/Stall";
@@ -69,15 +69,13 @@ async fn a_broken_policy_keeps_the_old_one_and_shows() {
 async fn a_policy_made_stricter_cuts_open_streams() {
     let world = World::start().await.unwrap();
     let pass = world.pass(&[STALL]).await.unwrap();
-    let mut faults = FaultsClient::new(pass.channel().unwrap());
-    let mut stream = faults.stall(StallRequest {}).await.unwrap().into_inner();
-    stream.message().await.unwrap().unwrap();
+    let mut stream = stalled(pass.channel().unwrap()).await;
     let start = Instant::now();
     write(&world, "version: 1\naccess: []\n");
     let cut = tokio::time::timeout(PATIENCE, stream.message()).await.expect("the stream is cut");
     assert!(cut.is_err(), "as if it were complete: {cut:?}");
-    // A second for the cut, and some for noticing the file.
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    // A second for the cut, and the file is looked at twice a second.
+    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

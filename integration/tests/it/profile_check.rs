@@ -9,7 +9,7 @@ use tunnel_integration::{
     etcd::{Etcd, Options},
     harness::{
         binaries,
-        customer::{Ended, ended},
+        command::{Ended, ended},
         profile::Shipped,
     },
     reference_engine::{Options as EngineOptions, ReferenceEngine},

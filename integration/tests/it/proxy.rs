@@ -8,7 +8,8 @@ use tunnel_integration::{
     etcd::{Etcd, Options},
     harness::{
         PATIENCE,
-        customer::{Ended, ended},
+        binaries::tool,
+        command::{Ended, ended},
         profile::Shipped,
         program::Program,
         tunnelctl::Tunnelctl,
@@ -39,8 +40,7 @@ impl Lab {
     }
 
     async fn etcdctl(&self, words: &[&str]) -> Ended {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin/etcdctl");
-        let mut command = Command::new(program);
+        let mut command = Command::new(tool("etcdctl").unwrap());
         command.arg(format!("--endpoints=unix://{}", self.socket.display())).args(words);
         ended(command).await.unwrap()
     }

@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tunnel_client::audit::line::{Chain, Line};
 
-use crate::torture::{calls::Counts, customer, ledger::Fact};
+use crate::{
+    harness::approver_key,
+    torture::{calls::Counts, ledger::Fact},
+};
 
 /// All records so far.
 pub(super) struct Index {
@@ -119,7 +122,7 @@ impl Index {
 
     /// Only what the customer's key signed is an answer.
     fn answered(&mut self, line: &Line) {
-        if line.text("by") == customer::NAME && !line.text("approval").is_empty() {
+        if line.text("by") == approver_key::NAME && !line.text("approval").is_empty() {
             let yes = line.fields.get("yes") == Some(&Value::Bool(true));
             self.answers.insert((line.text("request").to_owned(), yes));
         }

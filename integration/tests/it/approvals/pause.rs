@@ -2,15 +2,13 @@
 
 use tonic::Code;
 use tunnel_integration::{
-    generated::admin::v1::{
-        GetStatusRequest, StallRequest, admin_client::AdminClient, faults_client::FaultsClient,
-    },
+    generated::admin::v1::{GetStatusRequest, admin_client::AdminClient},
     harness::{PATIENCE, operator::Pass, wait::until},
 };
 use tunnel_protos::v1::RequestState;
 
 use super::Lab;
-use crate::children::Children;
+use crate::{children::Children, cutting::stalled};
 
 const STATUS: &str = "engine.admin.v1.Admin/GetStatus";
 const STALL: &str = "engine.admin.v1.Faults/Stall";
@@ -20,20 +18,13 @@ async fn call(pass: &Pass) -> Result<(), Code> {
     admin.get_status(GetStatusRequest {}).await.map(drop).map_err(|status| status.code())
 }
 
-async fn stalled(pass: &Pass) -> tonic::Streaming<tunnel_integration::generated::admin::v1::StallResponse> {
-    let mut faults = FaultsClient::new(pass.channel().unwrap());
-    let mut stream = faults.stall(StallRequest {}).await.unwrap().into_inner();
-    stream.message().await.unwrap().unwrap();
-    stream
-}
-
 #[tokio::test]
 async fn a_pause_outlives_kill_9_and_only_an_approver_ends_it() {
     let (plan, key, keys) = Lab::plan().await;
     let Children { world, broker: _broker, mut client } = Children::start(plan).await;
     let lab = Lab::of(world, key, keys);
     let pass = lab.world.pass(&[STATUS, STALL]).await.unwrap();
-    let mut stream = stalled(&pass).await;
+    let mut stream = stalled(pass.channel().unwrap()).await;
     let paused = lab.customer.ask(&["pause", "--note", "something is odd"]).await.unwrap();
     assert!(stream.message().await.is_err(), "the stream is cut");
     assert_eq!(call(&pass).await, Err(Code::FailedPrecondition));
@@ -69,7 +60,7 @@ async fn what_is_asked_during_a_pause_waits() {
 async fn a_denied_operator_is_cut_and_refused_until_an_approver_allows_it() {
     let lab = Lab::start().await;
     let pass = lab.world.pass(&[STATUS, STALL]).await.unwrap();
-    let mut stream = stalled(&pass).await;
+    let mut stream = stalled(pass.channel().unwrap()).await;
     lab.customer.ask(&["operators", "deny", "ada", "--note", "left the company"]).await.unwrap();
     assert!(stream.message().await.is_err(), "the stream is cut");
     assert_eq!(call(&pass).await, Err(Code::Unauthenticated));

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use tunnel_integration::harness::{
     binaries,
-    customer::{Ended, ended},
+    command::{Ended, ended},
 };
 
 use super::{

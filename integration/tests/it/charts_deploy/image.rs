@@ -12,7 +12,8 @@ use std::{
 use rustix::fs::{CWD, FileType, Mode, chmod, makedev, mknodat};
 use tokio::{net::UdpSocket, process::Command};
 use tunnel_integration::harness::{
-    broker::BrokerSettings, client::ClientSettings, customer::ended, program::Program, vendor::Vendor,
+    broker::BrokerSettings, client::ClientSettings, command::ended, program::Program, skip::needs_root,
+    vendor::Vendor,
 };
 use tunnel_runtime::tasks::Tasks;
 
@@ -73,7 +74,7 @@ fn give(folder: &Path) {
 #[ignore = "needs root and the static binary: make image-check"]
 async fn a_static_client_in_an_empty_root_finds_its_broker_by_dns() {
     if !rustix::process::geteuid().is_root() {
-        return eprintln!("skipped: only root can change its root");
+        return needs_root("change its root");
     }
     let root = Root::create(&program());
     let version = ended(root.command(&["--version"])).await.unwrap();

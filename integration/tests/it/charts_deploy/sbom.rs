@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tokio::process::Command;
-use tunnel_integration::{kube::run_with, sbom};
+use tunnel_integration::{harness::command::ended, sbom};
 
 use super::repository;
 
@@ -13,7 +13,7 @@ async fn metadata() -> Value {
     command.args(["metadata", "--format-version=1", "--locked", "--offline"]);
     command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
     command.current_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    let ended = run_with(command, "").await.unwrap();
+    let ended = ended(command).await.unwrap();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     serde_json::from_str(&ended.stdout).unwrap()
 }
