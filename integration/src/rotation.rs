@@ -48,7 +48,7 @@ pub async fn run(options: Options, folder: &Path, told: impl Fn(&str)) -> Result
     told("operator CA: identities of both are taken");
     roll::cluster_keys(&fleet, options.called).await?;
     told("cluster keys: replaced and confirmed by both sides");
-    calls.all_still_answered(&fleet).await?;
+    calls.all_still_answered().await?;
     let report = calls.stop().await?;
     fleet.everybody_is_back().await?;
     fleet.stop().await?;

@@ -1,6 +1,8 @@
 //! `make test-rotation`: hundreds of real replicas enroll, and everything that can be rotated is, under calls.
 
-use anyhow::ensure;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
 use clap::Parser;
 use tunnel_integration::rotation::{self, Options};
 
@@ -23,7 +25,14 @@ async fn main() -> anyhow::Result<()> {
     let Arguments { replicas, called, offline } = Arguments::parse();
     let folder = tempfile::Builder::new().prefix("postern-rotation-").tempdir()?;
     let options = Options { replicas, called, offline };
-    let report = rotation::run(options, folder.path(), |line| println!("{line}")).await?;
+    let rotated = rotate(options, folder.path()).await;
+    // Kept, so that the logs can be looked at.
+    rotated.map_err(|error| error.context(format!("logs and files are in {}", folder.keep().display())))
+}
+
+async fn rotate(options: Options, folder: &Path) -> anyhow::Result<()> {
+    let report =
+        rotation::run(options, folder, |line| println!("{line}")).await.context("not all came back")?;
     println!("{report}");
     ensure!(report.failed == 0, "calls failed");
     Ok(())

@@ -1,4 +1,5 @@
-//! Calls through the gates of some clusters, all the while; plain gRPC channels, nothing is tried twice.
+//! Calls through the gates of some clusters, all the while, by plain gRPC channels; nothing is tried twice but what was
+//! never sent.
 
 use std::{
     sync::{
@@ -10,12 +11,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use tokio::{sync::watch, task::JoinSet};
-use tonic::transport::Channel;
+use tonic::{Status, transport::Channel};
 
 use super::{Report, STEP, fleet::Fleet};
 use crate::{
-    generated::admin::v1::{GetStatusRequest, admin_client::AdminClient},
-    harness::wait::until,
+    generated::admin::v1::{GetStatusRequest, GetStatusResponse, admin_client::AdminClient},
+    harness::{channel::never_sent, wait::until},
 };
 
 /// The calls; dropping it ends them.
@@ -41,27 +42,33 @@ impl Calls {
         for member in &fleet.members[..count] {
             let pass =
                 ada.pass(&member.cluster, &[METHOD]).await.with_context(|| member.cluster.to_string())?;
-            let made = Arc::<AtomicU64>::default();
-            per_caller.push(made.clone());
+            let answered = Arc::<AtomicU64>::default();
+            per_caller.push(answered.clone());
             let client = AdminClient::new(pass.channel()?);
-            callers.spawn(call(client, member.cluster.to_string(), made, counts.clone(), stopped.clone()));
+            callers.spawn(call(
+                client,
+                member.cluster.to_string(),
+                answered,
+                counts.clone(),
+                stopped.clone(),
+            ));
         }
         Ok(Self { counts, per_caller, stop, callers })
     }
 
     /// Every cluster answers still, after all that was done to it.
-    pub(super) async fn all_still_answered(&self, _: &Fleet) -> Result<()> {
-        let before: Vec<u64> = self.made().collect();
+    pub(super) async fn all_still_answered(&self) -> Result<()> {
+        let before: Vec<u64> = self.answered().collect();
         until("every cluster answers", STEP, || async {
-            let silent = before.iter().zip(self.made()).filter(|(before, now)| *before == now).count();
+            let silent = before.iter().zip(self.answered()).filter(|(before, now)| *before == now).count();
             ensure!(silent == 0, "{silent} of {} are silent", before.len());
             Ok::<_, anyhow::Error>(())
         })
         .await
     }
 
-    fn made(&self) -> impl Iterator<Item = u64> + '_ {
-        self.per_caller.iter().map(|made| made.load(Ordering::Relaxed))
+    fn answered(&self) -> impl Iterator<Item = u64> + '_ {
+        self.per_caller.iter().map(|answered| answered.load(Ordering::Relaxed))
     }
 
     /// Lets the last calls end and counts.
@@ -70,7 +77,8 @@ impl Calls {
         while let Some(ended) = self.callers.join_next().await {
             ended?;
         }
-        let report = Report { calls: self.made().sum(), failed: self.counts.failed.load(Ordering::Relaxed) };
+        let failed = self.counts.failed.load(Ordering::Relaxed);
+        let report = Report { calls: self.answered().sum::<u64>() + failed, failed };
         if let Some(first) = self.counts.first_failure.lock().as_ref() {
             eprintln!("the first failed call: {first}");
         }
@@ -81,19 +89,30 @@ impl Calls {
 async fn call(
     mut client: AdminClient<Channel>,
     cluster: String,
-    made: Arc<AtomicU64>,
+    answered: Arc<AtomicU64>,
     counts: Arc<Counts>,
     mut stopped: watch::Receiver<bool>,
 ) {
     while !*stopped.borrow_and_update() {
-        let answer = tokio::time::timeout(LATE, client.get_status(GetStatusRequest::default())).await;
-        made.fetch_add(1, Ordering::Relaxed);
-        if let Some(why) = failure(answer) {
-            counts.failed.fetch_add(1, Ordering::Relaxed);
-            counts.first_failure.lock().get_or_insert_with(|| format!("{cluster}: {why}"));
+        match failure(tokio::time::timeout(LATE, get_status(&mut client)).await) {
+            None => drop(answered.fetch_add(1, Ordering::Relaxed)),
+            Some(why) => {
+                counts.failed.fetch_add(1, Ordering::Relaxed);
+                counts.first_failure.lock().get_or_insert_with(|| format!("{cluster}: {why}"));
+            }
         }
         // An error says that the counting side is gone.
         let _ = tokio::time::timeout(PAUSE, stopped.changed()).await;
+    }
+}
+
+/// One call, which sessions whose tunnel is replaced do not take any more; the caller's deadline bounds it.
+async fn get_status(client: &mut AdminClient<Channel>) -> Result<GetStatusResponse, Status> {
+    loop {
+        match client.get_status(GetStatusRequest::default()).await {
+            Err(status) if never_sent(&status) => {}
+            ended => return ended.map(tonic::Response::into_inner),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 mod audited;
 mod engines;
+mod farewell;
 mod hostile;
 mod reflection;
 

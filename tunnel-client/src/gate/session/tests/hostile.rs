@@ -8,13 +8,13 @@ use crate::gate::testing::frames::{
 };
 
 /// A session whose operator speaks raw HTTP/2.
-struct Raw {
-    engine: TestEngine,
-    wire: DuplexStream,
-    rest: Rest,
+pub(super) struct Raw {
+    pub(super) engine: TestEngine,
+    pub(super) wire: DuplexStream,
+    pub(super) rest: Rest,
 }
 
-async fn raw() -> Raw {
+pub(super) async fn raw() -> Raw {
     let engine = TestEngine::start();
     let (mut wire, rest) = assemble(&engine.engine(), Options::default());
     wire.write_all(PREFACE).await.unwrap();
@@ -23,7 +23,7 @@ async fn raw() -> Raw {
 }
 
 impl Raw {
-    async fn end(self) -> End {
+    pub(super) async fn end(self) -> End {
         let session = self.rest.session;
         tokio::time::timeout(10 * testing::PATIENCE, session).await.expect("an end in time").unwrap()
     }
@@ -41,12 +41,22 @@ impl Raw {
         sent
     }
 
-    async fn call(&mut self, stream: u32, method: &str) {
+    pub(super) async fn call(&mut self, stream: u32, method: &str) {
         let flags = END_HEADERS | END_STREAM;
         self.wire.write_all(&frames::frame(HEADERS, flags, stream, &frames::call(method))).await.unwrap();
     }
 
-    async fn read(&mut self) -> (u8, Vec<u8>) {
+    /// The payload of the next frame of this kind.
+    pub(super) async fn until(&mut self, wanted: u8) -> Vec<u8> {
+        loop {
+            match self.read().await {
+                (kind, payload) if kind == wanted => return payload,
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) async fn read(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 9];
         self.wire.read_exact(&mut head).await.unwrap();
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
