@@ -1,10 +1,10 @@
 //! Lines to paste while the demo is held.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tunnel_runtime::layout::quoted;
 
 use super::{stage::Stage, steps::operator};
-use crate::harness::grpcurl::Grpcurl;
+use crate::harness::binaries;
 
 /// Gets a fresh grant and prints what can be done with it.
 pub async fn lines(stage: &mut Stage) -> Result<()> {
@@ -25,8 +25,7 @@ pub async fn lines(stage: &mut Stage) -> Result<()> {
 
 /// Where the pasted programs are: this one's neighbors, and grpcurl.
 fn folders() -> Result<String> {
-    let grpcurl = Grpcurl::find().context("grpcurl is not installed under .tools/bin; run `make tools`")?;
-    let programs = [std::env::current_exe()?, grpcurl.path().canonicalize()?];
+    let programs = [std::env::current_exe()?, binaries::tool("grpcurl")?.canonicalize()?];
     let folders = programs.iter().filter_map(|program| program.parent());
     Ok(quoted(&folders.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":")))
 }

@@ -34,9 +34,12 @@ macro_rules! steps {
 /// All of it.
 pub const SCRIPT: &[Step] = steps! {
     "the vendor's keys": vendor::keys,
-    "registration": customer::register,
+    "the vendor's broker": vendor::start_broker,
+    "invitation": vendor::invite,
     "the approver's key": customer::name_approver,
-    "start": customer::start,
+    "the customer's start": customer::start,
+    "registration": vendor::confirm,
+    "enrollment": customer::confirm,
     "log in": operator::log_in,
     "refused": operator::refused,
     "request": operator::request,

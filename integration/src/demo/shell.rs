@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio::process::{Child, Command};
 
 use super::narrator::Narrator;
-use crate::harness::{binaries, grpcurl::Grpcurl};
+use crate::harness::{binaries, command::output};
 
 /// The folder that all commands run in.
 pub struct Shell {
@@ -24,6 +24,8 @@ pub struct Ran {
     pub status: ExitStatus,
     /// Standard error, then standard output.
     pub text: String,
+    /// Standard output alone: the result, without notes.
+    pub result: String,
 }
 
 impl Shell {
@@ -59,6 +61,15 @@ impl Shell {
         Ok(())
     }
 
+    /// The same, showing and giving the result without the notes beside it.
+    pub async fn result(&self, told: &mut Narrator, line: &str) -> Result<String> {
+        told.command(line);
+        let ran = self.quietly(line).await?;
+        told.output(&ran.result);
+        ensure!(ran.status.success(), "`{line}` failed with {}\n{}", ran.status, ran.text);
+        Ok(ran.result)
+    }
+
     /// Types and runs a command that must fail; gives its output.
     pub async fn refused(&self, told: &mut Narrator, line: &str) -> Result<String> {
         told.command(line);
@@ -70,11 +81,11 @@ impl Shell {
 
     /// Runs a command without showing it.
     pub async fn quietly(&self, line: &str) -> Result<Ran> {
-        let output = tokio::time::timeout(LIMIT, self.command(line)?.output());
-        let output = output.await.with_context(|| format!("`{line}` hangs"))??;
+        let output = output(self.command(line)?, "", LIMIT).await?;
         // Progress goes to standard error, before the result.
-        let text = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-        Ok(Ran { status: output.status, text: text.into_owned() })
+        let result = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &result;
+        Ok(Ran { status: output.status, text, result })
     }
 
     /// Starts a command whose output comes through pipes.
@@ -87,9 +98,8 @@ impl Shell {
     pub fn command(&self, line: &str) -> Result<Command> {
         let mut words = split(line)?.into_iter();
         let program = words.next().context("an empty line")?;
-        let mut command = match (program.as_str(), Grpcurl::find()) {
-            ("grpcurl", Some(grpcurl)) => Command::new(grpcurl.path()),
-            ("grpcurl", None) => bail!("grpcurl is not installed under .tools/bin; run `make tools`"),
+        let mut command = match program.as_str() {
+            "grpcurl" => Command::new(binaries::tool(&program)?),
             _ => binaries::command(&program, &[])?,
         };
         command.args(words).current_dir(&self.folder).kill_on_drop(true);

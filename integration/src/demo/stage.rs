@@ -45,6 +45,10 @@ pub struct Stage {
     pub broker: Option<Program>,
     /// The client, once started.
     pub client: Option<Program>,
+    /// The words of the inventory entry, as the vendor's administrator reads them out.
+    pub read_out: Option<String>,
+    /// Whether both sides have confirmed: calls can work from then on.
+    pub enrolled: bool,
     /// The operator's waiting command, while a request is pending.
     pub waiting: Option<Waiting>,
     /// The operator's access, once granted.
@@ -87,7 +91,7 @@ pub enum Role {
 impl Stage {
     /// An empty stage in `folder`.
     pub fn new(folder: &Path, told: Narrator, play: &'static Play) -> Result<Self> {
-        for place in ["vendor", "broker/entries", "broker/state", "customer", "operator", "engine"] {
+        for place in PLACES {
             fs::create_dir_all(folder.join(place))?;
         }
         Ok(Self {
@@ -95,11 +99,13 @@ impl Stage {
             told,
             play,
             engine_settings: engine::Settings::of(play.profile, &folder.join("engine")),
-            broker_settings: broker_settings(folder),
+            broker_settings: broker_settings(folder)?,
             client_settings: client_settings(folder, play)?,
             engine: None,
             broker: None,
             client: None,
+            read_out: None,
+            enrolled: false,
             waiting: None,
             access: None,
         })
@@ -184,24 +190,25 @@ impl Access {
     }
 }
 
-fn broker_settings(folder: &Path) -> BrokerSettings {
+fn broker_settings(folder: &Path) -> Result<BrokerSettings> {
     let vendor = |name: &str| folder.join("vendor").join(name);
     let files = |name: &str| Files {
         certificate: vendor(&format!("{name}.pem")),
         key: vendor(&format!("{name}.key")),
     };
-    BrokerSettings {
+    let (log, administrators) = ("info,tunnel_broker=debug", ADMINISTRATOR);
+    Ok(BrokerSettings {
         trust_bundle: vendor("trust-bundle.pb"),
         vendor_key: vendor("vendor.pub"),
         mesh: files("broker"),
-        mesh_ca: None,
+        mesh_ca: Some(files("mesh-ca")),
         api: files("api"),
         entries: folder.join("broker/entries"),
         state: folder.join("broker/state"),
-        listen: Listen::free(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        listen: Listen::shared(IpAddr::V4(Ipv4Addr::LOCALHOST))?,
         probe_interval: "2s".to_owned(),
-        more: "log: { level: \"info,tunnel_broker=debug\" }\n".to_owned(),
-    }
+        more: format!("log: {{ level: \"{log}\" }}\nadministrators: [{administrators}]\n"),
+    })
 }
 
 fn client_settings(folder: &Path, play: &Play) -> Result<ClientSettings> {
@@ -211,7 +218,7 @@ fn client_settings(folder: &Path, play: &Play) -> Result<ClientSettings> {
         label: Label::from_random(random::<17>()),
         vendor_key: folder.join("vendor/vendor.pub"),
         trust_bundle: folder.join("vendor/trust-bundle.pb"),
-        bundle: None,
+        bundle: Some(folder.join("customer").join(BUNDLE)),
         brokers: Vec::new(),
         endpoints: Vec::new(),
         profile: play.profile,
@@ -221,6 +228,12 @@ fn client_settings(folder: &Path, play: &Play) -> Result<ClientSettings> {
     })
 }
 
+/// The vendor's administrator; a name of the broker's configuration.
+pub const ADMINISTRATOR: &str = "adam";
+/// The file that a customer is handed.
+pub const BUNDLE: &str = "acme-prod.bundle";
+const PLACES: [&str; 7] =
+    ["vendor", "broker/entries", "broker/state", "customer", "operator", "engine", ADMINISTRATOR];
 const NOT_RUNNING: &str = "it does not run yet";
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the broker, through which all of it went, knows afterwards.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
@@ -24,7 +24,7 @@ pub async fn view(stage: &mut Stage) -> Result<()> {
     let bytes: Vec<&str> =
         metrics.lines().filter(|line| line.contains("bytes_total") && !line.starts_with('#')).collect();
     stage.told.output(&bytes.join("\n"));
-    let kept = kept(stage)?;
+    let kept = kept(&stage.broker_settings.state)?;
     for secret in stage.play.secrets {
         let found = kept.iter().any(|bytes| contains(bytes, secret.as_bytes()));
         ensure!(!found && !log.contains(secret), "the broker knows `{secret}`");
@@ -41,10 +41,18 @@ fn telling(line: &str) -> Option<&str> {
     line.get(starts.min()?..)
 }
 
-/// Contents of all files of the broker's state folder.
-fn kept(stage: &Stage) -> Result<Vec<Vec<u8>>> {
-    let files = fs::read_dir(&stage.broker_settings.state)?;
-    files.map(|file| Ok(fs::read(file?.path())?)).collect()
+/// Contents of all files below the broker's state folder.
+fn kept(folder: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            all.extend(kept(&path)?);
+        } else {
+            all.push(fs::read(path)?);
+        }
+    }
+    Ok(all)
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {

@@ -8,20 +8,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    demo::{play::Call, stage::Stage},
-    harness::grpcurl::Grpcurl,
-};
+use crate::demo::{play::Call, stage::Stage};
 
 /// A granted call.
 pub async fn call(stage: &mut Stage) -> Result<()> {
     stage.told.step("An admin call through the tunnel", "operator → broker → client → engine");
-    if Grpcurl::find().is_some() {
-        stage.told.explain("Reflection shows what was granted, and nothing else:");
-        let access = stage.access()?;
-        let list = format!("{} {} list", access.flags, access.address);
-        stage.shell.run(&mut stage.told, &list).await?;
-    }
+    stage.told.explain("Reflection shows what was granted, and nothing else:");
+    let access = stage.access()?;
+    let list = format!("{} {} list", access.flags, access.address);
+    stage.shell.run(&mut stage.told, &list).await?;
     for (call, answer) in [stage.play.read, stage.play.write] {
         let line = line(stage, call)?;
         let printed = stage.shell.run(&mut stage.told, &line).await?;
@@ -87,14 +82,8 @@ async fn first_message(lines: &mut Lines<impl AsyncRead + AsyncBufReadExt + Unpi
     anyhow::bail!("the stream ended at once: {message}")
 }
 
-/// By grpcurl if it is installed, else by tunnelctl.
 fn line(stage: &Stage, call: Call) -> Result<String> {
-    let (access, Call { method, data }) = (stage.access()?, call);
-    Ok(match Grpcurl::find() {
-        Some(_) => access.line(" -max-time 60", data, method),
-        // With a reason, tunnelctl asks for what it does not have, and shows the customer's answer.
-        None => format!("tunnelctl call acme/prod {method} -d '{data}' --reason 'disk of node 3 is full'"),
-    })
+    Ok(stage.access()?.line(" -max-time 60", call.data, call.method))
 }
 
 const LIMIT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The customer's side: own keys, own configuration, engine and client; and the vendor's broker that they dial.
+//! The customer's side: own keys, own configuration, engine and client; words read out and words typed.
 
 use std::fs;
 
@@ -6,22 +6,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::{
-    demo::stage::Stage,
+    demo::stage::{BUNDLE, Stage},
     harness::{PATIENCE, wait::until},
 };
-
-/// The customer makes its keys; the vendor certifies their public halves.
-pub async fn register(stage: &mut Stage) -> Result<()> {
-    stage.told.step("The customer makes its own keys", "customer's platform engineer");
-    stage.told.explain(
-        "No private key leaves the customer. Eight words, read out on the telephone, tie the exported public keys\n\
-         to this customer.",
-    );
-    stage.client_settings.write()?;
-    let export = "tunnel-client keys export --config customer/client.yaml --out customer/registration.pb";
-    let printed = stage.shell.run(&mut stage.told, export).await?;
-    super::vendor::certify(stage, &printed).await
-}
 
 /// An approver makes a key; the policy names its public half.
 pub async fn name_approver(stage: &mut Stage) -> Result<()> {
@@ -38,31 +25,66 @@ pub async fn name_approver(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Engine, broker and client start; the client dials out.
+/// Engine and client start; the client makes its keys, redeems the bundle and dials out.
 pub async fn start(stage: &mut Stage) -> Result<()> {
-    stage.told.step("Engine, broker and client start", "customer's and vendor's networks");
+    stage.told.step("The customer starts engine and client", "customer's platform engineer");
     stage.told.command(stage.play.start);
     stage.start_engine().await?;
     let engine = stage.engine_settings.address();
-    stage.told.command("tunnel-broker --config broker/broker.yaml &");
-    let entry = format!("{}.pb", stage.client_settings.label);
-    fs::copy(stage.path("customer/entry.pb"), stage.broker_settings.entries.join(entry))?;
-    stage.start_broker().await?;
-    let listen = stage.broker_settings.listen;
-    stage.client_settings.brokers = vec![listen.quic];
     stage.client_settings.endpoints = vec![("default".to_owned(), format!("http://{engine}"))];
+    stage.told.command(&format!("install -m 0600 vendor/{BUNDLE} customer/"));
+    fs::copy(stage.path("vendor").join(BUNDLE), stage.path("customer").join(BUNDLE))?;
     stage.told.command("tunnel-client run --config customer/client.yaml &");
     stage.start_client().await?;
-    stage.told.good(&format!(
-        "engine on {engine} (customer only); broker on {} (UDP) and {} (TCP); the client dialed out",
-        listen.quic, listen.tcp
-    ));
     let check = "tunnel-client profile check --config customer/client.yaml --live";
     let printed = stage.shell.quietly(check).await?;
     stage.told.command(check);
     stage.told.output(printed.text.lines().next_back().unwrap_or_default());
     ensure!(printed.status.success(), "the profile does not fit the engine: {}", printed.text);
+    stage.told.good(&format!(
+        "engine on {engine} (customer only); the client made its keys, none of which leaves it, and dialed out"
+    ));
     Ok(())
+}
+
+/// The eight words of the registration, which the customer reads out on the telephone.
+pub async fn registered(stage: &mut Stage) -> Result<String> {
+    let words = until("the client has registered", PATIENCE, || async {
+        let view = enrollment(stage).await?;
+        let words = view["registrationWords"].as_str().unwrap_or_default();
+        ensure!(!words.is_empty(), "{view}");
+        Ok::<_, anyhow::Error>(words.to_owned())
+    })
+    .await?;
+    stage.told.command(ENROLLMENT);
+    stage.told.output(&stage.shell.quietly(ENROLLMENT).await?.result);
+    Ok(words)
+}
+
+/// The approver types what the vendor's administrator reads out.
+pub async fn confirm(stage: &mut Stage) -> Result<()> {
+    stage.told.step("… and eight other words back: the customer confirms", "customer's on-call engineer");
+    let words = stage.read_out.take().context("nobody read words out")?;
+    until("the entry has arrived", PATIENCE, || async {
+        let view = enrollment(stage).await?;
+        ensure!(view["entryWaits"] == true, "{view}");
+        Ok::<_, anyhow::Error>(())
+    })
+    .await?;
+    stage.told.explain("The client never shows these words: they can only come from who signed.");
+    let line = format!(
+        "tunnel-client enroll confirm {words} --key customer/alice.key --note 'heard by telephone' \
+         --socket customer/run/approvers.sock"
+    );
+    stage.shell.run(&mut stage.told, &line).await?;
+    stage.enrolled = true;
+    stage.told.good("requests are taken from now on");
+    Ok(())
+}
+
+async fn enrollment(stage: &Stage) -> Result<Value> {
+    let ran = stage.shell.quietly(&format!("{ENROLLMENT} --output json")).await?;
+    serde_json::from_str(&ran.result).with_context(|| ran.text.clone())
 }
 
 /// The audit log, shown and verified.
@@ -130,3 +152,5 @@ pub async fn approve(stage: &mut Stage, pending: &Pending) -> Result<()> {
     );
     stage.shell.run(&mut stage.told, &line).await.map(drop)
 }
+
+const ENROLLMENT: &str = "tunnel-client enroll status --socket customer/run/approvers.sock";

@@ -13,7 +13,6 @@ use crate::{
     harness::{
         alert::{Answer, answer},
         channel::Peer,
-        grpcurl::Grpcurl,
         stranger,
     },
 };
@@ -29,9 +28,14 @@ pub async fn log_in(stage: &mut Stage) -> Result<()> {
 
 /// How an operator logs in.
 pub fn login_line(stage: &Stage) -> String {
+    login_as(stage, "operator")
+}
+
+/// How the holder of `vendor/WHO.pem` logs in.
+pub fn login_as(stage: &Stage, who: &str) -> String {
     let tcp = stage.broker_settings.listen.tcp;
     format!(
-        "tunnelctl login --certificate vendor/operator.pem --key vendor/operator.key \
+        "tunnelctl login --certificate vendor/{who}.pem --key vendor/{who}.key \
          --vendor-key vendor/vendor.pub --api {tcp} --api-ca vendor/api.pem --suffix tunnel.example \
          --connect-address {tcp}"
     )
@@ -43,13 +47,9 @@ pub async fn refused(stage: &mut Stage) -> Result<()> {
     let listen = stage.broker_settings.listen;
     let door = Door::from_random(random::<17>());
     let name = format!("{door}.{}.tunnel.example", stage.client_settings.label);
-    if Grpcurl::find().is_some() {
-        stage.told.explain("A door that nobody was granted:");
-        let line = format!("grpcurl -insecure -max-time 5 -servername {name} {} list", listen.tcp);
-        stage.shell.refused(&mut stage.told, &line).await?;
-    } else {
-        stage.told.explain("(grpcurl is not installed; `make tools` does it. tunnelctl stands in for it.)");
-    }
+    stage.told.explain("A door that nobody was granted:");
+    let line = format!("grpcurl -insecure -max-time 5 -servername {name} {} list", listen.tcp);
+    stage.shell.refused(&mut stage.told, &line).await?;
     let told =
         format!("The operators' API, asked without a certificate: {}", without_certificate(stage).await?);
     stage.told.explain(&told);

@@ -1,8 +1,13 @@
-//! The vendor's administrator, offline: keys, CAs, trust bundle, inventory entry.
+//! The vendor's administrator: keys, CAs and trust bundle, the broker, and the customer that is invited and confirmed.
 
 use anyhow::{Context, Result};
+use tunnel_protos::Label;
 
-use crate::demo::stage::Stage;
+use super::{customer, operator::login_as};
+use crate::demo::{
+    shell::Shell,
+    stage::{ADMINISTRATOR, BUNDLE, Stage},
+};
 
 /// Makes the vendor's keys and what follows from them.
 pub async fn keys(stage: &mut Stage) -> Result<()> {
@@ -10,47 +15,63 @@ pub async fn keys(stage: &mut Stage) -> Result<()> {
     for line in KEYS {
         stage.shell.told(&mut stage.told, line).await?;
     }
-    stage.shell.run(&mut stage.told, TRUST_BUNDLE).await?;
-    stage.told.good("the customer pins vendor.pub, and nothing else");
+    let bundle = format!("{TRUST_BUNDLE} --broker {}", stage.broker_settings.listen.tcp);
+    stage.shell.run(&mut stage.told, &bundle).await?;
+    stage.told.good("customers and operators pin vendor.pub, and nothing else");
     Ok(())
 }
 
-/// Certifies a customer's exported keys, comparing the words that the customer read out.
-pub async fn certify(stage: &mut Stage, printed: &str) -> Result<()> {
-    let words = words(printed).context("no 8 words in what the export printed")?;
-    let registration = "--registration customer/registration.pb";
-    let entry = format!(
-        "tunnel-certs statement inventory {registration} --words '{words}' --cluster acme/prod --sequence 1 \
-         --key vendor/vendor.key --out customer/entry.pb"
-    );
-    let leaf = format!(
-        "tunnel-certs issue replica {registration} --words '{words}' --ca vendor/mesh-ca.pem \
-         --ca-key vendor/mesh-ca.key --vendor initech --id r1 --out customer/replica.pem"
-    );
-    stage.shell.told(&mut stage.told, &entry).await?;
-    stage.shell.told(&mut stage.told, &leaf).await?;
-    stage.told.good("the vendor signed what the customer read out");
+/// The broker that customers dial; it issues mesh certificates and is trusted with nothing else.
+pub async fn start_broker(stage: &mut Stage) -> Result<()> {
+    stage.told.step("The vendor starts a broker", "vendor's network");
+    stage.told.command("tunnel-broker --config broker/broker.yaml &");
+    stage.start_broker().await?;
+    let listen = stage.broker_settings.listen;
+    stage.told.good(&format!("on {} (UDP) and {} (TCP)", listen.quic, listen.tcp));
     Ok(())
 }
 
-/// The 8 words in a text: the last of a line that ends with so many lower-case words.
-fn words(printed: &str) -> Option<String> {
-    printed.lines().find_map(|line| {
-        let all: Vec<&str> = line.split_whitespace().collect();
-        let last = all.get(all.len().checked_sub(8)?..)?;
-        let plain = last
-            .iter()
-            .all(|word| (3..=8).contains(&word.len()) && word.bytes().all(|c| c.is_ascii_lowercase()));
-        plain.then(|| last.join(" "))
-    })
+/// An administrator logs in and makes the one file that a customer needs.
+pub async fn invite(stage: &mut Stage) -> Result<()> {
+    stage.told.step("A customer is invited, by one file", "vendor's administrator");
+    let (desk, login) = (desk(stage), login_as(stage, ADMINISTRATOR));
+    desk.told(&mut stage.told, &login).await?;
+    let create = format!("tunnelctl enroll create acme/prod --out vendor/{BUNDLE}");
+    let printed = desk.result(&mut stage.told, &create).await?;
+    stage.client_settings.label = label(&printed).context("no label in what `enroll create` printed")?;
+    stage.told.good("works once, for 72 hours; the broker knows a hash of its secret");
+    Ok(())
+}
+
+/// The customer reads eight words out; they are compared with those of the keys that arrived, which are signed then.
+pub async fn confirm(stage: &mut Stage) -> Result<()> {
+    stage.told.step("Eight words by telephone: the vendor confirms the customer", "vendor's administrator");
+    let words = customer::registered(stage).await?;
+    let confirm = format!("tunnelctl enroll confirm acme/prod {words} --vendor-key vendor/vendor.key");
+    let printed = desk(stage).result(&mut stage.told, &confirm).await?;
+    let read_out = printed.lines().find_map(|line| line.strip_prefix("words of the entry: "));
+    stage.read_out = Some(read_out.context("no words of the entry")?.to_owned());
+    stage.told.good("the vendor signed what the customer read out, whatever the broker had shown");
+    Ok(())
+}
+
+/// The administrator's own machine.
+fn desk(stage: &Stage) -> Shell {
+    stage.shell.of(ADMINISTRATOR)
+}
+
+/// The label in `… (kind cluster, label wowtuocpck), …`.
+fn label(printed: &str) -> Option<Label> {
+    let (_, rest) = printed.split_once("label ")?;
+    rest.split(')').next()?.parse().ok()
 }
 
 const KEYS: [&str; 6] = [
     "tunnel-certs key vendor --plain --out vendor/vendor.key",
     "tunnel-certs ca mesh --name initech --out vendor/mesh-ca.pem --key-out vendor/mesh-ca.key",
     "tunnel-certs ca operator --name initech --out vendor/operator-ca.pem --key-out vendor/operator-ca.key",
-    "tunnel-certs issue broker --ca vendor/mesh-ca.pem --ca-key vendor/mesh-ca.key --vendor initech --id b1 --out vendor/broker.pem --key-out vendor/broker.key",
     "tunnel-certs issue api-server --suffix tunnel.example --out vendor/api.pem --key-out vendor/api.key",
+    "tunnel-certs issue operator --ca vendor/operator-ca.pem --ca-key vendor/operator-ca.key --vendor initech --name adam --out vendor/adam.pem --key-out vendor/adam.key",
     "tunnel-certs issue operator --ca vendor/operator-ca.pem --ca-key vendor/operator-ca.key --vendor initech --name ada --out vendor/operator.pem --key-out vendor/operator.key",
 ];
 
@@ -61,10 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_words_to_read_out() {
+    fn finds_the_label_of_a_bundle() {
         let printed =
-            "written to registration.pb\nwords: able about above absent absorb abstract absurd abuse\n";
-        assert_eq!(words(printed).unwrap(), "able about above absent absorb abstract absurd abuse");
-        assert_eq!(words("only a few words"), None);
+            "vendor/acme-prod.bundle for acme/prod (kind cluster, label wowtuocpck), good until x\n";
+        let known = Label::from_random([7; 17]);
+        assert_eq!(label(&printed.replace("wowtuocpck", &known.to_string())), Some(known));
+        assert_eq!(label("no such thing"), None);
     }
 }
