@@ -2,10 +2,13 @@
 
 use crate::dice::Dice;
 
-/// Feeds `count` mutations of the seeds to `run`, the same ones each time.
-pub fn smoke(seeds: &[Vec<u8>], count: u64, run: fn(&[u8])) {
+/// Feeds `count` mutations of the seeds to `run`, the same ones each time; the seeds themselves must be taken, or the
+/// mutations would be of nothing.
+pub fn smoke(seeds: &[Vec<u8>], count: u64, run: fn(&[u8]) -> bool) {
     let mut dice = Dice::new(SEED);
-    seeds.iter().for_each(|seed| run(seed));
+    for (place, seed) in seeds.iter().enumerate() {
+        assert!(run(seed), "seed {place} is refused");
+    }
     for _ in 0..count {
         let mut bytes = dice.pick(seeds).clone();
         for _ in 0..=dice.below(MOST_CHANGES) {
@@ -68,6 +71,7 @@ mod tests {
     fn mutations_are_many_and_different() {
         smoke(&[b"hello world".to_vec(), vec![0; 40]], 1_000, |bytes| {
             SEEN.with_borrow_mut(|seen| seen.extend([bytes.to_vec()]));
+            true
         });
         let seen = SEEN.with_borrow(BTreeSet::len);
         assert!(seen > MANY, "{seen}");

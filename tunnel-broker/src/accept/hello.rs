@@ -64,11 +64,12 @@ impl HelloReader {
 
 /// Reads strangers' bytes as the broker does, for a fuzzer. Panics if pieces are read otherwise than the whole.
 #[doc(hidden)]
-pub fn fuzz_client_hello(bytes: &[u8]) {
-    let Ok(Some(whole)) = HelloReader::default().push(bytes) else { return };
+pub fn fuzz_client_hello(bytes: &[u8]) -> bool {
+    let Ok(Some(whole)) = HelloReader::default().push(bytes) else { return false };
     let mut reader = HelloReader::default();
     let in_pieces = bytes.chunks(7).find_map(|piece| reader.push(piece).transpose());
     assert_eq!(in_pieces, Some(Ok(whole)), "pieces are read otherwise than the whole");
+    true
 }
 
 /// The payload of the record that `bytes` begin with, or none while it is incomplete.

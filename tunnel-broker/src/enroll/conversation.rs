@@ -72,13 +72,14 @@ impl<'e> Conversation<'e> {
 
 /// Reads strangers' frames as the broker does, for a fuzzer: the ask, and what of it is proven without a database.
 #[doc(hidden)]
-pub fn fuzz_enroll_frames(bytes: &[u8]) {
-    let mut buffer = BytesMut::from(bytes);
+pub fn fuzz_enroll_frames(bytes: &[u8]) -> bool {
+    let (mut buffer, mut presented) = (BytesMut::from(bytes), false);
     while let Ok(Some(frame)) = frame::decode(&mut buffer, FRAME_CAP) {
         if let Some(enroll_request::Body::Redeem(ask)) = Conversation::read(&frame) {
-            drop(Presented::read(&ask));
+            presented |= Presented::read(&ask).is_ok();
         }
     }
+    presented
 }
 
 /// A refusal as it travels.
