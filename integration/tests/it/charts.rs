@@ -12,7 +12,7 @@ mod values;
 
 use serde_json::Value;
 
-use self::render::{CHARTS, Case, cases, helm};
+use self::render::{CHARTS, Case, LIBRARIES, cases, helm};
 
 /// What lies at a dotted path; null if nothing does.
 fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
@@ -33,8 +33,10 @@ async fn every_chart_passes_the_lint() {
         let ended = helm(&case.words("lint", &["--strict"])).await;
         assert_eq!(ended.code, Some(0), "{case:?}: {}{}", ended.stdout, ended.stderr);
     }
-    let library = helm(&["lint".to_owned(), "--strict".to_owned(), render::folder("postern-sidecar")]).await;
-    assert_eq!(library.code, Some(0), "{}{}", library.stdout, library.stderr);
+    for library in LIBRARIES {
+        let ended = helm(&["lint".to_owned(), "--strict".to_owned(), render::folder(library)]).await;
+        assert_eq!(ended.code, Some(0), "{library}: {}{}", ended.stdout, ended.stderr);
+    }
 }
 
 #[tokio::test]

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokio::process::Command;
-use tunnel_integration::{
-    harness::customer::Ended,
-    kube::{run_with, tool},
+use tunnel_integration::harness::{
+    binaries::tool,
+    command::{Ended, ended},
 };
 
 /// Every chart that can be installed.
 pub(super) const CHARTS: [&str; 4] =
     ["tunnel-client", "tunnel-broker", "tunnel-client-crds", "example-engine"];
+
+/// What they are made with.
+pub(super) const LIBRARIES: [&str; 2] = ["postern-sidecar", "postern-common"];
 
 /// A chart with a set of values.
 #[derive(Debug, Clone)]
@@ -42,7 +45,7 @@ pub(super) async fn helm(words: &[String]) -> Ended {
     let mut command = Command::new(tool("helm").unwrap());
     // Nothing of a user's own helm counts.
     command.args(words).env("HOME", std::env::temp_dir()).env_remove("KUBECONFIG");
-    run_with(command, "").await.unwrap()
+    ended(command).await.unwrap()
 }
 
 impl Case {

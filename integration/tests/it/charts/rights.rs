@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     kind, name,
-    render::{CHARTS, cases, folder},
+    render::{CHARTS, LIBRARIES, cases, folder},
 };
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn rights_in_kubernetes_are_those_of_the_list() {
     }
     found.sort_unstable();
     found.dedup();
-    for chart in CHARTS.into_iter().chain(["postern-sidecar"]) {
+    for chart in CHARTS.into_iter().chain(LIBRARIES) {
         if !found.iter().any(|right| right.starts_with(&format!("{chart}:"))) {
             found.push(format!("{chart}: none"));
         }

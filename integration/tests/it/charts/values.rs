@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
-use tunnel_integration::harness::customer::Ended;
+use tunnel_integration::harness::command::Ended;
 
 use super::{
     at,
@@ -54,13 +54,15 @@ fn walk(schema: &Value, path: &[String], leaves: &mut Vec<Vec<String>>, closed: 
     let Some(properties) = schema["properties"].as_object() else { return leaves.push(path.to_owned()) };
     assert_eq!(schema["additionalProperties"], json!(false), "{path:?} is open");
     closed.push(path.to_owned());
-    // What lies below `postern` is the library's to describe.
-    for (key, schema) in properties.iter().filter(|(key, _)| !["global", "postern"].contains(&key.as_str())) {
+    // What lies below a library's name is the library's to describe.
+    for (key, schema) in properties.iter().filter(|(key, _)| !NOT_OURS.contains(&key.as_str())) {
         let mut path = path.to_owned();
         path.push(key.clone());
         walk(schema, &path, leaves, closed);
     }
 }
+
+const NOT_OURS: [&str; 3] = ["global", "postern", "postern-common"];
 
 fn leaves_and_closed(schema: &Value) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     let (mut leaves, mut closed) = (Vec::new(), Vec::new());
