@@ -60,7 +60,7 @@ impl fmt::Debug for UnixMillis {
     }
 }
 
-/// `12s`, `3m 5s`, `2h 4m`, `89days`: whole seconds, and the two largest units; more is noise to a person. The longest
+/// `12s`, `3m 5s`, `2h 4m`, `89d 3h`: whole seconds, and the two largest units; more is noise to a person. The longest
 /// unit is the day: nobody counts months of 30.44 days.
 pub fn lasting(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -72,8 +72,7 @@ pub fn lasting(time: Duration) -> String {
     };
     match days {
         0 => units.join(" "),
-        1 => ["1day"].into_iter().chain(units).collect::<Vec<_>>().join(" "),
-        days => [format!("{days}days").as_str()].into_iter().chain(units).collect::<Vec<_>>().join(" "),
+        days => [format!("{days}d").as_str()].into_iter().chain(units).collect::<Vec<_>>().join(" "),
     }
 }
 
@@ -98,8 +97,8 @@ mod tests {
     fn people_read_two_units() {
         assert_eq!(lasting(Duration::from_millis(7_384_500)), "2h 3m");
         assert_eq!(lasting(Duration::from_millis(999)), "0s");
-        assert_eq!(lasting(Duration::from_secs(89 * DAY + 3 * 3600 + 7)), "89days 3h");
-        assert_eq!(lasting(Duration::from_secs(365 * DAY + 59)), "365days");
+        assert_eq!(lasting(Duration::from_secs(89 * DAY + 3 * 3600 + 7)), "89d 3h");
+        assert_eq!(lasting(Duration::from_secs(365 * DAY + 59)), "365d");
         assert_eq!(lasting(Duration::from_secs(DAY)), "1day");
     }
 

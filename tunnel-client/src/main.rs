@@ -108,7 +108,8 @@ async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> any
     let recorder = tunnel_runtime::metrics::install(&[])?;
     metrics::describe();
     BuildInfo { program: "tunnel-client", version: env!("CARGO_PKG_VERSION") }.record();
-    for variable in unused_environment {
+    // The commands' own, of the same shell or pod.
+    for variable in unused_environment.into_iter().filter(|variable| variable != "POSTERN_SOCKET") {
         warn!(variable, "Environment variable names no key");
     }
     let grace = config.timeouts.process();

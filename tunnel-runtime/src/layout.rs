@@ -32,20 +32,32 @@ pub fn fields(rows: &[(&str, String)]) -> String {
     })
 }
 
-/// Cut where the line is full; characters that are not ASCII may be two columns wide.
+/// Broken at the last space before the line is full, or inside a word that is longer; characters that are not ASCII may
+/// be two columns wide.
 fn lines(text: &str) -> Vec<String> {
-    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
+    let (mut lines, mut line) = (Vec::new(), String::new());
     for c in text.chars() {
-        let wide = if c.is_ascii() { 1 } else { 2 };
-        if used + wide > VALUE {
+        let full = wide(&line) + width_of(c) > VALUE;
+        if full && c == ' ' {
             lines.push(std::mem::take(&mut line));
-            used = 0;
+            continue;
         }
-        used += wide;
+        if full {
+            let rest = line.rfind(' ').map_or_else(String::new, |space| line.split_off(space));
+            lines.push(std::mem::replace(&mut line, rest.trim_start().to_owned()));
+        }
         line.push(c);
     }
     lines.push(line);
     lines
+}
+
+fn wide(line: &str) -> usize {
+    line.chars().map(width_of).sum()
+}
+
+fn width_of(c: char) -> usize {
+    if c.is_ascii() { 1 } else { 2 }
 }
 
 /// `word` as a POSIX shell must be given it.
@@ -85,6 +97,18 @@ mod tests {
         assert_eq!(text.lines().filter(|line| !line.starts_with(' ')).count(), 2, "{text}");
         assert!(text.lines().all(|line| line.len() <= 81), "{text}");
         assert_eq!(lines(&"再".repeat(80)).len(), 3);
+    }
+
+    #[test]
+    fn words_stay_whole_where_they_fit() {
+        let text = "tunnel-client enroll confirm ".repeat(9);
+        let broken = lines(text.trim_end());
+        assert!(broken.len() > 3 && broken.iter().all(|line| wide(line) <= VALUE), "{broken:?}");
+        assert_eq!(broken.join(" "), text.trim_end());
+        assert_eq!(
+            lines(&format!("a {}", "x".repeat(100))),
+            ["a".to_owned(), "x".repeat(72), "x".repeat(28)]
+        );
     }
 
     #[test]

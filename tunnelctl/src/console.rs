@@ -19,7 +19,7 @@ pub mod when;
 mod live;
 mod text;
 
-pub use self::text::safe;
+pub use self::text::{counted, safe};
 
 /// The form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

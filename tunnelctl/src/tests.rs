@@ -149,6 +149,6 @@ async fn the_policys_longest_time_is_said_where_more_was_asked_for() {
     let stage = stage(RequestState::Approved).await;
     stage.login("tunnel.example").await;
     let connect = stage.connect(&["--for", "30d"]).await;
-    let said = "you asked for 30days; the customer's policy gives 30m at most";
+    let said = "you asked for 30d; the customer's policy gives 30m at most";
     assert!(connect.err.contains(said), "{}", connect.err);
 }

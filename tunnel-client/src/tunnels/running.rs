@@ -154,8 +154,12 @@ impl Plan {
             let moved = !stays();
             brokers.mark_unchanged();
             admission.mark_unchanged();
-            if another || moved || !announced {
+            if another || moved {
                 self.replace_at = self.replace_at.min(Instant::now() + jitter(settings.jitter));
+            }
+            // A person has just confirmed and waits: nothing else happens at the same time anywhere.
+            if !announced {
+                self.replace_at = Instant::now();
             }
             tokio::select! {
                 () = sleep_until(self.replace_at.max(self.not_before)) => return,

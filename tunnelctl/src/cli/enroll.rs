@@ -42,7 +42,7 @@ pub struct EnrollCreate {
     /// How long it is good, at most 30 days
     #[arg(long, value_name = "DURATION", default_value = "72h", value_parser = duration)]
     pub expires: Duration,
-    /// The cluster's label [default: that of its inventory entry; for a new cluster it is drawn]
+    /// The cluster's label [default: that of its inventory entry or last bundle; for a new cluster it is drawn]
     #[arg(long)]
     pub label: Option<Label>,
     /// The trust bundle to hand over [default: the one in force at the broker]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{app::App, cli, ending::Ending, failure::Failure, office::Office};
+use crate::{app::App, cli, console::counted, ending::Ending, failure::Failure, office::Office};
 
 /// Whether a ban is put on or taken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) async fn run(app: &mut App, args: &cli::Ban, order: Order) -> Result<
         "replica": replica.map(ToString::to_string), "closed": reply.closed,
     });
     let closed = match order {
-        Order::Ban => format!(", broker says: {} tunnels closed", reply.closed),
+        Order::Ban => format!(", broker says: {} closed", counted(reply.closed, "tunnel")),
         Order::Unban => String::new(),
     };
     app.console.result(&value, format_args!("{event} {what}{closed}"));

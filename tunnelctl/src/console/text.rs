@@ -7,12 +7,22 @@ pub fn safe(text: &str) -> String {
     escape(text, SHOWN)
 }
 
+/// `1 tunnel`, `2 tunnels`.
+pub fn counted(count: u32, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// As long as a text from a person may be.
 const SHOWN: usize = 512;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "tunnel")), ["0 tunnels", "1 tunnel", "2 tunnels"]);
+    }
 
     #[test]
     fn terminal_controls_never_pass() {

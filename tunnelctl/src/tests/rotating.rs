@@ -60,7 +60,7 @@ async fn whoever_is_away_is_waited_for_until_passed() {
     let waiting = house.certs(ROTATE).await;
     assert_eq!(waiting.ending, Exit::Waiting.into(), "{}", waiting.err);
     assert!(
-        waiting.err.contains("init: 1 of 2 acknowledged, 1 absent: acme/prod/r-2 (away for 4days"),
+        waiting.err.contains("init: 1 of 2 acknowledged, 1 absent: acme/prod/r-2 (away for 4d"),
         "{}",
         waiting.err
     );

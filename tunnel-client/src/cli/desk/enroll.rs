@@ -51,9 +51,11 @@ pub(super) async fn status(daemon: &Daemon, console: &mut Console) -> Result<Exi
     let view = answered(membership.get_enrollment(api::GetEnrollmentRequest {})).await?;
     show(&view, console)?;
     Ok(match view.state() {
-        EnrollmentState::Enrolled => Exit::Ok,
+        EnrollmentState::Enrolled if view.next.is_empty() => Exit::Ok,
         EnrollmentState::Failed => Exit::Failed,
-        EnrollmentState::Redeeming
+        // Enrolled, and keys that are to replace others wait for somebody.
+        EnrollmentState::Enrolled
+        | EnrollmentState::Redeeming
         | EnrollmentState::Registered
         | EnrollmentState::EntryWaits
         | EnrollmentState::Unspecified => Exit::Waiting,

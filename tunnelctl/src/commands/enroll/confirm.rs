@@ -17,7 +17,7 @@ use tunnel_runtime::layout::quoted;
 use crate::{
     app::App,
     cli::EnrollConfirm,
-    console::{safe, when},
+    console::{counted, safe, when},
     ending::Ending,
     enroll::{Error, Proven},
     failure::Failure,
@@ -199,7 +199,7 @@ fn finish(
     });
     let until = when::until(entry.expires, app.clock.now());
     let done = match tunnels {
-        Some(tunnels) => format!("published, and sent over {tunnels} tunnels"),
+        Some(tunnels) => format!("published, and sent over {}", counted(tunnels, "tunnel")),
         None => "published before, with these very keys".into(),
     };
     let (cluster, sequence) = (&entry.cluster, entry.sequence);

@@ -10,7 +10,7 @@ use tunnel_certs::{
     statement::trust_bundle::TrustBundle,
 };
 use tunnel_protos::{
-    Label, TokenId, UnixMillis,
+    ClusterName, Label, TokenId, UnixMillis,
     operators::Token,
     v1::{self, TokenKind},
 };
@@ -109,7 +109,8 @@ async fn trust(office: &Office, file: Option<&Path>, now: UnixMillis) -> Result<
     Ok(trust)
 }
 
-/// A new cluster gets a label of its own; one that has an entry keeps its.
+/// A new cluster gets a label of its own; one that has an entry, or was invited before, keeps its: the customer's state
+/// folder is bound to it.
 async fn label(office: &Office, args: &EnrollCreate, now: UnixMillis) -> Result<Label, Failure> {
     if let Some(label) = args.label {
         return Ok(label);
@@ -117,11 +118,25 @@ async fn label(office: &Office, args: &EnrollCreate, now: UnixMillis) -> Result<
     let cluster = &args.cluster;
     match (office.entry(cluster, now).await?, args.kind) {
         (Some(opened), _) => Ok(opened.entry.label),
-        (None, Kind::Cluster) => Ok(Label::from_random(crypto::random())),
+        (None, Kind::Cluster) => {
+            Ok(invited(office, cluster).await?.unwrap_or_else(|| Label::from_random(crypto::random())))
+        }
         (None, Kind::Replica) => Err(Failure::Usage(format!(
             "{cluster} has no inventory entry yet: its first replica enrolls with a bundle of kind cluster"
         ))),
     }
+}
+
+/// The label of the newest bundle for a cluster: of this machine, else as the broker says. A wrong one helps nobody: the
+/// customer's client takes no bundle with another label than its own.
+async fn invited(office: &Office, cluster: &ClusterName) -> Result<Option<Label>, Failure> {
+    if let Some(kept) = office.kept.of(cluster)?.first() {
+        return Ok(Some(kept.bundle.label));
+    }
+    let mut tokens = office.api().tokens().await?;
+    tokens.retain(|token| token.cluster == cluster.as_str());
+    let newest = tokens.into_iter().max_by_key(|token| token.created_ms);
+    Ok(newest.and_then(|token| token.label.parse().ok()))
 }
 
 fn token(bundle: &Bundle) -> Token {
