@@ -41,6 +41,8 @@ pub struct Vendor {
     operators: Authority,
     releases: ReleaseKeys,
     api: ApiAuthority,
+    /// Of the next trust bundle.
+    sequence: u64,
 }
 
 impl Vendor {
@@ -64,6 +66,7 @@ impl Vendor {
             mesh_key,
             releases: ReleaseKeys::generate()?,
             api: ApiAuthority::create(&folder.join("api-ca.pem"))?,
+            sequence: 1,
         })
     }
 
@@ -124,6 +127,14 @@ impl Vendor {
         Ok(path)
     }
 
+    /// Makes another offline key in place of a stolen one; what it signs is newer than all that the old one did.
+    pub fn replace_key(&mut self) -> Result<()> {
+        self.key = SigningKey::generate(Algorithm::Ed25519)?;
+        self.sequence += 1;
+        let _unless_never_written = std::fs::remove_file(self.folder.join("vendor.key"));
+        Ok(file::write(&self.key_file(), self.key.public().to_pem().as_bytes())?)
+    }
+
     /// Makes another operator CA, which certifies from now on; its certificate's file.
     pub fn next_operator_ca(&mut self) -> Result<PathBuf> {
         let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
@@ -143,7 +154,7 @@ impl Vendor {
         let bundle = TrustBundle {
             vendor: self.name.clone(),
             suffix: self.suffix.clone(),
-            sequence: 1,
+            sequence: self.sequence,
             expires: now().plus(DAY * 60),
             vendor_keys: vec![self.key.public().clone()],
             mesh_roots: roots(&self.mesh)?,
