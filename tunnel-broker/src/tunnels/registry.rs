@@ -32,7 +32,7 @@ pub(crate) struct Attachment {
 pub(crate) struct Attached<T> {
     /// Its id.
     pub(crate) id: TunnelId,
-    /// Tunnels of the replica that are to be closed: all of an earlier start, and all but the newest of this one.
+    /// Tunnels of the replica that are to be closed: all of an earlier start, and all of this one but the one that stays.
     pub(crate) superseded: Vec<T>,
 }
 
@@ -136,14 +136,13 @@ impl<T: Clone> Registry<T> {
     pub(crate) fn attach(&mut self, who: Attachment, tunnel: T) -> Result<Attached<T>, OlderEpoch> {
         let Attachment { label, replica, epoch } = who;
         let tunnels = &mut self.clusters.entry(label).or_default().tunnels;
-        let own = |entry: &&Entry<T>| entry.replica == replica;
-        let newest = tunnels.iter().rev().find(own).map(|entry| (entry.id, entry.epoch));
-        if newest.is_some_and(|(_, newest)| newest > epoch) {
+        if tunnels.iter().any(|entry| entry.replica == replica && entry.epoch > epoch) {
             return Err(OlderEpoch);
         }
         self.last_id += 1;
         let id = TunnelId(self.last_id);
-        let over = |entry: &mut Entry<T>| entry.replica == replica && newest != Some((entry.id, epoch));
+        let stays = stays(tunnels, &replica, epoch);
+        let over = |entry: &mut Entry<T>| entry.replica == replica && Some(entry.id) != stays;
         let superseded = tunnels.extract_if(.., over).map(|entry| entry.tunnel).collect();
         let (doors, targets) = (HashSet::new(), Vec::new());
         // Most clusters have one tunnel; growing by itself, the list would take room for four.
@@ -168,14 +167,7 @@ impl<T: Clone> Registry<T> {
         let entry = &mut cluster.tunnels[place];
         entry.targets = targets;
         match entry.state {
-            State::Unproven => {
-                entry.state = State::Routable;
-                let replica = entry.replica.clone();
-                for older in &mut cluster.tunnels[..place] {
-                    older.replaced_by(&replica, now);
-                }
-                Answered::Routable
-            }
+            State::Unproven => cluster.prove(place, now),
             State::Replaced(since) if now.since(since) > KNOWS_BY => Answered::Duplicate,
             State::Routable | State::Replaced(_) | State::Leaving => Answered::Noted,
         }
@@ -218,12 +210,14 @@ impl<T: Clone> Registry<T> {
         found.map_or(Way::UnknownDoor, |entry| Way::Tunnel(entry.tunnel.clone()))
     }
 
-    /// Removes the entry that `id` put, and no other; true if it was still here.
+    /// Removes the entry that `id` put, and no other; true if it was still here. If new sessions went there, they go to
+    /// the tunnel again that it had replaced.
     pub(crate) fn remove(&mut self, label: Label, id: TunnelId) -> bool {
         let Some(cluster) = self.clusters.get_mut(&label) else { return false };
-        let before = cluster.tunnels.len();
-        cluster.tunnels.retain(|entry| entry.id != id);
-        cluster.tunnels.len() < before
+        let Some(place) = cluster.tunnels.iter().position(|entry| entry.id == id) else { return false };
+        let gone = cluster.tunnels.remove(place);
+        cluster.lead_back(&gone.replica);
+        true
     }
 
     /// The cluster as seen from here.
@@ -258,6 +252,31 @@ impl<T: Clone> Registry<T> {
     }
 }
 
+impl<T> Cluster<T> {
+    /// New sessions go to the newest tunnel of a replica that ever answered.
+    fn prove(&mut self, place: usize, now: UnixMillis) -> Answered {
+        let replica = self.tunnels[place].replica.clone();
+        let leads = |entry: &Entry<T>| entry.replica == replica && entry.is_routable();
+        if self.tunnels[place..].iter().any(leads) {
+            self.tunnels[place].state = State::Replaced(now);
+            return Answered::Noted;
+        }
+        let before = self.tunnels[..place].iter_mut().filter(|entry| leads(entry));
+        before.for_each(|entry| entry.state = State::Replaced(now));
+        self.tunnels[place].state = State::Routable;
+        Answered::Routable
+    }
+
+    /// A replica without a routable tunnel has the newest again that was replaced and not left.
+    fn lead_back(&mut self, replica: &ReplicaId) {
+        let alive =
+            |entry: &&mut Entry<T>| entry.replica == *replica && (entry.is_routable() || entry.is_replaced());
+        if let Some(newest) = self.tunnels.iter_mut().rev().find(alive) {
+            newest.state = State::Routable;
+        }
+    }
+}
+
 impl<T> Entry<T> {
     fn is_routable(&self) -> bool {
         self.state == State::Routable
@@ -267,19 +286,20 @@ impl<T> Entry<T> {
     fn is_replaced(&self) -> bool {
         matches!(self.state, State::Replaced(_))
     }
-
-    /// New sessions go to the newer tunnel from here on.
-    fn replaced_by(&mut self, replica: &ReplicaId, now: UnixMillis) {
-        if self.replica == *replica && self.state != State::Leaving {
-            self.state = State::Replaced(now);
-        }
-    }
 }
 
 impl<T> Default for Cluster<T> {
     fn default() -> Self {
         Self { tunnels: Vec::new(), last_seen: UnixMillis::default() }
     }
+}
+
+/// The tunnel of this start that stays beside a new one: the newest that is proven, or else the newest. One that never
+/// answered a probe must not end one that does.
+fn stays<T>(tunnels: &[Entry<T>], replica: &ReplicaId, epoch: u64) -> Option<TunnelId> {
+    let own = || tunnels.iter().rev().filter(|entry| entry.replica == *replica && entry.epoch == epoch);
+    let proven = own().find(|entry| entry.state != State::Unproven);
+    proven.or_else(|| own().next()).map(|entry| entry.id)
 }
 
 /// A replica that opened another tunnel says within seconds that it leaves the one before.

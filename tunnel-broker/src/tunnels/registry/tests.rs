@@ -94,6 +94,47 @@ fn a_replacement_takes_over_once_it_is_proven() {
 }
 
 #[test]
+fn a_replacement_that_dies_gives_the_lead_back() {
+    let (mut registry, _) = one();
+    let newer = registry.attach(who('a', "r0", 5), 8).unwrap().id;
+    registry.announce(label('a'), newer, &doors(true, &[1], &[])).unwrap();
+    registry.answered(label('a'), newer, Vec::new(), NOW);
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(8));
+    assert!(registry.remove(label('a'), newer));
+    assert_eq!((way(&registry, 'a', 1), registry.overview(label('a')).tunnels), (Way::Tunnel(7), 1));
+}
+
+#[test]
+fn whoever_is_leaving_gets_no_lead_back() {
+    let (mut registry, old) = one();
+    let newer = registry.attach(who('a', "r0", 5), 8).unwrap().id;
+    registry.answered(label('a'), newer, Vec::new(), NOW);
+    registry.leaving(label('a'), old);
+    registry.remove(label('a'), newer);
+    assert_eq!(way(&registry, 'a', 1), Way::Offline);
+}
+
+#[test]
+fn a_replacement_that_never_answered_does_not_end_the_tunnel_that_does() {
+    let (mut registry, _) = one();
+    registry.attach(who('a', "r0", 5), 8).unwrap();
+    let third = registry.attach(who('a', "r0", 5), 9).unwrap();
+    assert_eq!(third.superseded, [8]);
+    assert_eq!(way(&registry, 'a', 1), Way::Tunnel(7));
+}
+
+#[test]
+fn the_lead_goes_to_nobody_who_never_answered() {
+    let mut registry = Registry::new(4);
+    let silent = registry.attach(who('a', "r0", 5), 7).unwrap().id;
+    let newer = registry.attach(who('a', "r0", 5), 8).unwrap().id;
+    registry.answered(label('a'), newer, Vec::new(), NOW);
+    registry.remove(label('a'), newer);
+    assert_eq!(way(&registry, 'a', 1), Way::Offline);
+    assert_eq!(registry.answered(label('a'), silent, Vec::new(), NOW), Answered::Routable);
+}
+
+#[test]
 fn until_a_replacement_has_announced_a_door_the_old_tunnel_leads_there() {
     let (mut registry, old) = one();
     let id = registry.attach(who('a', "r0", 5), 8).unwrap().id;
@@ -198,23 +239,62 @@ fn a_superseded_tunnel_changes_nothing() {
     assert_eq!(way(&registry, 'a', 1), Way::UnknownDoor);
 }
 
+/// Something that happens to a registry; which tunnel is meant is taken modulo those that are live.
+#[derive(Debug, Clone)]
+enum Event {
+    Attach(u8, u64),
+    Answer(usize),
+    Remove(usize),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        (0u8..3, 0u64..4).prop_map(|(replica, epoch)| Event::Attach(replica, epoch)),
+        any::<usize>().prop_map(Event::Answer),
+        any::<usize>().prop_map(Event::Remove),
+    ];
+    proptest::collection::vec(event, 0..80)
+}
+
+/// What must hold of one replica's entries, whatever happened.
+fn check_replica(entries: &[&Entry<usize>], answered: &HashSet<TunnelId>) -> Result<(), TestCaseError> {
+    prop_assert!(entries.len() <= 2 && entries.windows(2).all(|pair| pair[0].epoch == pair[1].epoch));
+    let count = |state: fn(&State) -> bool| entries.iter().filter(|entry| state(&entry.state)).count();
+    let routable = count(|state| *state == State::Routable);
+    let replaced = count(|state| matches!(state, State::Replaced(_)));
+    let proven = |entry: &&Entry<usize>| entry.state == State::Unproven || answered.contains(&entry.id);
+    prop_assert!(entries.iter().all(proven), "{entries:?}");
+    prop_assert!(routable <= 1 && (replaced == 0 || routable == 1), "{entries:?}");
+    Ok(())
+}
+
 proptest! {
     #[test]
-    fn never_three_tunnels_of_one_replica(steps in proptest::collection::vec((0u8..3, 0u64..4, any::<bool>()), 0..60)) {
+    fn whoever_was_proven_is_reached_until_it_is_gone(events in events()) {
         let mut registry = Registry::new(4);
-        let mut live = Vec::new();
-        for (n, (replica, epoch, leave)) in steps.into_iter().enumerate() {
-            if leave && !live.is_empty() {
-                let id = live.remove(n % live.len());
-                registry.remove(label('a'), id);
-            } else if let Ok(attached) = registry.attach(who('a', &format!("r{replica}"), epoch), n) {
-                live.push(attached.id);
+        let (mut live, mut answered) = (Vec::new(), HashSet::new());
+        for (n, event) in events.into_iter().enumerate() {
+            match event {
+                Event::Attach(replica, epoch) => {
+                    if let Ok(attached) = registry.attach(who('a', &format!("r{replica}"), epoch), n) {
+                        live.push(attached.id);
+                    }
+                }
+                Event::Answer(_) | Event::Remove(_) if live.is_empty() => {}
+                Event::Answer(which) => {
+                    let id = live[which % live.len()];
+                    answered.insert(id);
+                    registry.answered(label('a'), id, Vec::new(), NOW);
+                }
+                Event::Remove(which) => {
+                    let id = live.remove(which % live.len());
+                    registry.remove(label('a'), id);
+                }
             }
+            let tunnels = registry.clusters.get(&label('a')).map_or(&[][..], |cluster| &cluster.tunnels);
             for replica in ["r0", "r1", "r2"] {
-                let replica = replica.parse().unwrap();
-                let tunnels = registry.clusters.get(&label('a')).map(|cluster| &cluster.tunnels[..]).unwrap_or_default();
-                let epochs: Vec<_> = tunnels.iter().filter(|e| e.replica == replica).map(|e| e.epoch).collect();
-                prop_assert!(epochs.len() <= 2 && epochs.windows(2).all(|pair| pair[0] == pair[1]));
+                let own: Vec<_> = tunnels.iter().filter(|entry| entry.replica.as_str() == replica).collect();
+                check_replica(&own, &answered)?;
             }
         }
         for id in live {
