@@ -86,6 +86,10 @@ pub fn describe() {
     describe_counter!(ENTRIES_REFUSED, "Inventory entries that could not be served when they were read");
     describe_counter!(ENROLLMENTS, "Asks for mesh certificates, by kind and result");
     describe_counter!(RELOADS, "Replacements of what is in use: trust bundle, certificates, TLS; by result");
+    describe_gauge!(
+        FILE_REFUSED,
+        "Whether a file of trust or certificates is there that is not used, by what it is"
+    );
     describe_gauge!(TRUST_SEQUENCE, "Sequence of the trust bundle in force");
     describe_counter!(ERRANDS, "What replicas asked of the vendor over their tunnels, by kind and result");
     describe_gauge!(
@@ -216,6 +220,11 @@ pub(crate) fn reload(what: &'static str, replaced: bool) {
     counter!(RELOADS, "what" => what, "result" => if replaced { "replaced" } else { "failed" }).increment(1);
 }
 
+/// Notes whether a followed file is there that is not used.
+pub(crate) fn file_refused(what: &'static str, is_refused: bool) {
+    gauge!(FILE_REFUSED, "what" => what).set(u8::from(is_refused));
+}
+
 /// Notes the trust bundle in force.
 pub(crate) fn trust_sequence(sequence: u64) {
     #[expect(clippy::cast_precision_loss, reason = "sequences count up from 1")]
@@ -260,6 +269,7 @@ const ENTRIES: &str = "postern_broker_entries";
 const ENTRIES_REFUSED: &str = "postern_broker_entries_refused_total";
 const ENROLLMENTS: &str = "postern_broker_enrollments_total";
 const RELOADS: &str = "postern_broker_reloads_total";
+const FILE_REFUSED: &str = "postern_broker_file_refused";
 const TRUST_SEQUENCE: &str = "postern_broker_trust_bundle_sequence";
 const ERRANDS: &str = "postern_broker_errands_total";
 const ROTATION_PHASE: &str = "postern_broker_rotation_phase";

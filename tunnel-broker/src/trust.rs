@@ -161,12 +161,12 @@ impl Trust {
     /// Takes what changed in the files.
     async fn look(self: &Arc<Self>, now: UnixMillis) {
         self.bundles.look(|next| self.holds_under(next, now), now).await;
-        self.look_at_certificates(false, now).await;
+        self.look_at_certificates(now).await;
     }
 
-    /// After a new bundle, files that were refused may hold; and the other way round.
+    /// TLS toward replicas is made of bundle and certificate, and the API's of bundle and certificate, too.
     async fn use_mesh(self: &Arc<Self>, listener: &Listener, now: UnixMillis) {
-        self.look_at_certificates(true, now).await;
+        self.look_at_certificates(now).await;
         let used = self.mesh_tls().map(|tls| listener.set_tls(tls));
         match used {
             Ok(Ok(())) => metrics::reload("mesh_tls", true),
@@ -176,12 +176,12 @@ impl Trust {
     }
 
     /// Files are read on a thread for blocking work; it ends by itself.
-    async fn look_at_certificates(self: &Arc<Self>, again: bool, now: UnixMillis) {
+    async fn look_at_certificates(self: &Arc<Self>, now: UnixMillis) {
         let trust = Arc::clone(self);
         let look = tokio::task::spawn_blocking(move || {
             let bundle = &trust.bundles.current().bundle;
-            trust.own.look(bundle, again, now);
-            trust.api.look(bundle, again, now);
+            trust.own.look(bundle, now);
+            trust.api.look(bundle, now);
         });
         // It fails only when the process ends.
         let _ = look.await;
@@ -222,3 +222,6 @@ fn failed(what: &'static str, error: &dyn std::error::Error) {
 
 /// A file that was just replaced counts when its administrator looks.
 const LOOK: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,10 @@ use tunnel_certs::{
 };
 use tunnel_protos::UnixMillis;
 
-use super::{TrustError, failed, fingerprint::Fingerprint};
+use super::{
+    TrustError, failed,
+    fingerprint::{Fingerprint, Followed, Look},
+};
 use crate::{config::CredentialFiles, metrics};
 
 /// TLS of the API.
@@ -38,8 +41,9 @@ pub(super) struct ApiCertificate {
 /// What is published is made of these.
 #[derive(Debug)]
 struct State {
-    seen: Fingerprint,
+    followed: Followed,
     certificate: Certificate,
+    /// Those of the bundle that was looked at last.
     roots: Roots,
 }
 
@@ -56,14 +60,14 @@ impl ApiCertificate {
         bundle: &TrustBundle,
         now: UnixMillis,
     ) -> Result<Self, TrustError> {
-        let seen = fingerprint(&files);
+        let followed = Followed::new("api_certificate", fingerprint(&files));
         let certificate = read(&files)?;
         if let Err(error) = certificate.check(&files, now) {
             warn!(error = %tunnel_runtime::chain(&error), "The API's certificate cannot be used now");
         }
         let first = tls_of(&certificate, bundle)?;
         certificate.note();
-        let state = Mutex::new(State { seen, certificate, roots: bundle.operator_roots.clone() });
+        let state = Mutex::new(State { followed, certificate, roots: bundle.operator_roots.clone() });
         Ok(Self { files, state, published: watch::Sender::new(Arc::new(first)) })
     }
 
@@ -72,41 +76,40 @@ impl ApiCertificate {
     }
 
     /// Publishes what is new: a certificate of the files, or operator roots. Blocks on files.
-    pub(super) fn look(&self, bundle: &TrustBundle, again: bool, now: UnixMillis) {
+    pub(super) fn look(&self, bundle: &TrustBundle, now: UnixMillis) -> Look {
         let mut state = self.state.lock();
         let found = fingerprint(&self.files);
-        let changed = std::mem::replace(&mut state.seen, found.clone()) != found;
-        let other_roots = state.roots != bundle.operator_roots;
-        if !changed && !again {
-            return;
-        }
-        let candidate = read(&self.files).and_then(|new| new.check(&self.files, now).map(|()| new));
-        let certificate = match candidate {
-            Ok(new) => Some(new),
-            Err(error) => {
-                if changed {
-                    failed("api_certificate", &error);
-                }
-                // Roots that were removed are removed all the same.
-                other_roots.then(|| state.certificate.clone())
-            }
+        let has_other_roots = state.roots != bundle.operator_roots;
+        state.roots = bundle.operator_roots.clone();
+        let look = if state.followed.is_in_use(&found) {
+            Look::Same
+        } else {
+            let new = read(&self.files).and_then(|new| new.check(&self.files, now).map(|()| new));
+            let taken = new.and_then(|new| self.publish(&mut state, new, bundle));
+            state.followed.note(found, taken)
         };
-        if let Some(certificate) = certificate.filter(|_| changed || other_roots) {
-            self.publish(&mut state, certificate, bundle);
+        if has_other_roots && look != Look::Taken {
+            // Roots that were removed are removed whatever the files are.
+            let certificate = state.certificate.clone();
+            let published = self.publish(&mut state, certificate, bundle);
+            published.unwrap_or_else(|error| failed("api_tls", &error));
         }
+        look
     }
 
-    fn publish(&self, state: &mut State, certificate: Certificate, bundle: &TrustBundle) {
-        match tls_of(&certificate, bundle) {
-            Ok(tls) => {
-                certificate.note();
-                (state.certificate, state.roots) = (certificate, bundle.operator_roots.clone());
-                self.published.send_replace(Arc::new(tls));
-                metrics::reload("api_tls", true);
-                info!("TLS of the operators' API was replaced");
-            }
-            Err(error) => failed("api_tls", &error),
-        }
+    fn publish(
+        &self,
+        state: &mut State,
+        certificate: Certificate,
+        bundle: &TrustBundle,
+    ) -> Result<(), TrustError> {
+        let tls = tls_of(&certificate, bundle)?;
+        certificate.note();
+        state.certificate = certificate;
+        self.published.send_replace(Arc::new(tls));
+        metrics::reload("api_tls", true);
+        info!("TLS of the operators' API was replaced");
+        Ok(())
     }
 }
 

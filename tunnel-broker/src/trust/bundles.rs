@@ -12,7 +12,7 @@ use prost::Message;
 use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 use tunnel_certs::{
-    file,
+    file::{self, FileError},
     key::PublicKey,
     statement::{
         envelope::{self, EnvelopeError},
@@ -22,7 +22,10 @@ use tunnel_certs::{
 use tunnel_protos::{Digest, UnixMillis, v1::Envelope};
 use tunnel_runtime::chain;
 
-use super::{TrustError, failed, fingerprint::Fingerprint};
+use super::{
+    TrustError,
+    fingerprint::{Fingerprint, Followed, Look},
+};
 use crate::{
     config::TrustConfig,
     metrics,
@@ -44,8 +47,7 @@ pub(crate) struct Bundles {
     file: PathBuf,
     store: Store,
     in_force: watch::Sender<Arc<Trusted>>,
-    /// The file as it was when it was last read.
-    seen: Mutex<Fingerprint>,
+    followed: Mutex<Followed>,
     /// One replacement at a time.
     turn: Semaphore,
 }
@@ -71,6 +73,17 @@ pub(crate) enum PublishError {
     /// Not stored, so not published.
     #[error("the database failed, try again")]
     Store(#[source] StoreError),
+}
+
+/// Why the file is not in force.
+#[derive(Debug, thiserror::Error)]
+enum FiledError {
+    #[error("cannot read it")]
+    File(#[source] FileError),
+    #[error("not an envelope")]
+    Decode(#[source] prost::DecodeError),
+    #[error("it cannot replace the one in force")]
+    Replace(#[source] PublishError),
 }
 
 impl Trusted {
@@ -104,16 +117,16 @@ impl Bundles {
         let kept = store.trust_bundle().await.map_err(TrustError::Store)?;
         let kept = kept.and_then(|kept| reopen(&kept, now));
         keys.extend(kept.iter().flat_map(|kept| kept.bundle.vendor_keys.clone()));
-        let seen = Fingerprint::of(&[&config.bundle]);
+        let found = Fingerprint::of(&[&config.bundle]);
         let filed = read(&config.bundle, &keys, now);
-        let first = choose(filed, kept)?;
+        let (first, followed) = choose(filed, kept, found)?;
         info!(sequence = first.bundle.sequence, until = %first.bundle.expires, "Trust bundle in force");
         first.note();
         Ok(Self {
             file: config.bundle.clone(),
             store,
             in_force: watch::Sender::new(Arc::new(first)),
-            seen: Mutex::new(seen),
+            followed: Mutex::new(followed),
             turn: Semaphore::new(1),
         })
     }
@@ -157,34 +170,29 @@ impl Bundles {
         Ok(())
     }
 
-    /// Takes the file if it changed.
-    pub(super) async fn look(&self, fits: impl Fn(&TrustBundle) -> bool, now: UnixMillis) {
-        let Some(envelope) = self.changed_file().await else { return };
-        if let Err(error) = self.replace(&envelope, fits, now).await {
-            failed("trust_bundle", &error);
+    /// Takes the file if it is not in use.
+    pub(super) async fn look(&self, fits: impl Fn(&TrustBundle) -> bool, now: UnixMillis) -> Look {
+        let path = self.file.clone();
+        // Files are read on a thread for blocking work; it ends by itself.
+        let look = tokio::task::spawn_blocking(move || Fingerprint::of(&[&path]));
+        let Ok(found) = look.await else { return Look::Same };
+        if self.followed.lock().is_in_use(&found) {
+            return Look::Same;
         }
+        let taken = self.take_file(fits, now).await;
+        self.followed.lock().note(found, taken)
     }
 
-    /// Files are read on a thread for blocking work; it ends by itself.
-    async fn changed_file(&self) -> Option<Envelope> {
-        let (path, before) = (self.file.clone(), self.seen.lock().clone());
-        let look = tokio::task::spawn_blocking(move || {
-            let found = Fingerprint::of(&[&path]);
-            (found != before).then(|| (found, file::read(&path)))
-        });
-        let (found, bytes) = look.await.ok().flatten()?;
-        *self.seen.lock() = found;
-        match bytes.map(|bytes| Envelope::decode(&bytes[..])) {
-            Ok(Ok(envelope)) => Some(envelope),
-            Ok(Err(error)) => {
-                failed("trust_bundle", &error);
-                None
-            }
-            Err(error) => {
-                failed("trust_bundle", &error);
-                None
-            }
-        }
+    async fn take_file(
+        &self,
+        fits: impl Fn(&TrustBundle) -> bool,
+        now: UnixMillis,
+    ) -> Result<(), FiledError> {
+        let path = self.file.clone();
+        let read = tokio::task::spawn_blocking(move || file::read(&path));
+        let Ok(bytes) = read.await else { return Ok(()) };
+        let envelope = Envelope::decode(&bytes.map_err(FiledError::File)?[..]).map_err(FiledError::Decode)?;
+        self.replace(&envelope, fits, now).await.map_err(FiledError::Replace)
     }
 }
 
@@ -217,14 +225,21 @@ fn reopen(kept: &Kept, now: UnixMillis) -> Option<Trusted> {
         .ok()
 }
 
-fn choose(filed: Result<Trusted, TrustError>, kept: Option<Trusted>) -> Result<Trusted, TrustError> {
+/// The file counts unless a bundle was published that is newer; one that cannot be read is looked at again.
+fn choose(
+    filed: Result<Trusted, TrustError>,
+    kept: Option<Trusted>,
+    found: Fingerprint,
+) -> Result<(Trusted, Followed), TrustError> {
+    let in_use = |found| Followed::new("trust_bundle", found);
     match (filed, kept) {
-        (filed, None) => filed,
+        (filed, None) => filed.map(|filed| (filed, in_use(found))),
         (Err(error), Some(kept)) => {
-            failed("trust_bundle", &error);
-            Ok(kept)
+            let mut followed = in_use(Fingerprint::nothing());
+            followed.note(found, Err(error));
+            Ok((kept, followed))
         }
-        (Ok(filed), Some(kept)) if succeeds(&filed.bundle, &kept.bundle) => Ok(filed),
+        (Ok(filed), Some(kept)) if succeeds(&filed.bundle, &kept.bundle) => Ok((filed, in_use(found))),
         (Ok(filed), Some(kept)) => {
             let (file, sequence) = (filed.bundle.sequence, kept.bundle.sequence);
             if filed.digest() != kept.digest() {
@@ -233,7 +248,7 @@ fn choose(filed: Result<Trusted, TrustError>, kept: Option<Trusted>) -> Result<T
                     sequence, "The configured trust bundle is older than the one that was published last"
                 );
             }
-            Ok(kept)
+            Ok((kept, in_use(found)))
         }
     }
 }

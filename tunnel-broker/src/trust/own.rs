@@ -14,7 +14,11 @@ use tunnel_certs::{
 };
 use tunnel_protos::{BrokerId, UnixMillis};
 
-use super::{TrustError, failed, fingerprint::Fingerprint, mesh_verifier};
+use super::{
+    TrustError,
+    fingerprint::{Fingerprint, Followed, Look},
+    mesh_verifier,
+};
 use crate::{config::CredentialFiles, enroll::OwnLeaf, metrics};
 
 /// Who the broker is to replicas.
@@ -37,8 +41,7 @@ pub(super) struct OwnCertificate {
 
 #[derive(Debug)]
 enum Source {
-    /// The files as they were when they were last read.
-    Files(CredentialFiles, Mutex<Fingerprint>),
+    Files(CredentialFiles, Mutex<Followed>),
     /// What the broker issued to itself.
     Issued(watch::Receiver<Option<Arc<OwnLeaf>>>),
 }
@@ -61,9 +64,9 @@ impl OwnCertificate {
                 )
             }
             (None, Some(files)) => {
-                let seen = Mutex::new(fingerprint(&files));
+                let followed = Mutex::new(Followed::new("mesh_certificate", fingerprint(&files)));
                 let own = read(&files, bundle, now)?;
-                (Source::Files(files, seen), own)
+                (Source::Files(files, followed), own)
             }
             (None, None) => return Err(TrustError::NoMesh),
         };
@@ -84,36 +87,37 @@ impl OwnCertificate {
         matches!(self.source, Source::Issued(_))
     }
 
-    /// Publishes what is new; `again` looks at files once more that have not changed. Blocks on files.
-    pub(super) fn look(&self, bundle: &TrustBundle, again: bool, now: UnixMillis) {
-        let candidate = match &self.source {
-            Source::Files(files, seen) => {
-                let found = fingerprint(files);
-                let before = std::mem::replace(&mut *seen.lock(), found.clone());
-                let changed = before != found;
-                (changed || again).then(|| read(files, bundle, now)).filter(|read| changed || read.is_ok())
+    /// Publishes what is new. Blocks on files.
+    pub(super) fn look(&self, bundle: &TrustBundle, now: UnixMillis) -> Look {
+        match &self.source {
+            Source::Files(files, followed) => {
+                let (mut followed, found) = (followed.lock(), fingerprint(files));
+                if followed.is_in_use(&found) {
+                    return Look::Same;
+                }
+                let taken = read(files, bundle, now).map(|own| {
+                    self.publish(own);
+                });
+                followed.note(found, taken)
             }
-            Source::Issued(issued) => issued.borrow().clone().map(|leaf| {
-                check(leaf.credential.clone(), bundle, now)
-                    .map_err(|error| TrustError::Mesh("its own certificate".into(), error))
-            }),
-        };
-        match candidate {
-            Some(Ok(own)) => self.publish(own),
-            Some(Err(error)) if !self.is_issued() => failed("mesh_certificate", &error),
-            // One is issued under the new bundle in a moment.
-            Some(Err(_)) | None => {}
+            Source::Issued(issued) => {
+                let leaf = issued.borrow().clone();
+                // If it does not hold, one is issued under the new bundle in a moment.
+                let own = leaf.and_then(|leaf| check(leaf.credential.clone(), bundle, now).ok());
+                own.map_or(Look::Same, |own| self.publish(own))
+            }
         }
     }
 
-    fn publish(&self, own: Own) {
+    fn publish(&self, own: Own) -> Look {
         if self.current().credential.certificate() == own.credential.certificate() {
-            return;
+            return Look::Same;
         }
         info!(until = %own.not_after, "The broker's mesh certificate was replaced");
         metrics::reload("mesh_certificate", true);
         own.note();
         self.published.send_replace(Arc::new(own));
+        Look::Taken
     }
 }
 

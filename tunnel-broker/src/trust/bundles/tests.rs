@@ -61,9 +61,13 @@ impl Bench {
     }
 
     async fn open_at(&self, now: UnixMillis) -> Result<Bundles, TrustError> {
-        let store = Store::open(&self.path("broker.sqlite"), Duration::from_secs(5)).await.unwrap();
         let vendor_keys = vec![self.path("vendor.pub")];
-        Bundles::open(&TrustConfig { bundle: self.path("bundle.pb"), vendor_keys }, store, now).await
+        let config = TrustConfig { bundle: self.path("bundle.pb"), vendor_keys };
+        Bundles::open(&config, self.store().await, now).await
+    }
+
+    async fn store(&self) -> Store {
+        Store::open(&self.path("broker.sqlite"), Duration::from_secs(5)).await.unwrap()
     }
 
     async fn open(&self) -> Bundles {
@@ -145,12 +149,39 @@ async fn a_changed_file_is_taken_and_a_bad_one_told_once() {
     let bench = Bench::new();
     bench.file(&bench.bundle(1));
     let bundles = bench.open().await;
+    let look = async || bundles.look(|_| true, NOW).await;
+    assert_eq!(look().await, Look::Same);
     bench.file(&bench.bundle(2));
-    bundles.look(|_| true, NOW).await;
-    assert_eq!(sequence(&bundles), 2);
+    assert_eq!((look().await, sequence(&bundles)), (Look::Taken, 2));
     file::write(&bench.path("bundle.pb"), b"nonsense").unwrap();
-    assert!(bundles.changed_file().await.is_none());
-    bundles.look(|_| true, NOW).await;
-    assert_eq!(sequence(&bundles), 2);
-    assert_eq!(sequence(&bench.open().await), 2);
+    assert_eq!((look().await, look().await, sequence(&bundles)), (Look::Refused, Look::RefusedAgain, 2));
+    // A restart finds the nonsense, too, and the file after it.
+    let bundles = bench.open().await;
+    let look = async || bundles.look(|_| true, NOW).await;
+    assert_eq!((look().await, sequence(&bundles)), (Look::RefusedAgain, 2));
+    bench.file(&bench.bundle(3));
+    assert_eq!((look().await, look().await, sequence(&bundles)), (Look::Taken, Look::Same, 3));
+}
+
+#[tokio::test]
+async fn a_file_that_was_refused_for_the_moment_is_taken_later() {
+    let bench = Bench::new();
+    bench.file(&bench.bundle(1));
+    let bundles = bench.open().await;
+    bench.file(&bench.bundle(2));
+    assert_eq!(bundles.look(|_| false, NOW).await, Look::Refused);
+    assert_eq!(bundles.look(|_| false, NOW).await, Look::RefusedAgain);
+    bundles.store.close().await;
+    assert_eq!(bundles.look(|_| true, NOW).await, Look::RefusedAgain, "the database is away");
+    assert_eq!(sequence(&bundles), 1);
+    let bundles = Bundles { store: bench.store().await, ..bundles };
+    assert_eq!((bundles.look(|_| true, NOW).await, sequence(&bundles)), (Look::Taken, 2));
+}
+
+#[tokio::test]
+async fn an_older_file_beside_a_published_bundle_is_left_alone() {
+    let bench = Bench::new();
+    bench.file(&bench.bundle(1));
+    bench.replace(&bench.open().await, &bench.bundle(2)).await.unwrap();
+    assert_eq!(bench.open().await.look(|_| true, NOW).await, Look::Same);
 }
