@@ -145,21 +145,46 @@ async fn operators_whose_root_was_removed_are_cut_off() {
     root.get_trust(GetTrustRequest {}).await.unwrap();
 }
 
+/// Replaces the broker's own certificate, and waits until it is shown.
+async fn replace_mesh(world: &World, life: Duration) {
+    let key = std::sync::Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
+    let id = "b0".parse().unwrap();
+    let issued = world.vendor.mesh.issue_broker(key.public(), &world.vendor.name, &id, life, now()).unwrap();
+    let credential = Credential::new(vec![issued], key).unwrap();
+    world.vendor.write_credential("broker", &credential);
+    let until = credential.validity().1;
+    let shown = || async {
+        let script = Script { id: "r1", ..Default::default() };
+        Replica::open(world, script).await.unwrap().tunnel.peer_not_after() == until
+    };
+    eventually("the new mesh certificate", PATIENCE, shown).await;
+}
+
+/// Puts the next trust bundle into the configured file, and waits until it is in force.
+async fn replace_bundle(world: &World, next: u64) {
+    world.vendor.write("bundle.pb", &world.vendor.bundle(next, |_| {}).encode_to_vec());
+    eventually("the next file", PATIENCE, || async { in_force(world).await == next }).await;
+}
+
+/// Bad files are never told of, so that a good one beside them is replaced twice: the second time was another look,
+/// and the look before it was over by then.
 #[tokio::test]
-async fn the_configured_file_is_followed_and_a_bad_one_changes_nothing() {
+async fn the_configured_files_are_followed_and_bad_ones_change_nothing() {
     let world = World::start().await;
-    let write = |envelope: &Envelope| world.vendor.write("bundle.pb", &envelope.encode_to_vec());
-    write(&world.vendor.bundle(2, |_| {}));
-    eventually("the new file", PATIENCE, || async { in_force(&world).await == 2 }).await;
+    replace_bundle(&world, 2).await;
     let mallory = SigningKey::generate(Algorithm::Ed25519).unwrap();
     let mut forged = None;
     world.vendor.bundle(9, |bundle| forged = Some(bundle.clone()));
-    write(&forged.unwrap().make(&mallory).unwrap());
+    world.vendor.write("bundle.pb", &forged.unwrap().make(&mallory).unwrap().encode_to_vec());
     world.vendor.write("api.pem", b"nonsense");
+    for days in [2, 3] {
+        replace_mesh(&world, DAY * days).await;
+    }
+    assert_eq!(in_force(&world).await, 2);
     world.vendor.write("broker.pem", b"nonsense");
-    // A good one after it shows that the bad one was looked at.
-    write(&world.vendor.bundle(3, |_| {}));
-    eventually("the next file", PATIENCE, || async { in_force(&world).await == 3 }).await;
+    for next in [3, 4] {
+        replace_bundle(&world, next).await;
+    }
     let replica = Replica::attach(&world, Script::default()).await;
     assert_eq!(replica.tunnel.close_reason(), None);
 }
@@ -168,17 +193,7 @@ async fn the_configured_file_is_followed_and_a_bad_one_changes_nothing() {
 async fn certificates_are_replaced_while_tunnels_go_on() {
     let world = World::start().await;
     let old = Replica::attach(&world, Script::default()).await;
-    let before = old.tunnel.peer_not_after();
-    let key = std::sync::Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
-    let id = "b0".parse().unwrap();
-    let issued = world.vendor.mesh.issue_broker(key.public(), &world.vendor.name, &id, DAY * 2, now());
-    let credential = Credential::new(vec![issued.unwrap()], key).unwrap();
-    world.vendor.write_credential("broker", &credential);
-    let shown = || async {
-        let script = Script { id: "r1", ..Default::default() };
-        Replica::open(&world, script).await.unwrap().tunnel.peer_not_after() > before
-    };
-    eventually("the new mesh certificate", PATIENCE, shown).await;
+    replace_mesh(&world, DAY * 2).await;
     assert_eq!(old.tunnel.close_reason(), None);
 
     let api = tunnel_certs::issue::self_signed_api_server(&world.vendor.suffix, &[], DAY, now()).unwrap();
