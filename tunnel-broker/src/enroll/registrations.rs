@@ -73,8 +73,8 @@ impl Enroll {
         replacement: &Envelope,
         now: UnixMillis,
     ) -> Result<(), ReplacementError> {
-        let entry = self.entry_in_force(label).ok_or(ReplacementError::NoEntry)?;
-        let old = PublicKey::from_ed25519_raw(&entry.cluster_key).map_err(|_| ReplacementError::NoEntry)?;
+        let old = self.entry_of(label).and_then(|entry| cluster_key(&entry));
+        let old = old.ok_or(ReplacementError::NoEntry)?;
         let bytes = replacement.encode_to_vec();
         let opened = registration::open_replacement(&bytes, &old).map_err(ReplacementError::Open)?;
         if opened.registration.label != label {
@@ -86,8 +86,8 @@ impl Enroll {
         Ok(())
     }
 
-    /// The inventory entry of a label, which the vendor signed.
-    pub(super) fn entry_in_force(&self, label: Label) -> Option<v1::InventoryEntry> {
+    /// The inventory entry of a label, which the vendor signed; it may have run out.
+    pub(super) fn entry_of(&self, label: Label) -> Option<v1::InventoryEntry> {
         let envelope = (self.around.entry)(label)?;
         envelope::payload(&envelope, PayloadType::Inventory).ok()
     }
@@ -95,7 +95,7 @@ impl Enroll {
     /// Notes which redeemed tokens the vendor confirmed, by an entry with the keys that were registered.
     pub(super) async fn note_confirmed(&self, now: UnixMillis) -> Result<(), StoreError> {
         for (token, label, keys) in self.store.unconfirmed().await? {
-            let Some(entry) = self.entry_in_force(label) else { continue };
+            let Some(entry) = self.entry_of(label) else { continue };
             if [entry.cluster_key, entry.sealing_key] == keys {
                 self.store.confirm_token(&token, now).await?;
                 info!(%token, %label, "Enrollment confirmed");
@@ -103,6 +103,11 @@ impl Enroll {
         }
         Ok(())
     }
+}
+
+/// The key that signs what the cluster says of itself.
+pub(super) fn cluster_key(entry: &v1::InventoryEntry) -> Option<PublicKey> {
+    PublicKey::from_ed25519_raw(&entry.cluster_key).ok()
 }
 
 /// A registration as it is kept.

@@ -2,23 +2,27 @@
 
 use std::sync::Arc;
 
+use prost::Message;
 use tokio::sync::watch;
 use tracing::info;
-use tunnel_certs::statement::envelope::{self, EnvelopeError, PayloadType};
+use tunnel_certs::statement::ack;
 use tunnel_protos::{
     Label, OperatorName, ReplicaId, UnixMillis, operators,
-    v1::{Envelope, RotationAcknowledgement, RotationPhase},
+    v1::{Envelope, RotationPhase},
 };
 
-use super::{AdminError, Enroll, GRACE, PhaseError};
+use super::{AdminError, Enroll, GRACE, PhaseError, registrations};
 use crate::store::{StoreError, rotation::Progress};
 
 /// Why an acknowledgement was not kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AcknowledgementError {
-    /// It cannot be read.
-    #[error("the envelope")]
-    Envelope(#[source] EnvelopeError),
+    /// Nobody can say by which key the cluster signs.
+    #[error("no inventory entry of this cluster says who signs for it")]
+    NoEntry,
+    /// It cannot be read, or is not signed by the cluster.
+    #[error("the acknowledgement")]
+    Open(#[source] ack::OpenError),
     /// It speaks for another replica than the tunnel's.
     #[error("it names another replica than the tunnel's")]
     OtherReplica,
@@ -61,7 +65,8 @@ impl Enroll {
         }
     }
 
-    /// Keeps what a replica acknowledged over its tunnel. Its signature is the administrator's to check.
+    /// Keeps what a replica acknowledged over its tunnel: the tunnel says which replica it is, the cluster key that the
+    /// cluster agrees. An entry that ran out still says which key that is.
     pub(crate) async fn store_acknowledgement(
         &self,
         label: Label,
@@ -69,12 +74,16 @@ impl Enroll {
         acknowledgement: &Envelope,
         now: UnixMillis,
     ) -> Result<(), AcknowledgementError> {
-        let said = read(acknowledgement).map_err(AcknowledgementError::Envelope)?;
-        if (said.label.as_str(), said.replica.as_str()) != (label.as_str(), replica.as_str()) {
+        let key = self.entry_of(label).and_then(|entry| registrations::cluster_key(&entry));
+        let key = key.ok_or(AcknowledgementError::NoEntry)?;
+        let said = ack::open(&acknowledgement.encode_to_vec(), &key).map_err(AcknowledgementError::Open)?;
+        if (said.label, &said.replica) != (label, replica) {
             return Err(AcknowledgementError::OtherReplica);
         }
         let kept = self.store.put_acknowledgement(label, replica, acknowledgement, now).await;
-        kept.map_err(AcknowledgementError::Store)
+        kept.map_err(AcknowledgementError::Store)?;
+        info!(%label, %replica, phase = said.phase.as_str_name(), "Rotation acknowledged");
+        Ok(())
     }
 
     /// How far every replica is that is not banned and whose certificate could still be renewed; who is connected is the
@@ -90,14 +99,6 @@ impl Enroll {
     }
 }
 
-fn read(acknowledgement: &Envelope) -> Result<RotationAcknowledgement, EnvelopeError> {
-    envelope::check(acknowledgement, PayloadType::Ack)?;
-    if acknowledgement.payload.len() > MAX_PAYLOAD {
-        return Err(EnvelopeError::TooLarge(MAX_PAYLOAD));
-    }
-    envelope::payload(acknowledgement, PayloadType::Ack).map_err(EnvelopeError::Payload)
-}
-
 fn message(progress: Progress) -> operators::ReplicaRotation {
     operators::ReplicaRotation {
         label: progress.replica.0.to_string(),
@@ -107,9 +108,6 @@ fn message(progress: Progress) -> operators::ReplicaRotation {
         acknowledgement: progress.acknowledgement,
     }
 }
-
-/// An honest one has about 60 bytes, and there is one of each replica in one reply.
-const MAX_PAYLOAD: usize = 256;
 
 #[cfg(test)]
 mod tests;

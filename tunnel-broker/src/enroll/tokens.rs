@@ -59,7 +59,7 @@ impl Enroll {
 
     /// A label that the vendor gave to one cluster is not another's.
     fn check_label(&self, new: &NewToken) -> Result<(), AdminError> {
-        match self.entry_in_force(new.label) {
+        match self.entry_of(new.label) {
             Some(entry) if entry.cluster != new.cluster.as_str() => {
                 Err(AdminError::Conflict("an inventory entry gives this label to another cluster"))
             }

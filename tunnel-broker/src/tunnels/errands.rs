@@ -6,8 +6,8 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 
 use prost::Message;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
-use tunnel_certs::statement::{ack, envelope::MAX_ENVELOPE};
+use tracing::{debug, warn};
+use tunnel_certs::statement::envelope::MAX_ENVELOPE;
 use tunnel_protos::{Label, ReplicaId, v1::Envelope};
 use tunnel_runtime::chain;
 
@@ -125,19 +125,6 @@ impl Errand {
     }
 }
 
-/// Why an acknowledgement was not kept.
-#[derive(Debug, thiserror::Error)]
-enum UnkeptAcknowledgement {
-    #[error("no inventory entry of this cluster says who signs for it")]
-    NoEntry,
-    #[error("the signature")]
-    Open(#[source] ack::OpenError),
-    #[error("it names another replica than the tunnel's")]
-    OtherReplica,
-    #[error("it was not kept")]
-    Store(#[source] AcknowledgementError),
-}
-
 fn run(
     around: Arc<Around>,
     who: (Label, ReplicaId),
@@ -176,40 +163,21 @@ async fn acknowledged(
     id: u64,
     envelope: &Envelope,
 ) -> (Done, &'static str) {
-    match keep_acknowledgement(around, who, envelope).await {
+    match around.enroll.store_acknowledgement(who.0, &who.1, envelope, clock::now()).await {
         Ok(()) => (Done::Handled(id), "done"),
-        Err(UnkeptAcknowledgement::Store(error @ AcknowledgementError::Store(_))) => {
+        Err(error @ AcknowledgementError::Store(_)) => {
             warn!(label = %who.0, error = %chain(&error), "Acknowledgement not kept, it will be repeated");
             (Done::Failed, "failed")
         }
-        Err(error @ UnkeptAcknowledgement::NoEntry) => {
+        Err(error @ AcknowledgementError::NoEntry) => {
             debug!(label = %who.0, error = %chain(&error), "Acknowledgement not kept, it will be repeated");
             (Done::Failed, "no_entry")
         }
-        Err(error) => {
+        Err(error @ (AcknowledgementError::Open(_) | AcknowledgementError::OtherReplica)) => {
             warn!(label = %who.0, replica = %who.1, error = %chain(&error), "Acknowledgement of the rotation refused");
             (Done::Handled(id), "refused")
         }
     }
-}
-
-/// The tunnel says which replica it is, the cluster key that the cluster agrees.
-async fn keep_acknowledgement(
-    around: &Around,
-    (label, replica): &(Label, ReplicaId),
-    envelope: &Envelope,
-) -> Result<(), UnkeptAcknowledgement> {
-    let entries = around.inventory.entries();
-    let entry = entries.labeled(*label).ok_or(UnkeptAcknowledgement::NoEntry)?;
-    let said =
-        ack::open(&envelope.encode_to_vec(), &entry.cluster_key).map_err(UnkeptAcknowledgement::Open)?;
-    if (said.label, &said.replica) != (*label, replica) {
-        return Err(UnkeptAcknowledgement::OtherReplica);
-    }
-    let kept = around.enroll.store_acknowledgement(*label, replica, envelope, clock::now()).await;
-    kept.map_err(UnkeptAcknowledgement::Store)?;
-    info!(%label, %replica, phase = said.phase.as_str_name(), "Rotation acknowledged");
-    Ok(())
 }
 
 async fn registered(
@@ -239,7 +207,7 @@ async fn registered(
 const QUEUE: usize = 4;
 /// A P-256 request has 300 bytes.
 const MAX_CSR: usize = 4_096;
-/// One has 250 bytes.
+/// One has 250 bytes, and there is one of each replica in a reply to administrators.
 const MAX_ACKNOWLEDGEMENT: usize = 1_024;
 /// In the order of [`Errand::place`]: a certificate is renewed twice a day, or a few times in a row while it fails; a
 /// rotation has five phases; new keys are an event.

@@ -1,23 +1,19 @@
 //! Phases and acknowledgements on a real database.
 
-use tunnel_certs::{
-    key::{Algorithm, SigningKey},
-    statement::ack::Acknowledgement,
-};
+use tunnel_certs::statement::ack::Acknowledgement;
 
 use super::*;
 use crate::enroll::{
     Banned, PhaseError,
-    testing::{Bench, DAY, NOW, alice, label},
+    testing::{Bench, Client, DAY, NOW, alice, label},
 };
 
 fn replica() -> ReplicaId {
     "r1".parse().unwrap()
 }
 
-fn acknowledgement(label: Label, replica: ReplicaId, phase: RotationPhase) -> Envelope {
-    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
-    Acknowledgement { label, replica, phase, sequence: 2 }.make(&key).unwrap()
+fn acknowledgement(client: &Client, label: Label, replica: ReplicaId, phase: RotationPhase) -> Envelope {
+    Acknowledgement { label, replica, phase, sequence: 2 }.make(&client.cluster).unwrap()
 }
 
 #[tokio::test]
@@ -93,12 +89,14 @@ async fn a_ca_that_was_rolled_back_is_destroyed_with_its_key() {
 
 #[tokio::test]
 async fn the_newest_acknowledgement_of_each_replica_counts() {
-    let bench = Bench::new().await;
+    let (bench, client) = (Bench::new().await, Client::new());
+    bench.publish(label('a'), &client);
     bench.enroll.note_seen(label('a'), &replica(), NOW.plus(DAY), NOW);
     let mut newest = None;
-    for phase in [RotationPhase::Init, RotationPhase::UpdateReplicas] {
-        let said = acknowledgement(label('a'), replica(), phase);
-        bench.enroll.store_acknowledgement(label('a'), &replica(), &said, NOW).await.unwrap();
+    // After the end of the entry, too: who signs for the cluster does not change by it.
+    for (days, phase) in [(1, RotationPhase::Init), (100, RotationPhase::UpdateReplicas)] {
+        let (said, now) = (acknowledgement(&client, label('a'), replica(), phase), NOW.plus(DAY * days));
+        bench.enroll.store_acknowledgement(label('a'), &replica(), &said, now).await.unwrap();
         newest = Some(said);
     }
     let all = bench.enroll.acknowledgements(NOW).await.unwrap();
@@ -109,19 +107,24 @@ async fn the_newest_acknowledgement_of_each_replica_counts() {
 
 #[tokio::test]
 async fn nobody_acknowledges_for_another() {
-    let bench = Bench::new().await;
-    let honest = acknowledgement(label('a'), replica(), RotationPhase::Init);
+    let (bench, client) = (Bench::new().await, Client::new());
+    let honest = acknowledgement(&client, label('a'), replica(), RotationPhase::Init);
+    let keep = async |label, id: &str, said: &Envelope| {
+        bench.enroll.store_acknowledgement(label, &id.parse().unwrap(), said, NOW).await
+    };
+    let early = keep(label('a'), "r1", &honest).await;
+    assert!(matches!(early, Err(AcknowledgementError::NoEntry)));
+    ['a', 'b'].map(|c| bench.publish(label(c), &client));
     for (label, id) in [(label('b'), "r1"), (label('a'), "r2")] {
-        let kept = bench.enroll.store_acknowledgement(label, &id.parse().unwrap(), &honest, NOW).await;
-        assert!(matches!(kept, Err(AcknowledgementError::OtherReplica)));
+        assert!(matches!(keep(label, id, &honest).await, Err(AcknowledgementError::OtherReplica)));
     }
-    let mut large = honest.clone();
-    large.payload = vec![0; MAX_PAYLOAD + 1];
-    let other = Envelope { payload_type: "x".to_owned(), ..honest };
-    for bad in [large, other, Envelope::default()] {
-        let kept = bench.enroll.store_acknowledgement(label('a'), &replica(), &bad, NOW).await;
-        assert!(matches!(kept, Err(AcknowledgementError::Envelope(_))));
+    let other = Envelope { payload_type: "x".to_owned(), ..honest.clone() };
+    let stranger = acknowledgement(&Client::new(), label('a'), replica(), RotationPhase::Init);
+    for bad in [other, stranger, Envelope::default()] {
+        let kept = keep(label('a'), "r1", &bad).await;
+        assert!(matches!(kept, Err(AcknowledgementError::Open(_))), "{kept:?}");
     }
+    assert!(keep(label('a'), "r1", &honest).await.is_ok());
 }
 
 #[tokio::test]
