@@ -36,7 +36,7 @@ impl Enroll {
 
     /// No cluster, no key set, another service account: one answer for all.
     async fn prove(&self, label: Label, token: &str, now: UnixMillis) -> Result<(), Refusal> {
-        let entry = self.entry_of(label).ok_or(Refusal::Unproven)?;
+        let entry = self.entry_in_force(label, now).ok_or(Refusal::Unproven)?;
         let found = self.store.registration_with(label, &entry.cluster_key).await;
         let found = found.map_err(|error| Refusal::of_store(&error))?.ok_or(Refusal::Unproven)?;
         let registration = registration::open(&found.envelope).map_err(|_| Refusal::Unproven)?.registration;

@@ -73,7 +73,7 @@ impl Enroll {
         replacement: &Envelope,
         now: UnixMillis,
     ) -> Result<(), ReplacementError> {
-        let old = self.entry_of(label).and_then(|entry| cluster_key(&entry));
+        let old = self.entry_in_force(label, now).and_then(|entry| cluster_key(&entry));
         let old = old.ok_or(ReplacementError::NoEntry)?;
         let bytes = replacement.encode_to_vec();
         let opened = registration::open_replacement(&bytes, &old).map_err(ReplacementError::Open)?;
@@ -92,10 +92,15 @@ impl Enroll {
         envelope::payload(&envelope, PayloadType::Inventory).ok()
     }
 
+    /// The same while it holds.
+    pub(super) fn entry_in_force(&self, label: Label, now: UnixMillis) -> Option<v1::InventoryEntry> {
+        self.entry_of(label).filter(|entry| now.0 < entry.expires_ms)
+    }
+
     /// Notes which redeemed tokens the vendor confirmed, by an entry with the keys that were registered.
     pub(super) async fn note_confirmed(&self, now: UnixMillis) -> Result<(), StoreError> {
         for (token, label, keys) in self.store.unconfirmed().await? {
-            let Some(entry) = self.entry_of(label) else { continue };
+            let Some(entry) = self.entry_in_force(label, now) else { continue };
             if [entry.cluster_key, entry.sealing_key] == keys {
                 self.store.confirm_token(&token, now).await?;
                 info!(%token, %label, "Enrollment confirmed");

@@ -4,7 +4,7 @@ use tunnel_certs::statement::registration::Registration;
 use tunnel_protos::v1::TokenKind;
 
 use super::*;
-use crate::enroll::testing::{Bench, Client, HOUR, NOW, label};
+use crate::enroll::testing::{Bench, Client, DAY, HOUR, NOW, label};
 
 fn replacement(old: &Client, new: &Client, label: Label) -> Envelope {
     let registration = Registration {
@@ -59,6 +59,18 @@ async fn a_replacement_needs_the_key_in_force_and_its_own_label() {
     let refused = bench.enroll.store_replacement(label('a'), &stranger, NOW).await;
     assert!(matches!(refused, Err(ReplacementError::Open(_))));
     assert!(bench.enroll.store_replacement(label('a'), &honest, NOW).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_entry_that_ran_out_is_not_in_force() {
+    let bench = Bench::new().await;
+    let old = Client::new();
+    bench.publish(label('a'), &old);
+    let (sent, late) = (replacement(&old, &Client::new(), label('a')), NOW.plus(DAY * 91));
+    let refused = bench.enroll.store_replacement(label('a'), &sent, late).await;
+    assert!(matches!(refused, Err(ReplacementError::NoEntry)), "{refused:?}");
+    assert!(bench.enroll.entry_of(label('a')).is_some());
+    assert!(bench.enroll.entry_in_force(label('a'), late).is_none());
 }
 
 #[tokio::test]
