@@ -19,7 +19,7 @@ pub(crate) struct Replica {
 }
 
 /// A replica that had a tunnel.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sighting {
     /// Who.
     pub(crate) replica: (Label, ReplicaId),
