@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tunnel_certs::issue::AuthorityError;
 use tunnel_protos::{BrokerId, Label, OperatorName, ReplicaId, UnixMillis, VendorName, v1};
 
@@ -63,6 +63,8 @@ pub(crate) struct Enroll {
     bans: Bans,
     sightings: Sightings,
     phase: watch::Sender<v1::RotationPhase>,
+    /// Whoever enters a phase goes by certificates that another one would change.
+    phase_turn: Semaphore,
     leaf: watch::Sender<Option<Arc<OwnLeaf>>>,
 }
 
@@ -189,6 +191,7 @@ impl Enroll {
             bans,
             sightings: Sightings::default(),
             phase: watch::Sender::new(phase),
+            phase_turn: Semaphore::new(1),
             leaf: watch::Sender::new(None),
         };
         match enroll.issue_own_leaf(now) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prost::Message;
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 use tracing::info;
 use tunnel_certs::statement::ack;
 use tunnel_protos::{
@@ -42,7 +42,12 @@ impl Enroll {
         self.phase.subscribe()
     }
 
-    /// Enters a phase; whether it is time for it is the caller's to say. In standby, mesh CAs that nobody trusts are forgotten,
+    /// Keeps all others from entering a phase until what comes back is dropped.
+    pub(crate) async fn phase_turn(&self) -> SemaphorePermit<'_> {
+        self.phase_turn.acquire().await.expect("it is never closed")
+    }
+
+    /// Enters a phase; whether it is time for it is the caller's to say, who holds the turn since it looked. In standby, mesh CAs that nobody trusts are forgotten,
     /// again if that failed before.
     pub(crate) async fn set_phase(
         self: &Arc<Self>,

@@ -253,6 +253,27 @@ async fn the_mesh_ca_is_rotated_without_losing_a_tunnel() {
     eventually("a tunnel between new certificates", PATIENCE, trusts_new_only).await;
 }
 
+#[tokio::test]
+async fn of_two_phases_at_once_the_second_is_checked_after_the_first() {
+    let world = World::issuing(|_| {}).await;
+    let mut root = root(&world);
+    let made = root.prepare_mesh_ca(PrepareMeshCaRequest {}).await.unwrap().into_inner().certificate;
+    let roots = Roots::new(vec![world.vendor.mesh.certificate().clone(), made.into()]).unwrap();
+    let trust_bundle = Some(world.vendor.bundle(2, |bundle| bundle.mesh_roots = roots));
+    root.publish_trust(PublishTrustRequest { trust_bundle }).await.unwrap();
+    for turn in 0..8 {
+        enter(&mut root, RotationPhase::Init).await.unwrap();
+        let (mut one, mut other) = (root.clone(), root.clone());
+        let (back, _) = tokio::join!(
+            enter(&mut one, RotationPhase::Rollback),
+            enter(&mut other, RotationPhase::UpdateReplicas)
+        );
+        back.unwrap();
+        // Nothing but init leads on from a rollback, whichever of both came first.
+        assert_eq!(status(&root).await.phase(), RotationPhase::Rollback, "turn {turn}");
+    }
+}
+
 /// Whether a replica that trusts the new CA alone gets a tunnel.
 async fn tunnel_with(world: &World, verifier: &MeshVerifier, credential: &Credential) -> bool {
     use tunnel_transport::{

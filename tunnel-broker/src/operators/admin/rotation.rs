@@ -16,6 +16,7 @@ impl Admin {
         by: &OperatorName,
         now: UnixMillis,
     ) -> Result<RotationStatus, CallError> {
+        let _turn = self.around().enroll.phase_turn().await;
         check_enter(&self.observed(now)?, to).map_err(CallError::Phase)?;
         self.around().enroll.set_phase(to, by, now).await.map_err(CallError::Admin)?;
         self.rotation(now).await
