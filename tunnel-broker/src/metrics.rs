@@ -98,7 +98,7 @@ pub fn describe() {
     );
     describe_gauge!(
         UNACKNOWLEDGED,
-        "Replicas that have not acknowledged the phase of the rotation; 0 at standby"
+        "Replicas that have not acknowledged the phase of the rotation; 0 at standby, NaN while it is not known"
     );
     describe_gauge!(EXPIRATION, metrics::Unit::Seconds, "When a certificate or statement in use ends");
 }
@@ -236,10 +236,11 @@ pub(crate) fn errand(kind: &'static str, result: &'static str) {
     counter!(ERRANDS, "kind" => kind, "result" => result).increment(1);
 }
 
-/// Notes where the rotation is, and how many replicas have not acknowledged its phase.
-pub(crate) fn rotation(phase: RotationPhase, unacknowledged: usize) {
+/// Notes where the rotation is, and how many replicas have not acknowledged its phase, if that is known.
+pub(crate) fn rotation(phase: RotationPhase, unacknowledged: Option<usize>) {
     gauge!(ROTATION_PHASE).set(i32::from(phase));
-    gauge!(UNACKNOWLEDGED).set(u32::try_from(unacknowledged).unwrap_or(u32::MAX));
+    let count = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    gauge!(UNACKNOWLEDGED).set(unacknowledged.map_or(f64::NAN, count));
 }
 
 /// Counts an ask for a mesh certificate.

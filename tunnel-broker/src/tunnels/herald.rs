@@ -14,7 +14,7 @@ use tunnel_protos::{
 use tunnel_runtime::{chain, drain};
 
 use super::Tunnels;
-use crate::{clock, metrics, trust::changed};
+use crate::{clock, enroll::AdminError, metrics, trust::changed};
 
 impl Tunnels {
     /// Follows trust bundle, entries and rotation until drained.
@@ -43,11 +43,11 @@ impl Tunnels {
         let mut phases = self.around.enroll.phases();
         loop {
             let phase = *phases.borrow_and_update();
-            let absent = match phase {
-                RotationPhase::Standby | RotationPhase::Unspecified => 0,
+            let unacknowledged = match phase {
+                RotationPhase::Standby | RotationPhase::Unspecified => Some(0),
                 _ => self.unacknowledged(phase).await,
             };
-            metrics::rotation(phase, absent);
+            metrics::rotation(phase, unacknowledged);
             tokio::select! {
                 () = sleep(COUNT) => {}
                 () = changed(&mut phases) => {}
@@ -56,15 +56,9 @@ impl Tunnels {
         }
     }
 
-    async fn unacknowledged(&self, phase: RotationPhase) -> usize {
+    async fn unacknowledged(&self, phase: RotationPhase) -> Option<usize> {
         let sequence = self.around.trust.bundles().current().bundle.sequence;
-        match self.around.enroll.acknowledgements(clock::now()).await {
-            Ok(replicas) => replicas.iter().filter(|replica| !is_through(replica, phase, sequence)).count(),
-            Err(error) => {
-                warn!(error = %chain(&error), "Acknowledgements of the rotation not counted");
-                0
-            }
-        }
+        count(self.around.enroll.acknowledgements(clock::now()).await, phase, sequence)
     }
 
     fn nudge(&self, label: Label) {
@@ -76,6 +70,21 @@ impl Tunnels {
         for group in all.chunks(GROUP) {
             group.iter().for_each(|nudge| nudge.notify_one());
             sleep(PAUSE).await;
+        }
+    }
+}
+
+/// How many have not acknowledged; none if that is not known.
+fn count(
+    replicas: Result<Vec<ReplicaRotation>, AdminError>,
+    phase: RotationPhase,
+    sequence: u64,
+) -> Option<usize> {
+    match replicas {
+        Ok(replicas) => Some(replicas.iter().filter(|replica| !is_through(replica, phase, sequence)).count()),
+        Err(error) => {
+            warn!(error = %chain(&error), "Acknowledgements of the rotation not counted");
+            None
         }
     }
 }
@@ -96,12 +105,17 @@ const COUNT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
+    use metrics_util::{
+        CompositeKey,
+        debugging::{DebugValue, DebuggingRecorder},
+    };
     use tunnel_certs::{
         key::{Algorithm, SigningKey},
         statement::ack::Acknowledgement,
     };
 
     use super::*;
+    use crate::store::StoreError;
 
     fn replica(said: Option<(RotationPhase, u64)>) -> ReplicaRotation {
         let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
@@ -120,5 +134,22 @@ mod tests {
         assert!(!through(Some((RotationPhase::UpdateReplicas, 6))));
         assert!(!through(Some((RotationPhase::Init, 7))));
         assert!(!through(None));
+    }
+
+    #[test]
+    fn what_the_database_does_not_say_is_not_counted_as_nobody() {
+        let all = || vec![replica(None), replica(Some((RotationPhase::Init, 7)))];
+        assert_eq!(count(Ok(all()), RotationPhase::Init, 7), Some(1));
+        let failed = Err(AdminError::Store(StoreError::Deadline));
+        assert_eq!(count(failed, RotationPhase::Init, 7), None);
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        ::metrics::with_local_recorder(&recorder, || metrics::rotation(RotationPhase::Init, None));
+        let shown = |(key, _, _, value): (CompositeKey, _, _, _)| match value {
+            DebugValue::Gauge(value) if key.key().name().contains("unacknowledged") => Some(value.0),
+            _ => None,
+        };
+        let gauges: Vec<_> = snapshotter.snapshot().into_vec().into_iter().filter_map(shown).collect();
+        assert!(matches!(gauges[..], [value] if value.is_nan()), "{gauges:?}");
     }
 }
