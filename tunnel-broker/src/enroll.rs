@@ -41,7 +41,7 @@ mod tidy;
 mod tokens;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 /// What enrollment asks of the rooms around it.
 pub(crate) struct Surroundings {

@@ -27,20 +27,20 @@ use crate::{
 };
 
 /// The mesh CA is so much older that it holds by the wall clock, too.
-pub(super) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
-pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Enrollment, and everything around it.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     pub(super) enroll: Arc<Enroll>,
     pub(super) config: EnrollConfig,
     pub(super) vendor_key: SigningKey,
     pub(super) mesh: Authority,
-    pub(super) trust: watch::Sender<Arc<Trusted>>,
+    pub(crate) trust: watch::Sender<Arc<Trusted>>,
     entries: Arc<Mutex<HashMap<Label, Envelope>>>,
-    pub(super) folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// A token with the secret that only the administrator and the customer know.
@@ -54,7 +54,7 @@ pub(super) struct Ticket {
 }
 
 /// A client with keys of its own.
-pub(super) struct Client {
+pub(crate) struct Client {
     pub(super) mesh: SigningKey,
     pub(super) cluster: SigningKey,
     pub(super) sealing: SealingKey,
@@ -63,7 +63,7 @@ pub(super) struct Client {
 }
 
 impl Bench {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
@@ -96,6 +96,11 @@ impl Bench {
 
     /// Publishes an inventory entry with these keys of a cluster.
     pub(super) fn publish(&self, label: Label, client: &Client) {
+        self.entries.lock().insert(label, self.entry(label, client));
+    }
+
+    /// An inventory entry with these keys of a cluster.
+    pub(crate) fn entry(&self, label: Label, client: &Client) -> Envelope {
         let entry = inventory::Entry {
             cluster: "acme/prod".parse().unwrap(),
             label,
@@ -104,7 +109,7 @@ impl Bench {
             sequence: 1,
             expires: NOW.plus(DAY * 90),
         };
-        self.entries.lock().insert(label, entry.make(&self.vendor_key).unwrap());
+        entry.make(&self.vendor_key).unwrap()
     }
 
     /// A token that the administrator has made known.
@@ -185,7 +190,7 @@ impl Ticket {
 }
 
 impl Client {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             mesh: p256(),
             cluster: SigningKey::generate(Algorithm::Ed25519).unwrap(),
@@ -218,7 +223,7 @@ pub(super) fn p256() -> SigningKey {
     SigningKey::generate(Algorithm::P256).unwrap()
 }
 
-pub(super) fn label(c: char) -> Label {
+pub(crate) fn label(c: char) -> Label {
     format!("k3v7{}", c.to_string().repeat(6)).parse().unwrap()
 }
 

@@ -130,7 +130,11 @@ impl Inventory {
             }
             _ => {}
         }
+        // It may be served from the folder only.
         self.store.put_entry(&entry.cluster, &bytes, now).await.map_err(PublishError::Store)?;
+        if let Some(same) = before.named(&entry.cluster).filter(|served| served.digest == entry.digest) {
+            return Ok(Arc::clone(same));
+        }
         let mut entries = (*before).clone();
         entries.insert(entry.clone());
         self.serve(entries);
@@ -220,6 +224,22 @@ const INTERVAL: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enroll::testing::{Bench, Client, DAY, NOW, label};
+
+    #[tokio::test]
+    async fn the_same_entry_again_is_served_and_stored_once() {
+        let bench = Bench::new().await;
+        let store = crate::store::Store::open(&bench.folder.path().join("other.sqlite"), DAY).await.unwrap();
+        let inventory = Inventory::open(None, store, bench.trust.subscribe()).await.unwrap();
+        let mut served = inventory.subscribe();
+        let entry = bench.entry(label('a'), &Client::new());
+        inventory.publish(&entry, NOW).await.unwrap();
+        assert!(served.has_changed().unwrap());
+        served.mark_unchanged();
+        inventory.publish(&entry, NOW.plus(DAY)).await.unwrap();
+        assert!(!served.has_changed().unwrap());
+        assert_eq!(inventory.store.entries().await.unwrap().len(), 1);
+    }
 
     #[test]
     fn a_folder_that_goes_away_leaves_what_was_read() {

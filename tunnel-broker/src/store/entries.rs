@@ -11,7 +11,7 @@ impl Store {
         self.bounded(select.fetch_all(&self.pool)).await
     }
 
-    /// Keeps the entry of a cluster in the place of the one before.
+    /// Keeps the entry of a cluster in the place of the one before; the same again writes nothing.
     pub(crate) async fn put_entry(
         &self,
         cluster: &ClusterName,
@@ -20,7 +20,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let insert = sqlx::query(
             "INSERT INTO entries (cluster, envelope, published_ms) VALUES ($1, $2, $3) \
-             ON CONFLICT (cluster) DO UPDATE SET envelope = $2, published_ms = $3",
+             ON CONFLICT (cluster) DO UPDATE SET envelope = $2, published_ms = $3 WHERE entries.envelope <> $2",
         )
         .bind(cluster.as_str())
         .bind(envelope)
