@@ -100,6 +100,9 @@ pub enum LeafError {
     /// Certificate and key do not fit.
     #[error("cannot use it")]
     Credential(#[source] tunnel_certs::credential::CredentialError),
+    /// TLS cannot be configured with it.
+    #[error("TLS")]
+    Tls(#[source] tunnel_certs::tls::TlsError),
     /// Replicas would refuse it.
     #[error("replicas would refuse it")]
     Verify(#[source] tunnel_certs::verify::VerifyError),

@@ -11,7 +11,7 @@ use tunnel_certs::{
     identity::Role,
     issue::Authority,
     key::{Algorithm, Signer, SigningKey},
-    renew,
+    renew, tls,
     verify::MeshVerifier,
 };
 use tunnel_protos::UnixMillis;
@@ -25,6 +25,8 @@ use crate::{clock, metrics};
 pub(crate) struct OwnLeaf {
     /// Certificate and key.
     pub(crate) credential: Credential,
+    /// For who enrolls.
+    pub(super) enroll_tls: Arc<rustls::ServerConfig>,
     issuer: Arc<Authority>,
     /// When it is to be renewed.
     due: UnixMillis,
@@ -87,7 +89,8 @@ impl Enroll {
         let ca_not_after = issuer.validity().1;
         let credential = Credential::new(vec![certificate], key).map_err(LeafError::Credential)?;
         let due = renew::due(now, not_after, u64::from_be_bytes(crypto::random()));
-        self.leaf.send_replace(Some(Arc::new(OwnLeaf { credential, issuer, due })));
+        let enroll_tls = tls::enroll_server(&credential).map_err(LeafError::Tls)?;
+        self.leaf.send_replace(Some(Arc::new(OwnLeaf { credential, enroll_tls, issuer, due })));
         metrics::enrollment("broker", "issued");
         metrics::expiration("mesh_certificate", not_after);
         metrics::expiration("mesh_ca", ca_not_after);

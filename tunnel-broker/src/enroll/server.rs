@@ -13,7 +13,6 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::debug;
-use tunnel_certs::tls;
 use tunnel_protos::v1::{EnrollReply, enroll_request};
 use tunnel_runtime::chain;
 use tunnel_transport::frame::{self, FrameError};
@@ -80,10 +79,8 @@ impl EnrollServer {
             debug!("No enrollment: no mesh CA of this broker issues");
             return alert::refuse(stream, Alert::InternalError).await;
         };
-        let Ok(config) = tls::enroll_server(&leaf.credential) else {
-            return alert::refuse(stream, Alert::InternalError).await;
-        };
-        if let Some(mut stream) = self.accept(TlsAcceptor::from(config), Rewind::new(hello, stream)).await {
+        let acceptor = TlsAcceptor::from(Arc::clone(&leaf.enroll_tls));
+        if let Some(mut stream) = self.accept(acceptor, Rewind::new(hello, stream)).await {
             if let Err(error) = self.converse(&mut stream, peer).await {
                 debug!(error = %chain(&error), "Enrollment ended early");
             }

@@ -213,8 +213,9 @@ impl Attendant {
     }
 
     fn push(&mut self, push: Push) -> Result<(), Ended> {
-        match self.keep(push.body.clone())? {
-            Some(acknowledged) => self.pushes.sent(push, acknowledged),
+        let Push { body, then } = push;
+        match self.keep(body)? {
+            Some(acknowledged) => self.pushes.sent(then, acknowledged),
             None => self.pushes.not_sent(),
         }
         Ok(())

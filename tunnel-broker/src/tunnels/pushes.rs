@@ -27,7 +27,7 @@ pub(super) struct Pushes {
 
 /// What a replica that acknowledged everything knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Told {
+pub(super) struct Told {
     trust_sequence: Option<u64>,
     entry: Option<Digest>,
     phase: Option<RotationPhase>,
@@ -47,7 +47,8 @@ enum Waits {
 pub(super) struct Push {
     /// What to send.
     pub(super) body: Body,
-    then: Told,
+    /// What the replica knows once it has acknowledged that.
+    pub(super) then: Told,
 }
 
 impl Pushes {
@@ -74,8 +75,8 @@ impl Pushes {
     }
 
     /// Notes that a push was handed to the control stream.
-    pub(super) fn sent(&mut self, push: Push, acknowledged: oneshot::Receiver<()>) {
-        self.told = push.then;
+    pub(super) fn sent(&mut self, then: Told, acknowledged: oneshot::Receiver<()>) {
+        self.told = then;
         self.waits = Waits::ForAck(acknowledged);
     }
 
