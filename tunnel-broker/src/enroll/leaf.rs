@@ -3,7 +3,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
 use tracing::{info, warn};
 use tunnel_certs::{
     credential::Credential,
@@ -18,7 +17,7 @@ use tunnel_protos::UnixMillis;
 use tunnel_runtime::{chain, drain};
 
 use super::{Enroll, LeafError, choice::Whose};
-use crate::{clock, metrics};
+use crate::{clock, metrics, trust::changed};
 
 /// The broker's own certificate with its key, and the CA that signed it.
 #[derive(Debug)]
@@ -96,13 +95,6 @@ impl Enroll {
         metrics::expiration("mesh_ca", ca_not_after);
         info!(until = %not_after, "Issued the broker's own certificate");
         Ok(())
-    }
-}
-
-/// Waits for the next value; for ever once there can be none.
-async fn changed<T>(value: &mut watch::Receiver<T>) {
-    if value.changed().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -122,7 +122,7 @@ fn read_registration(
 /// Compares under a key that nobody knows, so that the time it takes says nothing about the bytes.
 fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     let blind: [u8; 32] = crypto::random();
-    crypto::hmac_sha256(&blind, one) == crypto::hmac_sha256(&blind, other)
+    crypto::is_hmac_sha256(&blind, one, &crypto::hmac_sha256(&blind, other))
 }
 
 /// HMAC-SHA-256.
