@@ -68,8 +68,57 @@ pub(crate) enum Queue {
     Errands,
 }
 
-/// Describes every metric to the recorder.
+impl Queue {
+    /// All of them.
+    const ALL: [Self; 18] = [
+        Self::Unrouted,
+        Self::Tunnels,
+        Self::Doors,
+        Self::Sessions,
+        Self::Newcomers,
+        Self::Streams,
+        Self::Mail,
+        Self::Writes,
+        Self::Control,
+        Self::Api,
+        Self::ApiPerOperator,
+        Self::Watches,
+        Self::Submits,
+        Self::Mailbox,
+        Self::Enroll,
+        Self::EnrollPerSource,
+        Self::Redemptions,
+        Self::Errands,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unrouted => "unrouted",
+            Self::Tunnels => "tunnels",
+            Self::Doors => "doors",
+            Self::Sessions => "sessions",
+            Self::Newcomers => "newcomers",
+            Self::Streams => "streams",
+            Self::Mail => "mail",
+            Self::Writes => "writes",
+            Self::Control => "control",
+            Self::Api => "api",
+            Self::ApiPerOperator => "api_per_operator",
+            Self::Watches => "watches",
+            Self::Submits => "submits",
+            Self::Mailbox => "mailbox",
+            Self::Enroll => "enroll",
+            Self::EnrollPerSource => "enroll_per_source",
+            Self::Redemptions => "redemptions",
+            Self::Errands => "errands",
+        }
+    }
+}
+
+/// Describes every metric to the recorder, and shows at zero what alerts look for: a series that comes into being with
+/// its first event never increases.
 pub fn describe() {
+    begin();
     describe_counter!(HANDSHAKES, "Handshakes by place and result");
     describe_gauge!(TUNNELS, "Tunnels attached");
     describe_gauge!(ROUTABLE, "Tunnels that new sessions go to");
@@ -83,7 +132,7 @@ pub fn describe() {
     describe_counter!(REQUESTS, "Submitted requests by result");
     describe_counter!(OUTCOMES, "Outcomes that came from replicas, by result");
     describe_gauge!(ENTRIES, "Inventory entries served");
-    describe_counter!(ENTRIES_REFUSED, "Inventory entries that could not be served when they were read");
+    describe_gauge!(ENTRIES_REFUSED, "Inventory entries that could not be served when they were last read");
     describe_counter!(ENROLLMENTS, "Asks for mesh certificates, by kind and result");
     describe_counter!(RELOADS, "Replacements of what is in use: trust bundle, certificates, TLS; by result");
     describe_gauge!(
@@ -101,6 +150,15 @@ pub fn describe() {
         "Replicas that have not acknowledged the phase of the rotation; 0 at standby, NaN while it is not known"
     );
     describe_gauge!(EXPIRATION, metrics::Unit::Seconds, "When a certificate or statement in use ends");
+}
+
+fn begin() {
+    for queue in Queue::ALL {
+        counter!(REFUSED, "queue" => queue.as_str()).increment(0);
+    }
+    for (what, result) in RELOADED.into_iter().flat_map(|what| [(what, "replaced"), (what, "failed")]) {
+        counter!(RELOADS, "what" => what, "result" => result).increment(0);
+    }
 }
 
 /// Counts a handshake that ended.
@@ -169,27 +227,7 @@ pub(crate) fn session_bytes() -> [Counter; 2] {
 
 /// Counts something that a full queue refused.
 pub(crate) fn refused(queue: Queue) {
-    let queue = match queue {
-        Queue::Unrouted => "unrouted",
-        Queue::Tunnels => "tunnels",
-        Queue::Doors => "doors",
-        Queue::Sessions => "sessions",
-        Queue::Streams => "streams",
-        Queue::Mail => "mail",
-        Queue::Control => "control",
-        Queue::Api => "api",
-        Queue::ApiPerOperator => "api_per_operator",
-        Queue::Newcomers => "newcomers",
-        Queue::Writes => "writes",
-        Queue::Watches => "watches",
-        Queue::Submits => "submits",
-        Queue::Mailbox => "mailbox",
-        Queue::Enroll => "enroll",
-        Queue::EnrollPerSource => "enroll_per_source",
-        Queue::Redemptions => "redemptions",
-        Queue::Errands => "errands",
-    };
-    counter!(REFUSED, "queue" => queue).increment(1);
+    counter!(REFUSED, "queue" => queue.as_str()).increment(1);
 }
 
 /// Counts a submitted request.
@@ -210,12 +248,15 @@ pub(crate) fn entries(served: usize, first_end: Option<UnixMillis>) {
     }
 }
 
-/// Counts entries that could not be served when they were read.
+/// Notes how many entries could not be served when they were last read.
 pub(crate) fn entries_refused(refused: usize) {
-    counter!(ENTRIES_REFUSED).increment(refused as u64);
+    gauge!(ENTRIES_REFUSED).set(u32::try_from(refused).unwrap_or(u32::MAX));
 }
 
-/// Counts an attempt to replace something that is in use.
+/// What is replaced while in use.
+const RELOADED: [&str; 5] = ["trust_bundle", "mesh_certificate", "mesh_tls", "api_certificate", "api_tls"];
+
+/// Counts an attempt to replace something that is in use: one of [`RELOADED`].
 pub(crate) fn reload(what: &'static str, replaced: bool) {
     counter!(RELOADS, "what" => what, "result" => if replaced { "replaced" } else { "failed" }).increment(1);
 }
@@ -267,7 +308,7 @@ const REFUSED: &str = "postern_broker_refused_total";
 const REQUESTS: &str = "postern_broker_requests_total";
 const OUTCOMES: &str = "postern_broker_outcomes_total";
 const ENTRIES: &str = "postern_broker_entries";
-const ENTRIES_REFUSED: &str = "postern_broker_entries_refused_total";
+const ENTRIES_REFUSED: &str = "postern_broker_entries_refused";
 const ENROLLMENTS: &str = "postern_broker_enrollments_total";
 const RELOADS: &str = "postern_broker_reloads_total";
 const FILE_REFUSED: &str = "postern_broker_file_refused";

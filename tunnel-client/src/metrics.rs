@@ -7,6 +7,7 @@ use tunnel_protos::UnixMillis;
 pub fn describe() {
     crate::audit::metrics::describe();
     crate::enrollment::metrics::describe();
+    crate::gate::metrics::describe();
     crate::trust::metrics::describe();
     describe_counter!(
         REQUESTS,
@@ -22,6 +23,11 @@ pub fn describe() {
     describe_gauge!(ENGINE_TLS_STALE, "1 while newer TLS files toward the engine are not taken");
     describe_gauge!(POLICY_STALE, "1 while a newer policy file is not taken");
     describe_gauge!(ENTRY_EXPIRY, "When the inventory entry expires");
+    // What alerts look for is there before its first event, or it would never increase.
+    counter!(STORE_FAILURES).increment(0);
+    for result in ["delivered", "failed"] {
+        counter!(WEBHOOK, "result" => result).increment(0);
+    }
 }
 
 pub(crate) fn answered(kind: &'static str, state: &'static str) {

@@ -14,6 +14,8 @@ pub fn describe() {
     describe_gauge!(GROUP, "Acts that shared the last sync");
     describe_gauge!(LAST, "Sequence of the last durable audit record");
     describe_gauge!(UNWRITABLE, "1 while the audit log cannot be written");
+    // There before its first event, or it would never increase.
+    counter!(REFUSED).increment(0);
 }
 
 pub(super) fn synced(records: usize, group: usize, took: Duration) {

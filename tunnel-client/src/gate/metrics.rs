@@ -24,6 +24,10 @@ pub fn describe() {
     describe_counter!(REFUSALS, "Calls refused or broken off by the gate, by reason");
     describe_counter!(BYTES, "Message bytes by direction");
     describe_counter!(ENGINE_FAULTS, "What went wrong with the engine, by kind");
+    // There before their first event, or they would never increase.
+    for fault in [EngineFault::Unreachable, EngineFault::Hung, EngineFault::Call] {
+        counter!(ENGINE_FAULTS, "kind" => fault.label()).increment(0);
+    }
 }
 
 /// What a call is to the customer.
@@ -78,12 +82,15 @@ impl Handshake {
 
 impl EngineFault {
     pub(super) fn count(self) {
-        let kind = match self {
+        counter!(ENGINE_FAULTS, "kind" => self.label()).increment(1);
+    }
+
+    fn label(self) -> &'static str {
+        match self {
             Self::Unreachable => "unreachable",
             Self::Hung => "hung",
             Self::Call => "call",
-        };
-        counter!(ENGINE_FAULTS, "kind" => kind).increment(1);
+        }
     }
 }
 
