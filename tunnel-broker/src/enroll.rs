@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::sync::{Semaphore, watch};
-use tunnel_certs::issue::AuthorityError;
+use tunnel_certs::{issue::AuthorityError, verify::MeshVerifier};
 use tunnel_protos::{BrokerId, Label, OperatorName, ReplicaId, UnixMillis, VendorName, v1};
 
 pub use self::conversation::fuzz_enroll_frames;
@@ -222,6 +222,12 @@ impl Enroll {
 
     fn trusted(&self) -> Arc<Trusted> {
         Arc::clone(&self.around.trust.borrow())
+    }
+
+    /// Verifies by the trust bundle in force.
+    fn mesh(&self) -> MeshVerifier {
+        let bundle = &self.trusted().bundle;
+        MeshVerifier::new(bundle.vendor.clone(), bundle.mesh_roots.clone())
     }
 
     fn vendor(&self) -> VendorName {

@@ -1,7 +1,7 @@
 //! The rotation of the mesh CA as a job that can be killed anywhere and started again: it looks, lets
 //! [`tunnel_certs::rotation`] decide, does that one step, and looks again.
 //!
-//! Invariant: acknowledgements count only when their own cluster's key signed them, never by the broker's word.
+//! Invariant: acknowledgements count only when their cluster's key, or a further replica's own mesh key, signed them.
 
 use std::time::Duration;
 

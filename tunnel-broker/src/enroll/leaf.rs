@@ -11,7 +11,6 @@ use tunnel_certs::{
     issue::Authority,
     key::{Algorithm, Signer, SigningKey},
     renew, tls,
-    verify::MeshVerifier,
 };
 use tunnel_protos::UnixMillis;
 use tunnel_runtime::{chain, drain};
@@ -82,8 +81,7 @@ impl Enroll {
         let certificate = issuer
             .issue_broker(key.public(), &bundle.vendor, self.broker_id(), life, now)
             .map_err(LeafError::Issue)?;
-        let verifier = MeshVerifier::new(bundle.vendor.clone(), bundle.mesh_roots.clone());
-        let verified = verifier.verify(std::slice::from_ref(&certificate), Role::Broker, now);
+        let verified = self.mesh().verify(std::slice::from_ref(&certificate), Role::Broker, now);
         let not_after = verified.map_err(LeafError::Verify)?.not_after;
         let ca_not_after = issuer.validity().1;
         let credential = Credential::new(vec![certificate], key).map_err(LeafError::Credential)?;

@@ -8,7 +8,7 @@ use tunnel_certs::{
     identity::{Identity, Role},
     key::PublicKey,
     reissue,
-    verify::{MeshVerifier, REISSUE_GRACE},
+    verify::REISSUE_GRACE,
 };
 use tunnel_protos::{Label, ReplicaId, UnixMillis, v1};
 
@@ -37,9 +37,8 @@ impl Enroll {
         now: UnixMillis,
     ) -> Result<Challenged, Refusal> {
         let der = CertificateDer::from(ask.certificate.as_slice());
-        let trusted = self.trusted();
-        let verifier = MeshVerifier::new(trusted.bundle.vendor.clone(), trusted.bundle.mesh_roots.clone());
-        let verified = verifier.verify_expired(std::slice::from_ref(&der), Role::Replica, now, REISSUE_GRACE);
+        let chain = std::slice::from_ref(&der);
+        let verified = self.mesh().verify_expired(chain, Role::Replica, now, REISSUE_GRACE);
         let verified = verified.map_err(|error| {
             debug!(%error, "Certificate refused");
             Refusal::Unproven

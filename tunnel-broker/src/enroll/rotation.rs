@@ -17,12 +17,9 @@ use crate::store::{StoreError, rotation::Progress};
 /// Why an acknowledgement was not kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AcknowledgementError {
-    /// Nobody can say by which key the cluster signs.
-    #[error("no inventory entry of this cluster says who signs for it")]
-    NoEntry,
-    /// It cannot be read, or is not signed by the cluster.
-    #[error("the acknowledgement")]
-    Open(#[source] ack::OpenError),
+    /// It is not proven.
+    #[error(transparent)]
+    Open(ack::OpenError),
     /// It speaks for another replica than the tunnel's.
     #[error("it names another replica than the tunnel's")]
     OtherReplica,
@@ -70,8 +67,8 @@ impl Enroll {
         }
     }
 
-    /// Keeps what a replica acknowledged over its tunnel: the tunnel says which replica it is, the cluster key that the
-    /// cluster agrees. An entry that ran out still says which key that is.
+    /// Keeps what a replica acknowledged over its tunnel: the tunnel says which replica it is, and a first replica's
+    /// cluster key that the cluster agrees. An entry that ran out still says which key that is.
     pub(crate) async fn store_acknowledgement(
         &self,
         label: Label,
@@ -79,15 +76,17 @@ impl Enroll {
         acknowledgement: &Envelope,
         now: UnixMillis,
     ) -> Result<(), AcknowledgementError> {
-        let key = self.entry_of(label).and_then(|entry| registrations::cluster_key(&entry));
-        let key = key.ok_or(AcknowledgementError::NoEntry)?;
-        let said = ack::open(&acknowledgement.encode_to_vec(), &key).map_err(AcknowledgementError::Open)?;
+        let cluster_key = self.entry_of(label).and_then(|entry| registrations::cluster_key(&entry));
+        let mesh = self.mesh();
+        let provers = ack::Provers { cluster_key: cluster_key.as_ref(), mesh: &mesh };
+        let opened = ack::open(&acknowledgement.encode_to_vec(), provers, now);
+        let (said, by) = opened.map_err(AcknowledgementError::Open)?;
         if (said.label, &said.replica) != (label, replica) {
             return Err(AcknowledgementError::OtherReplica);
         }
         let kept = self.store.put_acknowledgement(label, replica, acknowledgement, now).await;
         kept.map_err(AcknowledgementError::Store)?;
-        info!(%label, %replica, phase = said.phase.as_str_name(), "Rotation acknowledged");
+        info!(%label, %replica, phase = said.phase.as_str_name(), ?by, "Rotation acknowledged");
         Ok(())
     }
 

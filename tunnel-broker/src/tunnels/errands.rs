@@ -7,7 +7,7 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc};
 use prost::Message;
 use tokio::time::Instant;
 use tracing::{debug, warn};
-use tunnel_certs::statement::envelope::MAX_ENVELOPE;
+use tunnel_certs::statement::{ack, envelope::MAX_ENVELOPE};
 use tunnel_protos::{Label, ReplicaId, v1::Envelope};
 use tunnel_runtime::chain;
 
@@ -169,7 +169,7 @@ async fn acknowledged(
             warn!(label = %who.0, error = %chain(&error), "Acknowledgement not kept, it will be repeated");
             (Done::Failed, "failed")
         }
-        Err(error @ AcknowledgementError::NoEntry) => {
+        Err(error @ AcknowledgementError::Open(ack::OpenError::NoEntry)) => {
             debug!(label = %who.0, error = %chain(&error), "Acknowledgement not kept, it will be repeated");
             (Done::Failed, "no_entry")
         }
@@ -207,8 +207,8 @@ async fn registered(
 const QUEUE: usize = 4;
 /// A P-256 request has 300 bytes.
 const MAX_CSR: usize = 4_096;
-/// One has 250 bytes, and there is one of each replica in a reply to administrators.
-const MAX_ACKNOWLEDGEMENT: usize = 1_024;
+/// One has 250 bytes, with a mesh certificate 900; and there is one of each replica in replies to administrators.
+const MAX_ACKNOWLEDGEMENT: usize = 1_536;
 /// In the order of [`Errand::place`]: a certificate is renewed twice a day, or a few times in a row while it fails; a
 /// rotation has five phases; new keys are an event.
 const RATES: [Rate; 3] = [

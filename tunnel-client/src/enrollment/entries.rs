@@ -24,7 +24,7 @@ pub use self::{
     open::{OpenError, Settings},
 };
 
-use super::progress::Progress;
+use super::{Member, progress::Progress};
 use crate::{
     approvers::{Approver, ConfirmError, EnrollmentDesk, RotateKeysError, StoreFault, Who},
     requests::{Admission, Keyring},
@@ -110,6 +110,11 @@ impl Entries {
     /// When the entry in force expires.
     pub fn expires(&self) -> Option<UnixMillis> {
         self.shared.shown.lock().expires
+    }
+
+    /// What this replica is to its cluster.
+    pub fn member(&self) -> Member {
+        self.shared.progress.borrow().member
     }
 
     /// Takes an entry that a broker brought: the one in force again is no error.

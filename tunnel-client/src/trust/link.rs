@@ -12,7 +12,7 @@ use tunnel_protos::{
 
 use super::{BundleError, Fingerprint, LeafError, Source, Trust, keeper::Command};
 use crate::{
-    enrollment::{Entries, OfferError},
+    enrollment::{Entries, Member, OfferError},
     tunnels::{News, Taken, Vendor},
 };
 
@@ -53,10 +53,15 @@ impl Vendor for Link {
     }
 
     fn acknowledgement(&self, phase: RotationPhase, sequence: u64) -> Option<v1::Envelope> {
-        let replica = self.trust.shared.belief.borrow().leaf.as_ref()?.replica.clone();
+        let leaf = self.trust.shared.belief.borrow().leaf.clone()?;
+        let replica = leaf.replica.clone();
         let said = Acknowledgement { label: self.label, replica, phase, sequence };
-        let keys = self.entries.keys().borrow().clone();
-        said.make(&*keys.current.cluster).ok()
+        let signed = match self.entries.member() {
+            Member::First => said.make(&*self.entries.keys().borrow().current.cluster),
+            // It has a cluster key of its own, which no inventory entry names.
+            Member::Further => said.make_by_mesh(&**leaf.credential.key(), leaf.credential.certificate()),
+        };
+        signed.ok()
     }
 
     fn registration(&self) -> watch::Receiver<Option<Arc<v1::Envelope>>> {

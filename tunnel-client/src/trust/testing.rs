@@ -141,19 +141,14 @@ impl Stage {
     }
 
     /// Without an office: nobody brings an entry here.
-    fn entries(&self, trust: &Trust) -> Entries {
+    fn entries(&self, trust: &Trust, member: Member) -> Entries {
         let keys = Keys {
             cluster: self.cluster_key.clone(),
             sealing: Arc::new(SealingKey::generate().unwrap()),
             mesh: self.key.clone(),
         };
         let cluster = Cluster { name: "acme/prod".parse().unwrap(), label: label() };
-        let progress = Progress {
-            member: Member::First,
-            phase: Phase::Certified,
-            words: None,
-            last_error: String::new(),
-        };
+        let progress = Progress { member, phase: Phase::Certified, words: None, last_error: String::new() };
         let settings = enrollment::Settings {
             folder: self.path("state"),
             cluster,
@@ -168,7 +163,11 @@ impl Stage {
     }
 
     pub(crate) fn link(&self, trust: &Trust) -> Link {
-        Link::new(trust.clone(), self.entries(trust), label(), &self.key)
+        self.link_of(trust, Member::First)
+    }
+
+    pub(crate) fn link_of(&self, trust: &Trust, member: Member) -> Link {
+        Link::new(trust.clone(), self.entries(trust, member), label(), &self.key)
     }
 }
 

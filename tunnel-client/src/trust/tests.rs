@@ -279,6 +279,23 @@ async fn a_rotation_wants_the_newest_root_and_a_rollback_the_oldest() {
 }
 
 #[tokio::test]
+async fn the_first_replica_acknowledges_by_the_cluster_key_and_a_further_one_by_its_mesh_key() {
+    use crate::{enrollment::Member, tunnels::Vendor as _};
+    use prost::Message as _;
+    use tunnel_certs::statement::ack::{self, By};
+    let stage = Stage::new();
+    let living = stage.open();
+    let mesh = living.trust.belief().borrow().mesh();
+    for (member, by) in [(Member::First, By::Cluster), (Member::Further, By::Mesh)] {
+        let link = stage.link_of(&living.trust, member);
+        let envelope = link.acknowledgement(RotationPhase::Standby, 1).unwrap();
+        let provers = ack::Provers { cluster_key: Some(stage.cluster_key.public()), mesh: &mesh };
+        let (said, proven) = ack::open(&envelope.encode_to_vec(), provers, clock::wall()).unwrap();
+        assert_eq!((said.label, said.phase, proven), (label(), RotationPhase::Standby, by));
+    }
+}
+
+#[tokio::test]
 async fn a_bundle_without_the_roots_in_use_is_applied_all_the_same() {
     let stage = Stage::new();
     let living = stage.open();

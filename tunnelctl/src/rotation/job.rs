@@ -236,7 +236,7 @@ pub(crate) fn status(seen: &Observed, count: &Count) -> Value {
         "meshCas": roots.iter().map(|der| root(der)).collect::<Vec<_>>(),
         "issuing": seen.facts.issuing.to_string(),
         "brokerIssuer": seen.facts.broker_issuer.map(|id| id.to_string()), "replicas": count.of,
-        "acknowledged": count.acknowledged, "passed": count.passed, "absent": count.absent,
+        "acknowledged": count.acknowledged, "acknowledgedByMesh": count.by_mesh, "passed": count.passed, "absent": count.absent,
     })
 }
 
@@ -249,7 +249,11 @@ pub(crate) fn text(seen: &Observed, count: &Count) -> String {
     fields.push(("Issuing", named(seen.facts.issuing)));
     fields.push(("Broker's own", seen.facts.broker_issuer.map_or_else(|| "by none of these".into(), named)));
     fields.push(("Trust bundle", format!("{} until {}", trust.sequence, trust.expires)));
-    fields.push(("Replicas", format!("{} of {} acknowledged", count.acknowledged, count.of)));
+    let by_mesh = match count.by_mesh {
+        0 => String::new(),
+        some => format!(", {some} of them by a mesh certificate only"),
+    };
+    fields.push(("Replicas", format!("{} of {} acknowledged{by_mesh}", count.acknowledged, count.of)));
     fields.extend(count.passed.iter().take(MOST_NAMES).map(|name| ("Passed", name.clone())));
     fields.extend(count.absent.iter().take(MOST_NAMES).map(|name| ("Absent", name.clone())));
     if let Some(more) = count.absent.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {

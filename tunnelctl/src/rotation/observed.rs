@@ -1,5 +1,5 @@
-//! What the certificates say: the trust bundle by the vendor's key, acknowledgements by the clusters' keys, and the
-//! broker's own certificate. The broker's word counts only for who is there at all.
+//! What the certificates say: the trust bundle by the vendor's key, acknowledgements by the clusters' keys or by mesh
+//! certificates, and the broker's own certificate. The broker's word counts only for who is there at all.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,7 +8,8 @@ use rustls_pki_types::CertificateDer;
 use tunnel_certs::{
     key::PublicKey,
     rotation::{self, CaId},
-    statement::ack,
+    statement::ack::{self, By},
+    verify::MeshVerifier,
 };
 use tunnel_protos::{
     ClusterName, Label, ReplicaId, UnixMillis,
@@ -45,8 +46,10 @@ pub(crate) struct Replica {
     pub(crate) name: String,
     pub(crate) connected: bool,
     pub(crate) last_seen: UnixMillis,
-    /// Phase and sequence that it acknowledged, proven by its cluster's key.
+    /// Phase and sequence that it acknowledged, proven by its cluster's key or its own mesh certificate.
     pub(crate) acknowledged: Option<(RotationPhase, u64)>,
+    /// Which of both.
+    pub(crate) by: Option<By>,
 }
 
 /// Which replicas are not waited for.
@@ -63,6 +66,8 @@ pub(crate) struct Passes {
 pub(crate) struct Count {
     pub(crate) of: usize,
     pub(crate) acknowledged: usize,
+    /// Those of them that are proven by a mesh certificate, which the broker could make itself.
+    pub(crate) by_mesh: usize,
     pub(crate) passed: Vec<String>,
     pub(crate) absent: Vec<String>,
 }
@@ -91,7 +96,9 @@ impl Observed {
         now: UnixMillis,
     ) -> Result<Self, Error> {
         let phase = phase(status)?;
-        let replicas: Vec<_> = status.replicas.iter().filter_map(|said| Replica::read(said, keys)).collect();
+        let mesh = MeshVerifier::new(trust.bundle.vendor.clone(), trust.bundle.mesh_roots.clone());
+        let read = |said| Replica::read(said, keys, &mesh, now);
+        let replicas: Vec<_> = status.replicas.iter().filter_map(read).collect();
         let cas = cas(status, &trust, prepared, phase);
         let leaf = CertificateDer::from(status.broker_certificate.clone());
         let passed = replicas.iter().filter(|replica| passes.covers(replica, now));
@@ -127,6 +134,7 @@ impl Observed {
         for replica in &self.replicas {
             if replica.is_at(self.phase, self.trust.bundle.sequence) {
                 count.acknowledged += 1;
+                count.by_mesh += usize::from(replica.by == Some(By::Mesh));
             } else if self.facts.passed.contains(&(replica.label, replica.id.clone())) {
                 count.passed.push(replica.shown(self.at));
             } else {
@@ -171,13 +179,16 @@ fn ids(ders: &[CertificateDer<'static>]) -> Vec<CaId> {
 }
 
 impl Replica {
-    fn read(said: &ReplicaRotation, keys: &Keys) -> Option<Self> {
+    fn read(said: &ReplicaRotation, keys: &Keys, mesh: &MeshVerifier, now: UnixMillis) -> Option<Self> {
         let (label, id) = (said.label.parse().ok()?, said.replica.parse().ok()?);
         let known = keys.get(&label);
         let name = known.map_or_else(|| label.to_string(), |(cluster, _)| cluster.to_string());
+        let provers = ack::Provers { cluster_key: known.map(|(_, key)| key), mesh };
+        let proven = acknowledged(said, provers, (label, &id), now);
         Some(Self {
             name: format!("{name}/{id}"),
-            acknowledged: known.and_then(|(_, key)| acknowledged(said, key, label, &id)),
+            acknowledged: proven.as_ref().map(|(ack, _)| (ack.phase, ack.sequence)),
+            by: proven.map(|(_, by)| by),
             connected: said.connected,
             last_seen: UnixMillis(said.last_seen_ms),
             label,
@@ -204,16 +215,16 @@ impl Replica {
     }
 }
 
-/// What a replica acknowledged, proven by its cluster's key and about nobody else.
+/// What a replica acknowledged, proven and about nobody else.
 fn acknowledged(
     said: &ReplicaRotation,
-    key: &PublicKey,
-    label: Label,
-    id: &ReplicaId,
-) -> Option<(RotationPhase, u64)> {
+    provers: ack::Provers<'_>,
+    who: (Label, &ReplicaId),
+    now: UnixMillis,
+) -> Option<(ack::Acknowledgement, By)> {
     let bytes = said.acknowledgement.as_ref()?.encode_to_vec();
-    let ack = ack::open(&bytes, key).ok()?;
-    (ack.label == label && ack.replica == *id).then_some((ack.phase, ack.sequence))
+    let opened = ack::open(&bytes, provers, now).ok();
+    opened.filter(|(ack, _)| (ack.label, &ack.replica) == who)
 }
 
 impl Passes {

@@ -63,6 +63,8 @@ pub(crate) struct Member {
     pub(crate) id: ReplicaId,
     /// What signs its acknowledgements.
     pub(crate) key: Arc<SigningKey>,
+    /// A CA that certifies the key as a mesh key: a further replica has no cluster key.
+    pub(crate) mesh: Option<Arc<Authority>>,
     pub(crate) away: bool,
     pub(crate) last_seen: UnixMillis,
     pub(crate) said: Option<Envelope>,
@@ -176,9 +178,7 @@ impl Books {
     fn status(&mut self) -> RotationStatus {
         let (phase, sequence) = (self.phase, self.bundle().sequence);
         for member in self.replicas.iter_mut().filter(|member| !member.away) {
-            let (label, replica) = (member.label, member.id.clone());
-            let said = Acknowledgement { label, replica, phase, sequence };
-            member.said = Some(said.make(&*member.key).unwrap());
+            member.said = Some(member.says(phase, sequence));
         }
         RotationStatus {
             phase: phase.into(),
@@ -192,6 +192,15 @@ impl Books {
 }
 
 impl Member {
+    fn says(&self, phase: RotationPhase, sequence: u64) -> Envelope {
+        let (label, replica, key) = (self.label, self.id.clone(), &*self.key);
+        let said = Acknowledgement { label, replica, phase, sequence };
+        let Some(ca) = &self.mesh else { return said.make(key).unwrap() };
+        let (vendor, life) = ("acme-db".parse().unwrap(), Duration::from_secs(24 * 3600));
+        let leaf = ca.issue_replica(key.public(), &vendor, &label, &self.id, life, now()).unwrap();
+        said.make_by_mesh(key, &leaf).unwrap()
+    }
+
     fn message(&self) -> ReplicaRotation {
         ReplicaRotation {
             label: self.label.to_string(),
@@ -216,5 +225,5 @@ pub(crate) fn now() -> UnixMillis {
 /// A member of `cluster` that is there.
 pub(crate) fn member(label: Label, id: &str, key: &Arc<SigningKey>) -> Member {
     let (id, key) = (id.parse().unwrap(), Arc::clone(key));
-    Member { label, id, key, away: false, last_seen: now(), said: None }
+    Member { label, id, key, mesh: None, away: false, last_seen: now(), said: None }
 }

@@ -12,7 +12,7 @@ use tunnel_runtime::exit::Exit;
 use super::administrators::{Customer, House, house};
 use crate::testing::{
     Vendor,
-    hall::{member, now},
+    hall::{Member, member, mesh_ca, now},
 };
 
 const ROTATE: &str = "rotate mesh --vendor-key @vendor.key --wait 200ms --poll 20ms";
@@ -80,6 +80,31 @@ async fn the_brokers_word_is_no_acknowledgement() {
     assert_eq!(state(&house), (RotationPhase::Init, 2, 2));
     let named = house.certs(&format!("{ROTATE} --pass-absent acme/prod/r-2")).await;
     assert_eq!(named.ending.code(), 0, "{}", named.err);
+}
+
+#[tokio::test]
+async fn a_further_replica_acknowledges_by_its_mesh_certificate() {
+    let (house, _) = fleet().await;
+    let (label, ca) = {
+        let books = house.hall.books();
+        (books.replicas[0].label, Arc::clone(&books.cas[0]))
+    };
+    let key = Arc::new(SigningKey::generate(Algorithm::P256).unwrap());
+    let further = |ca| Member { mesh: Some(Arc::new(ca)), ..member(label, "r-3", &key) };
+    // One that no mesh CA of the trust bundle certified proves nothing.
+    house.hall.books().replicas.push(further(mesh_ca(now())));
+    let waiting = house.certs(ROTATE).await;
+    assert_eq!(waiting.ending, Exit::Waiting.into(), "{}", waiting.out);
+    assert!(waiting.err.contains("1 absent: acme/prod/r-3"), "{}", waiting.err);
+    house.hall.books().replicas[2].mesh = Some(ca);
+    let status = house.done("tunnel-certs rotate status").await;
+    assert!(
+        status.out.contains("3 of 3 acknowledged, 1 of them by a mesh certificate only"),
+        "{}",
+        status.out
+    );
+    house.done(&format!("tunnel-certs {ROTATE}")).await;
+    assert_eq!(state(&house), (RotationPhase::Standby, 1, 3));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Phases and acknowledgements on a real database.
 
-use tunnel_certs::statement::ack::Acknowledgement;
+use tunnel_certs::{key::Signer, statement::ack::Acknowledgement};
 
 use super::*;
 use crate::enroll::{
@@ -113,7 +113,7 @@ async fn nobody_acknowledges_for_another() {
         bench.enroll.store_acknowledgement(label, &id.parse().unwrap(), said, NOW).await
     };
     let early = keep(label('a'), "r1", &honest).await;
-    assert!(matches!(early, Err(AcknowledgementError::NoEntry)));
+    assert!(matches!(early, Err(AcknowledgementError::Open(ack::OpenError::NoEntry))));
     ['a', 'b'].map(|c| bench.publish(label(c), &client));
     for (label, id) in [(label('b'), "r1"), (label('a'), "r2")] {
         assert!(matches!(keep(label, id, &honest).await, Err(AcknowledgementError::OtherReplica)));
@@ -125,6 +125,28 @@ async fn nobody_acknowledges_for_another() {
         assert!(matches!(kept, Err(AcknowledgementError::Open(_))), "{kept:?}");
     }
     assert!(keep(label('a'), "r1", &honest).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_further_replica_acknowledges_by_its_mesh_key() {
+    let bench = Bench::new().await;
+    let key = Client::new().mesh;
+    let (vendor, r1) = (crate::enroll::testing::vendor(), replica());
+    let issued = bench.mesh.issue_replica(key.public(), &vendor, &label('a'), &r1, DAY, NOW).unwrap();
+    let said = Acknowledgement {
+        label: label('a'),
+        replica: replica(),
+        phase: RotationPhase::Init,
+        sequence: 2,
+    };
+    let said = said.make_by_mesh(&key, &issued).unwrap();
+    for (label, id) in [(label('b'), "r1"), (label('a'), "r2")] {
+        let kept = bench.enroll.store_acknowledgement(label, &id.parse().unwrap(), &said, NOW).await;
+        assert!(matches!(kept, Err(AcknowledgementError::OtherReplica)));
+    }
+    bench.enroll.store_acknowledgement(label('a'), &replica(), &said, NOW).await.unwrap();
+    bench.enroll.note_seen(label('a'), &replica(), NOW.plus(DAY), NOW);
+    assert_eq!(bench.enroll.acknowledgements(NOW).await.unwrap()[0].acknowledgement, Some(said));
 }
 
 #[tokio::test]

@@ -117,7 +117,12 @@ impl Office {
 
     fn consider(&mut self, envelope: Vec<u8>, now: UnixMillis) -> Result<(), OfferError> {
         let opened = self.open(&envelope, now)?;
-        match self.judge(&opened)? {
+        let judged = match self.judge(&opened) {
+            // The first replica's keys; requests are its business.
+            Err(Refused::OtherKeys) if self.is_further() => return Ok(()),
+            judged => judged?,
+        };
+        match judged {
             Offer::Know => Ok(()),
             Offer::Hold => Ok(self.hold(opened, envelope)?),
             Offer::Renew => {
@@ -307,6 +312,10 @@ impl Office {
         let confirmed = self.confirmed.as_ref().filter(|confirmed| confirmed.keys == own);
         let confirmed = confirmed.ok_or_else(String::new)?;
         self.open(&confirmed.envelope, now).map_err(|error| chain(&error).to_string())
+    }
+
+    fn is_further(&self) -> bool {
+        self.settings.progress.borrow().member == Member::Further
     }
 
     fn refusing(&self, why: String, shown: &Shown) -> String {

@@ -9,6 +9,7 @@ fn replica(name: &str, connected: bool, last_seen: i64) -> Replica {
         connected,
         last_seen: UnixMillis(last_seen),
         acknowledged: None,
+        by: None,
     }
 }
 
@@ -37,7 +38,7 @@ fn an_acknowledgement_is_of_one_phase_and_one_bundle_at_least() {
 #[test]
 fn progress_is_one_line() {
     let absent = (0..13).map(|n| format!("acme/prod/r-{n}")).collect();
-    let count = Count { of: 300, acknowledged: 287, passed: vec![], absent };
+    let count = Count { of: 300, acknowledged: 287, absent, ..Count::default() };
     let text = count.text(RotationPhase::Init);
     assert!(text.starts_with("init: 287 of 300 acknowledged, 13 absent: acme/prod/r-0, "), "{text}");
     assert!(text.ends_with(" and 3 more"), "{text}");
