@@ -110,11 +110,14 @@ impl Store {
         self.bounded(note).await
     }
 
-    /// Forgets replicas whose certificates ended before `before`, and their acknowledgements; bans stay.
+    /// Forgets replicas whose certificates ended before `before`, and their acknowledgements. Banned ones stay with their
+    /// keys, or a banned key would be another replica one day.
     pub(crate) async fn forget_replicas(&self, before: UnixMillis) -> Result<u64, StoreError> {
         let forget = async {
             let mut transaction = self.begin().await?;
-            let replicas = sqlx::query("DELETE FROM replicas WHERE not_after_ms < $1").bind(before.0);
+            let unbanned = "DELETE FROM replicas WHERE not_after_ms < $1 AND NOT EXISTS (SELECT 1 FROM bans \
+                            WHERE bans.label = replicas.label AND bans.replica = replicas.id)";
+            let replicas = sqlx::query(unbanned).bind(before.0);
             let gone = replicas.execute(&mut *transaction).await?.rows_affected();
             let orphans = "DELETE FROM acknowledgements WHERE NOT EXISTS (SELECT 1 FROM replicas \
                            WHERE replicas.label = acknowledgements.label AND replicas.id = acknowledgements.replica)";

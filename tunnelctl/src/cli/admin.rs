@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use tunnel_protos::{ClusterName, PersonText, ReplicaId};
+use tunnel_protos::{ClusterName, Label, PersonText, ReplicaId};
 
 use super::{ask::reason, duration, examples, signing::Signing};
 
@@ -50,7 +50,11 @@ pub struct Renew {
 #[command(after_help = examples::BAN)]
 pub struct Ban {
     /// The cluster, `customer/cluster`
-    pub cluster: ClusterName,
+    #[arg(required_unless_present = "label")]
+    pub cluster: Option<ClusterName>,
+    /// The cluster's label, where no entry of it is proven yet; `replicas` and `enroll show` tell it
+    #[arg(long, conflicts_with = "cluster")]
+    pub label: Option<Label>,
     /// One replica of it [default: the whole cluster]
     #[arg(long, value_name = "ID")]
     pub replica: Option<ReplicaId>,

@@ -71,7 +71,9 @@ Examples:
 pub(super) const BAN: &str = "\
 Example:
   tunnelctl ban acme/prod --replica r-7 --reason 'machine was sold'
-A ban closes tunnels at once. It is the broker's: keys that were stolen need a new entry, too (`enroll confirm`).";
+  tunnelctl ban --label k3v7qdx2ab --replica r-9 --reason 'redeemed by somebody else'
+A ban closes tunnels at once. It is the broker's: keys that were stolen need a new entry, too (`enroll confirm`). A ban of
+one replica is of its id and its key: whoever has the cluster's service account can join as another.";
 
 pub(super) const TRUST: &str = "\
 Example:

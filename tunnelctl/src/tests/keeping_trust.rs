@@ -97,3 +97,16 @@ async fn a_ban_names_the_label_of_the_proven_entry() {
     let unknown = house.run("ban acme/dev --reason x").await;
     assert_eq!(unknown.ending, Exit::Failed.into());
 }
+
+#[tokio::test]
+async fn before_there_is_an_entry_a_ban_names_the_label() {
+    let house = house().await;
+    let banned = house.done(&format!("ban --label {} --replica r-1 --reason stolen", label())).await;
+    assert_eq!(house.hall.books().bans, [(label().to_string(), "r-1".to_owned())]);
+    assert!(banned.err.contains("service account"), "{}", banned.err);
+    house.done(&format!("unban --label {} --replica r-1 --reason found", label())).await;
+    assert!(house.hall.books().bans.is_empty());
+    for wrong in [format!("ban acme/prod --label {} --reason x", label()), "ban --reason x".to_owned()] {
+        assert_eq!(house.run(&wrong).await.ending, Exit::Usage.into(), "{wrong}");
+    }
+}

@@ -209,6 +209,26 @@ async fn bans_hold_for_those_who_join() {
 }
 
 #[tokio::test]
+async fn the_key_of_a_banned_replica_is_never_another_replicas() {
+    let bench = Bench::new().await;
+    let cluster = Cluster::enrolled(&bench).await;
+    let (banned, other) = (p256(), p256());
+    let join = async |key, now: UnixMillis| {
+        let token = cluster.token(&Claims { expires: now.plus(HOUR), ..Claims::default() });
+        bench.ask(ask(token, key), now).await
+    };
+    let issued = join(&banned, NOW).await.unwrap();
+    let id = identity(&issued).rsplit('/').next().unwrap().parse().unwrap();
+    let before = identity(&join(&other, NOW).await.unwrap());
+    let ban = Ban { label: label('a'), replica: Some(id), reason: String::new(), by: alice() };
+    bench.enroll.ban(&ban, NOW).await.unwrap();
+    let later = NOW.plus(DAY * 60);
+    bench.enroll.tidy(later).await.unwrap();
+    assert_eq!(join(&banned, later).await.unwrap_err(), Banned);
+    assert_ne!(identity(&join(&other, later).await.unwrap()), before, "others are forgotten");
+}
+
+#[tokio::test]
 async fn one_cluster_has_a_bound_of_replicas() {
     let bench = Bench::new().await;
     let cluster = Cluster::enrolled(&bench).await;
