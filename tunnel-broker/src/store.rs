@@ -2,7 +2,10 @@
 //! this file knows which one is behind. Invariant: every call ends within the deadline given at open.
 
 use std::{
+    fs::{OpenOptions, Permissions},
     future::Future,
+    io,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -35,6 +38,9 @@ pub enum OpenError {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// The database file cannot be made, or kept from others.
+    #[error("cannot keep the database {0} private")]
+    Private(PathBuf, #[source] io::Error),
     /// The schema cannot be brought up to date.
     #[error("cannot migrate the database {path}")]
     Migrate {
@@ -66,9 +72,9 @@ pub(crate) struct Store {
 impl Store {
     /// Opens or creates the database at `path` and brings its schema up to date.
     pub(crate) async fn open(path: &Path, deadline: Duration) -> Result<Self, OpenError> {
+        keep_private(path).map_err(|error| OpenError::Private(path.to_owned(), error))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // A request that was acknowledged must survive a power cut.
             .synchronous(SqliteSynchronous::Full)
@@ -103,6 +109,22 @@ impl Store {
     }
 }
 
+/// Who enrolled, and what waits for whom, is nobody else's business. Its journals get the mode of the database.
+fn keep_private(path: &Path) -> io::Result<()> {
+    let private = Permissions::from_mode(0o600);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(private.clone())?;
+    for end in ["-wal", "-shm"] {
+        let mut journal = path.as_os_str().to_owned();
+        journal.push(end);
+        match std::fs::set_permissions(journal, private.clone()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// SQLite has one writer; the rest are for readers beside it.
 const CONNECTIONS: u32 = 4;
 
@@ -130,6 +152,23 @@ pub(crate) mod tests {
         let (store, folder) = temporary().await;
         store.close().await;
         Store::open(&folder.path().join("broker.sqlite"), Duration::from_secs(5)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_database_and_its_journals_are_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("broker.sqlite");
+        for name in ["broker.sqlite", "broker.sqlite-wal"] {
+            let file = std::fs::File::create(folder.path().join(name)).unwrap();
+            file.set_permissions(Permissions::from_mode(0o644)).unwrap();
+        }
+        let _store = Store::open(&path, Duration::from_secs(5)).await.unwrap();
+        let modes = std::fs::read_dir(folder.path()).unwrap().map(|file| {
+            let file = file.unwrap();
+            (file.file_name(), file.metadata().unwrap().permissions().mode() & 0o777)
+        });
+        let modes: Vec<_> = modes.collect();
+        assert!(modes.len() == 3 && modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
     }
 
     #[tokio::test]
