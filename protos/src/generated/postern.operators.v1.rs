@@ -915,8 +915,14 @@ pub struct SetPhaseRequest {
     #[prost(enumeration = "super::super::v1::RotationPhase", tag = "1")]
     pub phase: i32,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetRotationRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRotationRequest {
+    /// Replicas, at most this many; 0 for 1,000.
+    #[prost(uint32, tag = "1")]
+    pub page_size: u32,
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+}
 /// Where the rotation is.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RotationStatus {
@@ -934,8 +940,12 @@ pub struct RotationStatus {
     /// Sequence of the trust bundle in force.
     #[prost(uint64, tag = "5")]
     pub trust_sequence: u64,
+    /// In the order of label and id; SetPhase gives none.
     #[prost(message, repeated, tag = "6")]
     pub replicas: ::prost::alloc::vec::Vec<ReplicaRotation>,
+    /// Empty on the last page.
+    #[prost(string, tag = "7")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// How far one replica is that is not banned and whose certificate could still be renewed.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -948,7 +958,7 @@ pub struct ReplicaRotation {
     pub connected: bool,
     #[prost(int64, tag = "4")]
     pub last_seen_ms: i64,
-    /// Envelope of the newest RotationAcknowledgement, signed by the cluster key; absent if none.
+    /// Envelope of the newest RotationAcknowledgement, signed by the cluster key or the replica's mesh key; absent if none.
     #[prost(message, optional, tag = "5")]
     pub acknowledgement: ::core::option::Option<super::super::v1::Envelope>,
 }
@@ -1396,7 +1406,7 @@ pub mod administration_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Where the rotation is: phase, mesh CAs, who acknowledged.
+        /// Where the rotation is: phase, mesh CAs, who acknowledged, page by page.
         pub async fn get_rotation(
             &mut self,
             request: impl tonic::IntoRequest<super::GetRotationRequest>,
@@ -1504,7 +1514,7 @@ pub mod administration_server {
             &self,
             request: tonic::Request<super::SetPhaseRequest>,
         ) -> std::result::Result<tonic::Response<super::RotationStatus>, tonic::Status>;
-        /// Where the rotation is: phase, mesh CAs, who acknowledged.
+        /// Where the rotation is: phase, mesh CAs, who acknowledged, page by page.
         async fn get_rotation(
             &self,
             request: tonic::Request<super::GetRotationRequest>,

@@ -823,7 +823,8 @@ pub struct Image {
     #[prost(bytes = "vec", tag = "3")]
     pub digest: ::prost::alloc::vec::Vec<u8>,
 }
-/// Payload `application/vnd.postern.ack.v1+protobuf`, signed by the cluster key: a replica finished a rotation phase.
+/// Payload `application/vnd.postern.ack.v1+protobuf`: a replica finished a rotation phase. Signed by the cluster key, or by a
+/// further replica, which has none, with its mesh key; its mesh certificate then goes along.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RotationAcknowledgement {
     /// Always 1.

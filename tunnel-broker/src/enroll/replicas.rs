@@ -62,14 +62,12 @@ impl Enroll {
                 label.parse().map_err(|_| AdminError::Malformed("not a label (10 characters of a-z2-7)"))?,
             ),
         };
-        let size = if ask.page_size == 0 { PAGE } else { ask.page_size.min(PAGE) };
-        let after = ask.page_token.split_once('/').unwrap_or_default();
+        let page = Page::of(ask.page_size, &ask.page_token);
         self.write_sightings().await.map_err(AdminError::Store)?;
-        let found = self.store.replicas(label, after, size).await.map_err(AdminError::Store)?;
-        let full = found.len() >= size as usize;
-        let last = found.last().filter(|_| full).map(|last| format!("{}/{}", last.label, last.id));
+        let found = self.store.replicas(label, page.after, page.size).await.map_err(AdminError::Store)?;
+        let next_page_token = page.next(&found, |replica| (replica.label, &replica.id));
         let replicas = found.iter().map(|replica| self.message(replica)).collect();
-        Ok(operators::ListReplicasReply { replicas, next_page_token: last.unwrap_or_default() })
+        Ok(operators::ListReplicasReply { replicas, next_page_token })
     }
 
     fn message(&self, replica: &Replica) -> operators::Replica {
@@ -155,6 +153,29 @@ impl Refusal {
 pub(super) fn new_id() -> ReplicaId {
     // 50 random bits beside the label; the database refuses to give one that is taken.
     Label::from_random(crypto::random()).as_str().parse().expect("base32 is within the grammar of names")
+}
+
+/// Some of the replicas, in the order of label and id.
+pub(super) struct Page<'t> {
+    /// Label and id before the first.
+    pub(super) after: (&'t str, &'t str),
+    /// At most so many.
+    pub(super) size: u32,
+}
+
+impl<'t> Page<'t> {
+    /// Size 0 stands for as many as one reply lists; an empty token for the first page.
+    pub(super) fn of(size: u32, token: &'t str) -> Self {
+        let size = if size == 0 { PAGE } else { size.min(PAGE) };
+        Self { after: token.split_once('/').unwrap_or_default(), size }
+    }
+
+    /// The token of the page after the one that was found; empty if there is none.
+    pub(super) fn next<T>(&self, found: &[T], who: impl Fn(&T) -> (Label, &ReplicaId)) -> String {
+        let full = found.len() >= self.size as usize;
+        let last = found.last().filter(|_| full).map(who);
+        last.map(|(label, id)| format!("{label}/{id}")).unwrap_or_default()
+    }
 }
 
 /// As many as one reply lists.

@@ -11,7 +11,7 @@ use tunnel_protos::{
     v1::{Envelope, RotationPhase},
 };
 
-use super::{AdminError, Enroll, GRACE, PhaseError, registrations};
+use super::{AdminError, Enroll, GRACE, PhaseError, registrations, replicas::Page};
 use crate::store::{StoreError, rotation::Progress};
 
 /// Why an acknowledgement was not kept.
@@ -90,16 +90,28 @@ impl Enroll {
         Ok(())
     }
 
-    /// How far every replica is that is not banned and whose certificate could still be renewed; who is connected is the
-    /// caller's to say.
+    /// How far replicas are that are not banned and whose certificates could still be renewed, and the token of the next
+    /// page; who is connected is the caller's to say.
     pub(crate) async fn acknowledgements(
         &self,
+        ask: &operators::GetRotationRequest,
         now: UnixMillis,
-    ) -> Result<Vec<operators::ReplicaRotation>, AdminError> {
+    ) -> Result<(Vec<operators::ReplicaRotation>, String), AdminError> {
         self.write_sightings().await.map_err(AdminError::Store)?;
-        let progress = self.store.progress(now.minus(GRACE)).await.map_err(AdminError::Store)?;
-        let counts = |progress: &Progress| !self.banned(progress.replica.0, &progress.replica.1);
-        Ok(progress.into_iter().filter(counts).map(message).collect())
+        let mut token = ask.page_token.clone();
+        loop {
+            let page = Page::of(ask.page_size, &token);
+            let found = self.store.progress(now.minus(GRACE), page.after, page.size).await;
+            let found = found.map_err(AdminError::Store)?;
+            let next = page.next(&found, |progress| (progress.replica.0, &progress.replica.1));
+            let counts = |progress: &Progress| !self.banned(progress.replica.0, &progress.replica.1);
+            let counted: Vec<_> = found.into_iter().filter(counts).map(message).collect();
+            // An empty page would look like the last one.
+            if next.is_empty() || !counted.is_empty() {
+                return Ok((counted, next));
+            }
+            token = next;
+        }
     }
 }
 

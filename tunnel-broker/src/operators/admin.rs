@@ -197,6 +197,6 @@ impl Administration for Admin {
         request: Request<GetRotationRequest>,
     ) -> Result<Response<RotationStatus>, Status> {
         let (_, now) = self.administrator(&request)?;
-        Ok(Response::new(self.rotation(now).await?))
+        Ok(Response::new(self.rotation(request.get_ref(), now).await?))
     }
 }

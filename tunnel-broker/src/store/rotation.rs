@@ -60,14 +60,24 @@ impl Store {
         self.bounded(insert.execute(&self.pool)).await.map(|_| ())
     }
 
-    /// Replicas whose certificates end after `after`, with their newest acknowledgements.
-    pub(crate) async fn progress(&self, after: UnixMillis) -> Result<Vec<Progress>, StoreError> {
+    /// Replicas whose certificates end after `ends`, with their newest acknowledgements; those after `after` in the order of
+    /// label and id.
+    pub(crate) async fn progress(
+        &self,
+        ends: UnixMillis,
+        after: (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<Progress>, StoreError> {
         let select = sqlx::query(
             "SELECT replicas.label, id, last_seen_ms, envelope FROM replicas LEFT JOIN acknowledgements \
              ON acknowledgements.label = replicas.label AND acknowledgements.replica = replicas.id \
-             WHERE not_after_ms > $1 ORDER BY replicas.label, id",
+             WHERE not_after_ms > $1 AND (replicas.label > $2 OR (replicas.label = $2 AND id > $3)) \
+             ORDER BY replicas.label, id LIMIT $4",
         )
-        .bind(after.0);
+        .bind(ends.0)
+        .bind(after.0)
+        .bind(after.1)
+        .bind(i64::from(limit));
         let rows = self.bounded(select.fetch_all(&self.pool)).await?;
         let read = |row: &sqlx::sqlite::SqliteRow| {
             let envelope = row.get::<Option<&[u8]>, _>(3).and_then(|bytes| Envelope::decode(bytes).ok());

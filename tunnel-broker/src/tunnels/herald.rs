@@ -8,7 +8,7 @@ use tracing::warn;
 use tunnel_certs::statement::envelope::{self, PayloadType};
 use tunnel_protos::{
     Label,
-    operators::ReplicaRotation,
+    operators::{GetRotationRequest, ReplicaRotation},
     v1::{RotationAcknowledgement, RotationPhase},
 };
 use tunnel_runtime::{chain, drain};
@@ -58,7 +58,16 @@ impl Tunnels {
 
     async fn unacknowledged(&self, phase: RotationPhase) -> Option<usize> {
         let sequence = self.around.trust.bundles().current().bundle.sequence;
-        count(self.around.enroll.acknowledgements(clock::now()).await, phase, sequence)
+        let (mut count, mut ask) = (0, GetRotationRequest::default());
+        loop {
+            let page = self.around.enroll.acknowledgements(&ask, clock::now()).await;
+            let (replicas, page_token) = counted(page)?;
+            count += replicas.iter().filter(|replica| !is_through(replica, phase, sequence)).count();
+            if page_token.is_empty() {
+                return Some(count);
+            }
+            ask.page_token = page_token;
+        }
     }
 
     fn nudge(&self, label: Label) {
@@ -74,19 +83,10 @@ impl Tunnels {
     }
 }
 
-/// How many have not acknowledged; none if that is not known.
-fn count(
-    replicas: Result<Vec<ReplicaRotation>, AdminError>,
-    phase: RotationPhase,
-    sequence: u64,
-) -> Option<usize> {
-    match replicas {
-        Ok(replicas) => Some(replicas.iter().filter(|replica| !is_through(replica, phase, sequence)).count()),
-        Err(error) => {
-            warn!(error = %chain(&error), "Acknowledgements of the rotation not counted");
-            None
-        }
-    }
+/// None if they are not known.
+fn counted<T>(page: Result<T, AdminError>) -> Option<T> {
+    page.inspect_err(|error| warn!(error = %chain(error), "Acknowledgements of the rotation not counted"))
+        .ok()
 }
 
 /// What it says was checked before it was kept.
@@ -138,10 +138,7 @@ mod tests {
 
     #[test]
     fn what_the_database_does_not_say_is_not_counted_as_nobody() {
-        let all = || vec![replica(None), replica(Some((RotationPhase::Init, 7)))];
-        assert_eq!(count(Ok(all()), RotationPhase::Init, 7), Some(1));
-        let failed = Err(AdminError::Store(StoreError::Deadline));
-        assert_eq!(count(failed, RotationPhase::Init, 7), None);
+        assert_eq!(counted::<()>(Err(AdminError::Store(StoreError::Deadline))), None);
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         ::metrics::with_local_recorder(&recorder, || metrics::rotation(RotationPhase::Init, None));

@@ -57,7 +57,7 @@ async fn nobody_but_administrators_is_served_and_they_are_told_why() {
         alice.publish_trust(PublishTrustRequest::default()).await.map(drop),
         alice.prepare_mesh_ca(PrepareMeshCaRequest {}).await.map(drop),
         alice.set_phase(SetPhaseRequest::default()).await.map(drop),
-        alice.get_rotation(GetRotationRequest {}).await.map(drop),
+        alice.get_rotation(GetRotationRequest::default()).await.map(drop),
     ];
     for (call, result) in refused.into_iter().enumerate() {
         let status = result.unwrap_err();

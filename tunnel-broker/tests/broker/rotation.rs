@@ -76,7 +76,7 @@ async fn enroll(root: &mut Root, world: &World, cluster: &str, c: char) -> Signi
 }
 
 async fn status(root: &Root) -> RotationStatus {
-    root.clone().get_rotation(GetRotationRequest {}).await.unwrap().into_inner()
+    root.clone().get_rotation(GetRotationRequest::default()).await.unwrap().into_inner()
 }
 
 async fn enter(root: &mut Root, phase: RotationPhase) -> Result<RotationStatus, tonic::Status> {

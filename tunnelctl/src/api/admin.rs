@@ -137,10 +137,22 @@ impl Administration {
         within("SetPhase", client.set_phase(SetPhaseRequest { phase: phase.into() })).await
     }
 
-    /// Where the mesh rotation is.
+    /// Where the mesh rotation is, with all replicas; at most `MOST_REPLICAS`. What is not about them is of the last page.
     pub async fn rotation(&self) -> Result<RotationStatus, CallError> {
-        let mut client = self.client.clone();
-        within("GetRotation", client.get_rotation(GetRotationRequest {})).await
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let mut client = self.client.clone();
+            let page = GetRotationRequest { page_size: 0, page_token };
+            let mut reply = within("GetRotation", client.get_rotation(page)).await?;
+            let some = std::mem::take(&mut reply.replicas);
+            let is_last = some.is_empty() || reply.next_page_token.is_empty();
+            all.extend(some);
+            if is_last || all.len() >= MOST_REPLICAS {
+                all.truncate(MOST_REPLICAS);
+                return Ok(RotationStatus { replicas: all, ..reply });
+            }
+            page_token = reply.next_page_token;
+        }
     }
 }
 
@@ -154,5 +166,5 @@ fn ban(label: &Label, replica: Option<&ReplicaId>, reason: &str) -> BanRequest {
 
 /// A broker that pages forever must not fill the memory.
 const MOST_REPLICAS: usize = 100_000;
-/// Ten thousand replicas, each with an acknowledgement.
+/// A page of replicas, each with an acknowledgement, by far; ten thousand tokens.
 const MOST_BYTES: usize = 32 * 1024 * 1024;

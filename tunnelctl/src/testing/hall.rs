@@ -187,6 +187,7 @@ impl Books {
             broker_certificate: self.leaf(),
             trust_sequence: sequence,
             replicas: self.replicas.iter().map(Member::message).collect(),
+            ..RotationStatus::default()
         }
     }
 }

@@ -16,6 +16,10 @@ fn acknowledgement(client: &Client, label: Label, replica: ReplicaId, phase: Rot
     Acknowledgement { label, replica, phase, sequence: 2 }.make(&client.cluster).unwrap()
 }
 
+async fn all(bench: &Bench) -> Vec<operators::ReplicaRotation> {
+    bench.enroll.acknowledgements(&operators::GetRotationRequest::default(), NOW).await.unwrap().0
+}
+
 #[tokio::test]
 async fn a_phase_is_told_decides_who_signs_and_survives_a_restart() {
     let mut bench = Bench::new().await;
@@ -99,7 +103,7 @@ async fn the_newest_acknowledgement_of_each_replica_counts() {
         bench.enroll.store_acknowledgement(label('a'), &replica(), &said, now).await.unwrap();
         newest = Some(said);
     }
-    let all = bench.enroll.acknowledgements(NOW).await.unwrap();
+    let all = all(&bench).await;
     assert_eq!(all.len(), 1);
     assert_eq!((all[0].replica.as_str(), all[0].last_seen_ms), ("r1", NOW.0));
     assert_eq!(all[0].acknowledgement, newest);
@@ -114,7 +118,8 @@ async fn nobody_acknowledges_for_another() {
     };
     let early = keep(label('a'), "r1", &honest).await;
     assert!(matches!(early, Err(AcknowledgementError::Open(ack::OpenError::NoEntry))));
-    ['a', 'b'].map(|c| bench.publish(label(c), &client));
+    bench.publish(label('a'), &client);
+    bench.publish(label('b'), &client);
     for (label, id) in [(label('b'), "r1"), (label('a'), "r2")] {
         assert!(matches!(keep(label, id, &honest).await, Err(AcknowledgementError::OtherReplica)));
     }
@@ -133,12 +138,8 @@ async fn a_further_replica_acknowledges_by_its_mesh_key() {
     let key = Client::new().mesh;
     let (vendor, r1) = (crate::enroll::testing::vendor(), replica());
     let issued = bench.mesh.issue_replica(key.public(), &vendor, &label('a'), &r1, DAY, NOW).unwrap();
-    let said = Acknowledgement {
-        label: label('a'),
-        replica: replica(),
-        phase: RotationPhase::Init,
-        sequence: 2,
-    };
+    let said =
+        Acknowledgement { label: label('a'), replica: replica(), phase: RotationPhase::Init, sequence: 2 };
     let said = said.make_by_mesh(&key, &issued).unwrap();
     for (label, id) in [(label('b'), "r1"), (label('a'), "r2")] {
         let kept = bench.enroll.store_acknowledgement(label, &id.parse().unwrap(), &said, NOW).await;
@@ -146,7 +147,30 @@ async fn a_further_replica_acknowledges_by_its_mesh_key() {
     }
     bench.enroll.store_acknowledgement(label('a'), &replica(), &said, NOW).await.unwrap();
     bench.enroll.note_seen(label('a'), &replica(), NOW.plus(DAY), NOW);
-    assert_eq!(bench.enroll.acknowledgements(NOW).await.unwrap()[0].acknowledgement, Some(said));
+    assert_eq!(all(&bench).await[0].acknowledgement, Some(said));
+}
+
+#[tokio::test]
+async fn acknowledgements_come_in_pages_past_those_that_do_not_count() {
+    let bench = Bench::new().await;
+    let names = [('a', "r1"), ('a', "r2"), ('b', "r1"), ('b', "r3"), ('c', "r1")];
+    for (c, id) in names {
+        bench.enroll.note_seen(label(c), &id.parse().unwrap(), NOW.plus(DAY), NOW);
+    }
+    let ban = Banned { label: label('b'), replica: None, reason: String::new(), by: alice() };
+    bench.enroll.ban(&ban, NOW).await.unwrap();
+    let (mut seen, mut page_token, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let ask = operators::GetRotationRequest { page_size: 2, page_token };
+        let (some, next) = bench.enroll.acknowledgements(&ask, NOW).await.unwrap();
+        seen.extend(some.iter().map(|one| format!("{}/{}", &one.label[4..5], one.replica)));
+        (page_token, pages) = (next, pages + 1);
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["a/r1", "a/r2", "c/r1"]);
+    assert_eq!(pages, 2, "none of them empty");
 }
 
 #[tokio::test]
@@ -157,6 +181,6 @@ async fn the_banned_and_the_long_gone_do_not_hold_a_rotation_up() {
     }
     let ban = Banned { label: label('a'), replica: Some(replica()), reason: String::new(), by: alice() };
     bench.enroll.ban(&ban, NOW).await.unwrap();
-    let all = bench.enroll.acknowledgements(NOW).await.unwrap();
+    let all = all(&bench).await;
     assert_eq!(all.iter().map(|replica| replica.replica.as_str()).collect::<Vec<_>>(), ["r2"]);
 }

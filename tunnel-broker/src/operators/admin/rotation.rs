@@ -4,7 +4,11 @@
 use std::collections::BTreeSet;
 
 use tunnel_certs::rotation::{CaId, Observed, check_enter};
-use tunnel_protos::{OperatorName, UnixMillis, operators::RotationStatus, v1::RotationPhase};
+use tunnel_protos::{
+    OperatorName, UnixMillis,
+    operators::{GetRotationRequest, RotationStatus},
+    v1::RotationPhase,
+};
 
 use super::Admin;
 use crate::operators::status::CallError;
@@ -19,24 +23,33 @@ impl Admin {
         let _turn = self.around().enroll.phase_turn().await;
         check_enter(&self.observed(now)?, to).map_err(CallError::Phase)?;
         self.around().enroll.set_phase(to, by, now).await.map_err(CallError::Admin)?;
-        self.rotation(now).await
+        Ok(self.certificates(now))
     }
 
-    /// Where the rotation is.
-    pub(super) async fn rotation(&self, now: UnixMillis) -> Result<RotationStatus, CallError> {
-        let around = self.around();
-        let mut replicas = around.enroll.acknowledgements(now).await.map_err(CallError::Admin)?;
+    /// Where the rotation is, with some of the replicas.
+    pub(super) async fn rotation(
+        &self,
+        ask: &GetRotationRequest,
+        now: UnixMillis,
+    ) -> Result<RotationStatus, CallError> {
+        let found = self.around().enroll.acknowledgements(ask, now).await;
+        let (mut replicas, next_page_token) = found.map_err(CallError::Admin)?;
         for replica in &mut replicas {
             replica.connected = self.is_connected(&replica.label, &replica.replica);
         }
-        Ok(RotationStatus {
+        Ok(RotationStatus { replicas, next_page_token, ..self.certificates(now) })
+    }
+
+    fn certificates(&self, now: UnixMillis) -> RotationStatus {
+        let around = self.around();
+        RotationStatus {
             phase: around.enroll.phase().into(),
             mesh_cas: around.enroll.mesh_cas().iter().map(|ca| ca.to_vec()).collect(),
             issuing: around.enroll.issuing(now).map(|ca| ca.to_vec()).unwrap_or_default(),
             broker_certificate: around.trust.own_now().credential.certificate().to_vec(),
             trust_sequence: around.trust.bundles().current().bundle.sequence,
-            replicas,
-        })
+            ..RotationStatus::default()
+        }
     }
 
     /// What the certificates say; replicas are the job's to wait for.

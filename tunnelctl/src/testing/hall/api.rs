@@ -212,8 +212,19 @@ impl Administration for Hall {
         reply(books.status())
     }
 
-    async fn get_rotation(&self, _: Request<GetRotationRequest>) -> Result<Response<RotationStatus>, Status> {
+    /// In pages of two.
+    async fn get_rotation(
+        &self,
+        request: Request<GetRotationRequest>,
+    ) -> Result<Response<RotationStatus>, Status> {
         self.called()?;
-        reply(self.books().status())
+        let mut status = self.books().status();
+        let begin: usize = request.get_ref().page_token.parse().unwrap_or_default();
+        let end = begin + 2;
+        if end < status.replicas.len() {
+            status.next_page_token = end.to_string();
+        }
+        status.replicas = status.replicas.into_iter().skip(begin).take(2).collect();
+        reply(status)
     }
 }
