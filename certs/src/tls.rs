@@ -8,6 +8,7 @@ mod enroll;
 mod gate;
 mod server;
 mod signer;
+mod witness;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use self::{
 pub use self::{
     enroll::{ENROLL_ALPN, enroll_client, enroll_server, insecure_enroll_client},
     gate::{GateTls, KnownSerials},
+    witness::Witness,
 };
 use crate::{
     credential::{Credential, ServerCredential},

@@ -1,19 +1,14 @@
 //! Who answers TLS, and whether it is who should: a handshake that only looks at the certificate and never goes on.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use parking_lot::Mutex;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{
     TlsConnector,
-    rustls::{
-        AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        version::TLS13,
-    },
+    rustls::{AlertDescription, Error},
 };
-use tunnel_certs::{crypto, verify::Summary};
+use tunnel_certs::{tls::Witness, verify::Summary};
 use tunnel_runtime::doctor::Finding;
 
 /// What a TLS server at an address showed.
@@ -29,19 +24,18 @@ pub(crate) struct Shown {
 
 /// Shakes hands until the certificate is seen, and then breaks off.
 pub(crate) async fn look(address: SocketAddr, host: &str) -> Shown {
-    let seen = Arc::new(Witness::default());
-    let ended = timeout(DEADLINE, shake(address, host, &seen)).await;
+    let witness = Witness::default();
+    let ended = timeout(DEADLINE, shake(address, host, &witness)).await;
     let error = ended.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).err();
-    let chain = std::mem::take(&mut *seen.chain.lock());
     Shown {
-        chain,
+        chain: witness.chain().to_vec(),
         unknown_name: error.as_ref().is_some_and(is_unknown_name),
         error: error.map(|error| error.to_string()).unwrap_or_default(),
     }
 }
 
-async fn shake(address: SocketAddr, host: &str, seen: &Arc<Witness>) -> io::Result<()> {
-    let config = config(seen).map_err(io::Error::other)?;
+async fn shake(address: SocketAddr, host: &str, witness: &Witness) -> io::Result<()> {
+    let config = witness.client(&[b"h2"]).map_err(io::Error::other)?;
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let tcp = TcpStream::connect(address).await?;
     TlsConnector::from(config).connect(name, tcp).await.map(drop)
@@ -90,59 +84,6 @@ fn covers(shown: &str, name: &str) -> bool {
 fn is_unknown_name(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     matches!(inner, Some(Error::AlertReceived(AlertDescription::UnrecognisedName)))
-}
-
-fn config(seen: &Arc<Witness>) -> Result<Arc<ClientConfig>, Error> {
-    let mut config = ClientConfig::builder_with_provider(crypto::provider())
-        .with_protocol_versions(&[&TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(seen) as _)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(Arc::new(config))
-}
-
-/// Notes a certificate and refuses it, whatever it is.
-#[derive(Debug, Default)]
-struct Witness {
-    chain: Mutex<Vec<CertificateDer<'static>>>,
-}
-
-impl ServerCertVerifier for Witness {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        rest: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let chain = std::iter::once(leaf).chain(rest).map(|der| der.clone().into_owned());
-        *self.chain.lock() = chain.collect();
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(CertificateError::ApplicationVerificationFailure.into())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        crypto::provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// A person waits for it.
