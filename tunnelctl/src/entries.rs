@@ -106,17 +106,34 @@ impl Entries {
         Ok(Seen::read(&self.path(cluster))?.map(|seen| seen.sequence))
     }
 
+    /// Whether somebody at this machine has vouched for an entry of the cluster; to have looked at one is no such word,
+    /// for a broker chooses what is looked at first.
+    pub fn is_vouched(&self, cluster: &ClusterName) -> Result<bool, Error> {
+        Ok(Seen::read(&self.path(cluster))?.is_some_and(|seen| seen.vouched))
+    }
+
+    /// Remembers an entry that was published from here, or whose words were compared.
+    pub fn vouch(&self, opened: &inventory::Opened) -> Result<(), Error> {
+        self.keep(opened, true)
+    }
+
     /// Remembers an entry that holds, refusing one that does not succeed the newest seen.
-    pub fn remember(&self, opened: &inventory::Opened) -> Result<(), Error> {
+    fn remember(&self, opened: &inventory::Opened) -> Result<(), Error> {
+        self.keep(opened, false)
+    }
+
+    fn keep(&self, opened: &inventory::Opened, vouched: bool) -> Result<(), Error> {
         let path = self.path(&opened.entry.cluster);
-        if let Some(seen) = Seen::read(&path)? {
+        let before = Seen::read(&path)?;
+        if let Some(seen) = &before {
             opened.check_succeeds(seen.sequence, &seen.digest).map_err(Error::Entry)?;
-            if seen.sequence == opened.entry.sequence {
-                return Ok(());
-            }
         }
-        Seen { sequence: opened.entry.sequence, digest: opened.digest, label: opened.entry.label }
-            .write(&path)
+        let vouched = vouched || before.as_ref().is_some_and(|seen| seen.vouched);
+        if before.is_some_and(|seen| (seen.sequence, seen.vouched) == (opened.entry.sequence, vouched)) {
+            return Ok(());
+        }
+        let (sequence, digest, label) = (opened.entry.sequence, opened.digest, opened.entry.label);
+        Seen { sequence, digest, label, vouched }.write(&path)
     }
 
     fn path(&self, cluster: &ClusterName) -> PathBuf {
@@ -129,6 +146,8 @@ struct Seen {
     sequence: u64,
     digest: Digest,
     label: Label,
+    /// This one, or one before it, was vouched for at this machine.
+    vouched: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -136,6 +155,8 @@ struct SeenFile {
     sequence: u64,
     digest: String,
     label: String,
+    #[serde(default)]
+    vouched: bool,
 }
 
 impl Seen {
@@ -152,7 +173,8 @@ impl Seen {
         let file: SeenFile = serde_json::from_slice(text).ok()?;
         let digest = data_encoding::HEXLOWER.decode(file.digest.as_bytes()).ok()?;
         let digest = Digest::try_from(digest.as_slice()).ok()?;
-        Some(Self { sequence: file.sequence, digest, label: file.label.parse().ok()? })
+        let label = file.label.parse().ok()?;
+        Some(Self { sequence: file.sequence, digest, label, vouched: file.vouched })
     }
 
     fn write(&self, path: &Path) -> Result<(), Error> {
@@ -160,6 +182,7 @@ impl Seen {
             sequence: self.sequence,
             digest: self.digest.to_string(),
             label: self.label.to_string(),
+            vouched: self.vouched,
         };
         let text = serde_json::to_vec(&file).unwrap_or_default();
         folder::write(path, &text).map_err(Error::Memory)

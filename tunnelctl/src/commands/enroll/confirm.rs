@@ -176,7 +176,7 @@ async fn publish(
         )));
     }
     let tunnels = office.api().publish_entry(signed).await?;
-    office.desk.entries.remember(&opened)?;
+    office.desk.entries.vouch(&opened)?;
     finish(app, office, proven, &opened, Some(tunnels))
 }
 

@@ -1,7 +1,7 @@
 //! `inventory renew`: the same keys once more, good for longer.
 //!
-//! What is signed anew is the newest entry that this machine has ever seen, or it is not signed: a broker that shows an
-//! older one must not get keys signed that were replaced.
+//! What is signed anew is the newest entry that this machine has ever seen, of a cluster that was vouched for here, or it
+//! is not signed: a broker that shows an older one must not get keys signed that were replaced.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ async fn due(app: &mut App, office: &Office, args: &Renew) -> Result<Vec<Opened>
             Ok(cluster) => cluster,
             Err(_) => continue,
         };
-        let is_known = office.desk.entries.seen(&cluster)?.is_some();
+        let is_known = office.desk.entries.is_vouched(&cluster)?;
         let opened = office.desk.entries.accept_lapsed(&cluster, said, now)?;
         if args.within.is_some_and(|within| opened.entry.expires > now.plus(within)) {
             continue;
@@ -76,6 +76,8 @@ async fn due(app: &mut App, office: &Office, args: &Renew) -> Result<Vec<Opened>
     }
     known(&unseen)?;
     found(args, &said)?;
+    // Whoever says --first-seen has compared the words.
+    due.iter().try_for_each(|opened| office.desk.entries.vouch(opened))?;
     Ok(due)
 }
 
@@ -89,7 +91,7 @@ fn known(unseen: &[String]) -> Result<(), Failure> {
     }
     let names: Vec<_> = unseen.iter().map(String::as_str).collect();
     Err(Failure::Usage(format!(
-        "this machine sees the entries of {} for the first time, and cannot tell an older one: compare the words of \
+        "nobody vouched for the entries of {} at this machine, which cannot tell an older one: compare the words of \
          `tunnelctl inventory show` with the customer's, then add --first-seen",
         shortened(&names)
     )))
@@ -146,7 +148,7 @@ async fn publish(app: &mut App, office: &Office, due: &[Opened], signed: Envelop
         )));
     }
     let tunnels = office.api().publish_entry(signed).await?;
-    office.desk.entries.remember(&opened)?;
+    office.desk.entries.vouch(&opened)?;
     let (sequence, until) = (opened.entry.sequence, when::until(opened.entry.expires, now));
     let value = json!({
         "event": "renewed", "cluster": cluster.to_string(), "sequence": sequence,
