@@ -14,6 +14,7 @@ pub mod text;
 pub mod time;
 
 mod generated;
+mod secret;
 
 pub use self::{
     digest::{Challenge, Digest, EnvelopeId, SealingKeyId},

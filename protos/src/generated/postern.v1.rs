@@ -1417,6 +1417,7 @@ pub mod enroll_reply {
 }
 /// Redeems a token. The first public key that presents it has it; the same key gets the same answer again until expiry.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct Redeem {
     #[prost(string, tag = "1")]
     pub token_id: ::prost::alloc::string::String,
@@ -1496,6 +1497,7 @@ pub struct EnrollRefused {
 /// What `tunnelctl enroll create` hands to the customer: a file, or base64url of its bytes. Delivering it is the root
 /// of trust, so both sides compare words afterwards. It holds a secret: 0600.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct EnrollmentBundle {
     /// Always 1.
     #[prost(uint32, tag = "1")]

@@ -141,17 +141,6 @@ fn an_unknown_field_is_a_proven_refusal_with_an_answer() {
     assert!(reply.is_some());
 }
 
-#[test]
-fn the_reserved_operation_arm_is_refused() {
-    let world = World::new();
-    let mut message = world.request().to_message();
-    message.kind = None;
-    let mut payload = message.encode_to_vec();
-    prost::encoding::bytes::encode(17, &Vec::<u8>::new(), &mut payload);
-    let error = world.open(&world.sign_bytes(payload)).unwrap_err();
-    assert!(matches!(fault_of(error), Fault::Payload(_)));
-}
-
 proptest! {
     #[test]
     fn garbage_payloads_are_proven_refusals_and_never_panic(payload in proptest::collection::vec(any::<u8>(), 0..200)) {
