@@ -60,7 +60,7 @@ pub struct Observed {
     pub issuing: CaId,
     /// Which of `cas` signed the broker's own leaf; none if none did.
     pub broker_issuer: Option<CaId>,
-    /// All replicas whose certificate could still be renewed.
+    /// All replicas whose certificate could still be renewed; banned ones are not among them.
     pub replicas: Vec<Replica>,
     /// Replicas that an administrator goes on without: they may have to enroll again.
     pub passed: BTreeSet<(Label, ReplicaId)>,
@@ -73,8 +73,6 @@ pub struct Replica {
     pub label: Label,
     /// Which.
     pub id: ReplicaId,
-    /// Banned ones are not waited for.
-    pub is_banned: bool,
     /// Phase and trust bundle of its newest acknowledgement, whose signature by the cluster key the caller checked.
     pub acknowledged: Option<(RotationPhase, u64)>,
 }
@@ -118,7 +116,7 @@ impl Observed {
             let acknowledged = replica.acknowledged;
             acknowledged.is_some_and(|(at, sequence)| at == phase && sequence >= self.sequence)
         };
-        let waited = self.replicas.iter().filter(|replica| !replica.is_banned && !done(replica));
+        let waited = self.replicas.iter().filter(|replica| !done(replica));
         let names = waited.map(|replica| (replica.label, replica.id.clone()));
         names.filter(|name| !self.passed.contains(name)).collect()
     }

@@ -1,6 +1,6 @@
 //! The job: look, decide, do one thing, look again; until the goal is reached, or waiting ran out.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use tunnel_certs::{
     verify::Summary,
 };
 use tunnel_protos::{UnixMillis, v1::RotationPhase};
-use tunnel_runtime::exit::Exit;
+use tunnel_runtime::{chain, exit::Exit};
 
 use super::{
     Error,
@@ -57,11 +57,16 @@ impl Job<'_> {
     pub(crate) async fn run(&mut self) -> Result<Ending, Failure> {
         let marker = Marker::new(&self.office.desk.state);
         let mut until = Instant::now() + self.patience;
+        let mut acted = false;
         loop {
-            let seen = self.look().await?;
+            let Some(seen) = self.look_until(until).await? else { return Ok(self.lost()) };
             if seen.is_resting() && marker.is_over(self.goal, seen.facts.issuing)? {
                 marker.remove()?;
-                return Ok(self.finished(&seen));
+                return Ok(if acted || self.goal != Goal::Start {
+                    self.finished(&seen)
+                } else {
+                    self.ended_before()
+                });
             }
             let step = next(&seen.facts, self.goal);
             if step != Step::Done {
@@ -69,16 +74,45 @@ impl Job<'_> {
             }
             match self.take(&seen, &step).await? {
                 Went::Over(ending) => return Ok(ending),
-                Went::On => until = Instant::now() + self.patience,
+                Went::On => {
+                    acted = true;
+                    until = Instant::now() + self.patience;
+                }
                 Went::Waits if Instant::now() >= until => return Ok(self.ran_out(&seen, &step)),
                 Went::Waits => {
-                    let stop = self.app.interrupt.clone();
-                    tokio::select! {
-                        () = stop => return Ok(self.ran_out(&seen, &step)),
-                        () = sleep(self.poll) => {}
+                    if self.rest().await.is_break() {
+                        return Ok(self.ran_out(&seen, &step));
                     }
                 }
             }
+        }
+    }
+
+    /// What there is to see, as soon as the broker can be asked: one that restarts is waited for. None when the time, or
+    /// the person's patience, is over.
+    async fn look_until(&mut self, until: Instant) -> Result<Option<Observed>, Failure> {
+        loop {
+            match self.look().await {
+                Err(Failure::Broker(error)) if error.is_retryable() && Instant::now() < until => {
+                    let line = format!("the broker cannot be asked: {}; trying again", chain(&error));
+                    if line != self.said {
+                        self.app.console.note(&line);
+                        self.said = line;
+                    }
+                }
+                looked => return looked.map(Some),
+            }
+            if self.rest().await.is_break() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Until the next look; breaks when the person stops it.
+    async fn rest(&self) -> ControlFlow<()> {
+        tokio::select! {
+            () = self.app.interrupt.clone() => ControlFlow::Break(()),
+            () = sleep(self.poll) => ControlFlow::Continue(()),
         }
     }
 
@@ -188,6 +222,24 @@ impl Job<'_> {
         self.app.console.error(format_args!("still waiting: {}", waiting(seen, step)));
         self.app.console.note(ADVICE);
         Exit::Waiting.into()
+    }
+
+    /// Stopped while the broker was away.
+    fn lost(&mut self) -> Ending {
+        self.app.console.error("stopped while the broker could not be asked");
+        self.app.console.note(ADVICE);
+        Exit::Waiting.into()
+    }
+
+    /// What was begun here has ended without this run: whoever asked for a rotation now must not take it for theirs.
+    fn ended_before(&mut self) -> Ending {
+        let text = "the rotation that was begun at this machine has ended since; run the same command again to start another";
+        let value = json!({ "event": "ended-before", "message": text, "exit": Exit::Failed as u8 });
+        if self.app.console.format() == Format::Json {
+            self.app.console.json(&value);
+        }
+        self.app.console.error(text);
+        Exit::Failed.into()
     }
 
     fn finished(&mut self, seen: &Observed) -> Ending {

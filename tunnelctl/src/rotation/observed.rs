@@ -198,7 +198,7 @@ impl Replica {
 
     fn fact(&self) -> rotation::Replica {
         let (label, id) = (self.label, self.id.clone());
-        rotation::Replica { label, id, is_banned: false, acknowledged: self.acknowledged }
+        rotation::Replica { label, id, acknowledged: self.acknowledged }
     }
 
     /// Whether it said that `phase` is done, under a bundle that is at least this new.

@@ -136,9 +136,12 @@ async fn a_job_that_was_killed_at_its_very_end_does_not_begin_another() {
     house.done(&format!("tunnel-certs {ROTATE}")).await;
     // As if it had been killed between the last phase and its own end.
     crate::folder::write(&house.path("state/default/rotation"), &begun).unwrap();
-    let again = house.done(&format!("tunnel-certs {ROTATE}")).await;
-    assert!(again.out.contains("done: the mesh CA is"), "{}", again.out);
+    let again = house.certs(ROTATE).await;
+    assert_eq!(again.ending, Exit::Failed.into(), "who asks for a rotation must not take another one for it");
+    assert!(again.err.contains("has ended since; run the same command again"), "{}", again.err);
     assert_eq!(state(&house), (RotationPhase::Standby, 1, 3));
+    house.done(&format!("tunnel-certs {ROTATE}")).await;
+    assert_eq!(state(&house), (RotationPhase::Standby, 1, 5));
 }
 
 #[tokio::test]
