@@ -29,8 +29,8 @@ check: ## The fast subset: formatting, lints, unit tests
 
 bench: ## The figures of the README, which it rewrites, on loopback and on a wire of namespaces; BENCH_ARGS for less
 	@tools/debian.sh iproute2 ethtool || [ -n '$(findstring no-wire,$(BENCH_ARGS))' ]
-	@$(CARGO) build --quiet --locked --profile measured $(foreach bin,$(BENCHED),--bin $(bin))
-	@$(TARGET)/measured/bench --out $(TARGET)/bench $(or $(BENCH_ARGS),--readme README.md)
+	@$(CARGO) build --quiet --locked --release $(foreach bin,$(BENCHED),--bin $(bin))
+	@$(TARGET)/release/bench --out $(TARGET)/bench $(or $(BENCH_ARGS),--readme README.md)
 
 # Not part of `test`, which makes a tenth of them: all is compiled once more, optimized.
 cutting: ## The last of 1,000 live streams ends within a second, whatever cuts them
