@@ -9,7 +9,7 @@ mod files;
 mod inspect;
 mod issue;
 mod key;
-mod passphrase;
+pub mod passphrase;
 mod release;
 mod report;
 mod statement;

@@ -120,7 +120,7 @@ impl Gaining<'_> {
         let folder = out.unwrap_or_else(|| self.desk.sessions.folder(record.id.into()));
         match self.certificate(record, &folder).await? {
             Answered::Certificate(certified) => {
-                Ok(Step::Continue(self.establish(record, &certified, folder).await?))
+                Ok(Step::Continue(self.establish(record.id, &certified, folder).await?))
             }
             Answered::No(finish) => {
                 self.doubt(record.clone(), &finish)?;
@@ -147,15 +147,17 @@ impl Gaining<'_> {
     /// Writes the files of a session and proves its doors.
     pub(crate) async fn establish(
         &mut self,
-        record: &Record,
+        id: RequestId,
         certified: &Certified,
         folder: PathBuf,
     ) -> Result<Session, Failure> {
-        let (place, methods) = (self.desk.place(&self.to), granted(record));
-        let session = Session::new(folder, place, record.id.into(), certified, methods);
+        // The newest on disk: whoever watched beside this may have heard more since.
+        let record = own::open(&self.desk.requester.folder, id, self.app.clock.now())?;
+        let (place, methods) = (self.desk.place(&self.to), granted(&record));
+        let session = Session::new(folder, place, id.into(), certified, methods);
         session.save(certified)?;
-        self.shortened(record, &session);
-        self.activate(record.clone(), &session)?;
+        self.shortened(&record, &session);
+        self.activate(record, &session)?;
         self.prove(&session).await?;
         Ok(session)
     }

@@ -99,18 +99,13 @@ impl Api {
 
     /// Every cluster that the broker shows us, at most [`MOST_CLUSTERS`].
     pub async fn clusters(&self) -> Result<Vec<Cluster>, CallError> {
-        let (mut all, mut page_token) = (Vec::new(), String::new());
-        loop {
+        paged(MOST_CLUSTERS, |page_token| async {
             let mut client = self.client.clone();
             let page = ListClustersRequest { page_size: 0, page_token };
             let reply = within("ListClusters", client.list_clusters(page)).await?;
-            all.extend(reply.clusters);
-            page_token = reply.next_page_token;
-            if page_token.is_empty() || all.len() >= MOST_CLUSTERS {
-                all.truncate(MOST_CLUSTERS);
-                return Ok(all);
-            }
-        }
+            Ok((reply.clusters, reply.next_page_token))
+        })
+        .await
     }
 
     /// One cluster with its inventory entry.
@@ -145,6 +140,24 @@ fn told(event: Result<WatchRequestEvent, Status>) -> Option<Result<Told, CallErr
             Delivery::try_from(delivery).ok().map(|delivery| Ok(Told::Delivery(delivery)))
         }
         Ok(None) => None,
+    }
+}
+
+/// Page after page, at most `most` items; a page without items is the last one, whatever the broker says of another.
+async fn paged<T, F: Future<Output = Result<(Vec<T>, String), CallError>>>(
+    most: usize,
+    mut fetch: impl FnMut(String) -> F,
+) -> Result<Vec<T>, CallError> {
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let (page, next) = fetch(page_token).await?;
+        let is_last = page.is_empty() || next.is_empty();
+        all.extend(page);
+        if is_last || all.len() >= most {
+            all.truncate(most);
+            return Ok(all);
+        }
+        page_token = next;
     }
 }
 

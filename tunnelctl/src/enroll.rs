@@ -9,7 +9,7 @@ use std::{
 };
 
 use tunnel_certs::{
-    enrollment::{Bundle, MacError, OpenError, Opened},
+    enrollment::{Bundle, CheckError, MacError, OpenError, Opened},
     file::{self, FileError},
     key::PublicKey,
     statement::registration,
@@ -120,11 +120,24 @@ impl Kept {
 
     /// Forgets what has been over for so long that nobody will confirm it.
     pub(crate) fn sweep(&self, now: UnixMillis) -> Result<(), Error> {
-        let over = |kept: &&Opened| kept.bundle.expires.plus(KEPT_AFTER_END) <= now;
-        self.all()?.iter().filter(over).try_for_each(|kept| self.remove(kept.bundle.token))
+        let over = |kept: &Opened| kept.bundle.expires.plus(KEPT_AFTER_END) <= now;
+        for path in self.paths()? {
+            // One that cannot be read is for whoever needs it to tell: no other command must fail of it.
+            if let Ok(Some(kept)) = read(&path)
+                && over(&kept)
+            {
+                self.remove(kept.bundle.token)?;
+            }
+        }
+        Ok(())
     }
 
     fn all(&self) -> Result<Vec<Opened>, Error> {
+        let read = self.paths()?.into_iter().map(|path| read(&path));
+        read.filter_map(Result::transpose).collect()
+    }
+
+    fn paths(&self) -> Result<Vec<PathBuf>, Error> {
         let list = |source| Error::List { path: self.path.clone(), source };
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
@@ -135,7 +148,7 @@ impl Kept {
         for entry in entries {
             let path = entry.map_err(list)?.path();
             if path.extension().is_some_and(|ending| ending == ENDING) {
-                all.extend(read(&path)?);
+                all.push(path);
             }
         }
         Ok(all)
@@ -169,20 +182,12 @@ impl Proven {
     pub(crate) fn by_bundle(kept: &Opened, reply: &RegistrationReply) -> Result<Self, Error> {
         let token = kept.bundle.token;
         let envelope = reply.registration.as_ref().ok_or(Error::Other("registration"))?;
-        let mac = |source| Error::Mac { token, source };
-        kept.bundle.secret.ends_secret().check(envelope, &reply.mac).map_err(mac)?;
-        let opened =
-            registration::open(&prost::Message::encode_to_vec(envelope)).map_err(Error::Registration)?;
-        let said = &opened.registration;
-        if said.label != kept.bundle.label {
-            return Err(Error::Other("label"));
-        }
-        if said.token != Some(token) {
-            return Err(Error::Other("token"));
-        }
-        if said.bundle_sha256 != Some(kept.sha256) {
-            return Err(Error::Other("bundle"));
-        }
+        let checked = kept.check(&prost::Message::encode_to_vec(envelope), &reply.mac);
+        let opened = checked.map_err(|error| match error {
+            CheckError::Open(error) => Error::Registration(error),
+            CheckError::Mac(source) => Error::Mac { token, source },
+            CheckError::Other(what) => Error::Other(what),
+        })?;
         Ok(Self { opened, token: Some(token) })
     }
 

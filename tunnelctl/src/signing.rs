@@ -9,6 +9,7 @@ use std::{
 
 use prost::Message;
 use tunnel_certs::{
+    cli::passphrase,
     file::{self, FileError},
     key::{Algorithm, KeyError, SignError, Signer, SigningKey},
     statement::{
@@ -83,9 +84,7 @@ impl<'a> Keyring<'a> {
         let Some(path) = &self.args.passphrase_file else {
             return (self.prompt)(&format!("passphrase of {}: ", key.display()));
         };
-        let bytes = file::read_private(path).map_err(io::Error::other)?;
-        let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?;
-        Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+        passphrase::from_file(path).map_err(io::Error::other)
     }
 }
 

@@ -88,8 +88,8 @@ impl Encryption {
     }
 }
 
-/// The file's one line; a line break at its end is not part of it.
-fn from_file(path: &Path) -> Result<Zeroizing<String>> {
+/// The passphrase in a private file: its one line; a line break at its end is not part of it.
+pub fn from_file(path: &Path) -> Result<Zeroizing<String>> {
     let name = || format!("the passphrase file {}", path.display());
     let bytes = file::read_private(path).with_context(name)?;
     let text = std::str::from_utf8(&bytes).with_context(name)?;

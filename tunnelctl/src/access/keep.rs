@@ -10,7 +10,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
-use tunnel_certs::crypto;
+use tunnel_certs::{crypto, renew};
 use tunnel_protos::{UnixMillis, time::lasting, v1::RequestState};
 use tunnel_runtime::chain::chain;
 
@@ -173,7 +173,7 @@ impl Keeping {
         match gaining.certificate(&self.record, &self.session.folder).await.map_err(text)? {
             Answered::Certificate(certified) => {
                 let folder = self.session.folder.clone();
-                gaining.establish(&self.record, &certified, folder).await.map_err(text)
+                gaining.establish(self.record.id, &certified, folder).await.map_err(text)
             }
             Answered::No(finish) => Err(advice::of(&self.record, &finish).text),
         }
@@ -259,19 +259,8 @@ fn next_renewal(session: &Session, now: UnixMillis) -> UnixMillis {
     if session.until.since(session.certificate_until) <= SECOND {
         session.until
     } else {
-        renewal(now, session.certificate_until, spread())
+        renew::due(now, session.certificate_until, u64::from_ne_bytes(crypto::random()))
     }
-}
-
-/// At 2/3 of the life ± 5 %, so that sessions opened together do not renew together.
-fn renewal(issued: UnixMillis, until: UnixMillis, spread: u8) -> UnixMillis {
-    let life = until.since(issued);
-    issued.plus(life * 2 / 3 - life / 20 + life / 10 * u32::from(spread) / 255)
-}
-
-fn spread() -> u8 {
-    let [byte] = crypto::random();
-    byte
 }
 
 /// After the first failure soon, then half a minute apart: a pause of the customer's may take long.
@@ -291,13 +280,6 @@ const WITHDRAW_TIME: Duration = Duration::from_secs(10);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn renews_at_two_thirds_of_life_within_five_percent() {
-        let (issued, until) = (UnixMillis(0), UnixMillis(900_000));
-        assert_eq!(renewal(issued, until, 0), UnixMillis(555_000));
-        assert_eq!(renewal(issued, until, 255), UnixMillis(645_000));
-    }
 
     #[test]
     fn the_last_certificate_of_a_grant_is_not_renewed() {

@@ -13,7 +13,7 @@ use tunnel_protos::{
     v1::{Envelope, RotationPhase},
 };
 
-use super::{CallError, within};
+use super::{CallError, paged, within};
 
 /// A client of the administrators' API; shares the connection of [`super::Api`].
 #[derive(Debug, Clone)]
@@ -75,19 +75,14 @@ impl Administration {
 
     /// Every replica of one cluster, or of all; at most `MOST_REPLICAS`.
     pub async fn replicas(&self, label: Option<&Label>) -> Result<Vec<operators::Replica>, CallError> {
-        let (mut all, mut page_token) = (Vec::new(), String::new());
-        loop {
+        let label = label.map(Label::to_string).unwrap_or_default();
+        paged(MOST_REPLICAS, |page_token| async {
             let mut client = self.client.clone();
-            let label = label.map(Label::to_string).unwrap_or_default();
-            let page = ListReplicasRequest { label, page_size: 0, page_token };
+            let page = ListReplicasRequest { label: label.clone(), page_size: 0, page_token };
             let reply = within("ListReplicas", client.list_replicas(page)).await?;
-            all.extend(reply.replicas);
-            page_token = reply.next_page_token;
-            if page_token.is_empty() || all.len() >= MOST_REPLICAS {
-                all.truncate(MOST_REPLICAS);
-                return Ok(all);
-            }
-        }
+            Ok((reply.replicas, reply.next_page_token))
+        })
+        .await
     }
 
     /// Closes tunnels and issues no more; gives the number of tunnels closed.

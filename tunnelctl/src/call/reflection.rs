@@ -1,16 +1,15 @@
 //! Descriptors by server reflection through the session; the gate serves them from the customer's own set.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use prost::Message;
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
 use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest as Ask, server_reflection_response::MessageResponse as Answer,
 };
-use tunnel_protos::dynamic::Descriptors;
+use tunnel_protos::dynamic::{Descriptors, FileSet};
+use tunnel_runtime::chain;
 
 use super::Error;
 use crate::console::safe;
@@ -27,29 +26,23 @@ pub async fn list_services(channel: Channel) -> Result<Vec<String>, Error> {
 
 /// The descriptors of the file that declares `symbol`, with all that it imports.
 pub async fn reflect(channel: Channel, symbol: &str) -> Result<Descriptors, Error> {
-    let mut files = BTreeMap::new();
+    let mut files = FileSet::default();
     load(&channel, Ask::FileContainingSymbol(symbol.into()), &mut files).await?;
-    while let Some(missing) = missing(&files) {
+    while let Some(missing) = files.missing().map(str::to_owned) {
         load(&channel, Ask::FileByFilename(missing.clone()), &mut files).await?;
-        if !files.contains_key(&missing) || files.len() > MOST_FILES {
+        if !files.has(&missing) {
             return Err(Error::Reflection(format!("imports of {} cannot be resolved", safe(&missing))));
         }
     }
-    let set = FileDescriptorSet { file: in_order(files) };
-    Descriptors::decode(&set.encode_to_vec()).map_err(Error::Descriptors)
+    files.descriptors().map_err(Error::Descriptors)
 }
 
-type Files = BTreeMap<String, FileDescriptorProto>;
-
-async fn load(channel: &Channel, question: Ask, files: &mut Files) -> Result<(), Error> {
+async fn load(channel: &Channel, question: Ask, files: &mut FileSet) -> Result<(), Error> {
     match ask(channel, question).await? {
         Answer::FileDescriptorResponse(answer) => {
-            for bytes in answer.file_descriptor_proto {
-                let file = FileDescriptorProto::decode(bytes.as_slice())
-                    .map_err(|error| Error::Reflection(error.to_string()))?;
-                files.insert(file.name().to_owned(), file);
-            }
-            Ok(())
+            let add = |bytes: &Vec<u8>| files.add(bytes);
+            let added = answer.file_descriptor_proto.iter().try_for_each(add);
+            added.map_err(|error| Error::Reflection(chain(&error).to_string()))
         }
         other => Err(unexpected(other)),
     }
@@ -84,27 +77,7 @@ fn unexpected(answer: Answer) -> Error {
     }
 }
 
-fn missing(files: &Files) -> Option<String> {
-    let mut imports = files.values().flat_map(|file| &file.dependency);
-    imports.find(|name| !files.contains_key(*name)).cloned()
-}
-
-/// Imported files first, as descriptor sets have them; a cycle stays in and is refused by the decoder.
-fn in_order(mut files: Files) -> Vec<FileDescriptorProto> {
-    let mut ordered: Vec<FileDescriptorProto> = Vec::with_capacity(files.len());
-    loop {
-        let ready = |file: &FileDescriptorProto| file.dependency.iter().all(|name| !files.contains_key(name));
-        let Some(name) = files.iter().find(|(_, file)| ready(file)).map(|(name, _)| name.clone()) else {
-            ordered.extend(files.into_values());
-            return ordered;
-        };
-        ordered.extend(files.remove(&name));
-    }
-}
-
 /// The gate answers from memory.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// More than any real schema imports.
-const MOST_FILES: usize = 1_000;
 /// More than any real file's descriptor.
 const LARGEST: usize = 8 << 20;

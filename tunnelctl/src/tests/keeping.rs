@@ -42,6 +42,19 @@ async fn certificates_are_renewed_for_the_same_key_until_the_grant_ends() {
 }
 
 #[tokio::test]
+async fn the_policys_shorter_time_is_said_with_the_first_certificate_only() {
+    let stage = stage(RequestState::Approved).await;
+    let end = stage.cluster.clock.now().plus(Duration::from_secs(60));
+    *stage.cluster.lives.lock() = (Duration::from_secs(3), end);
+    stage.login("tunnel.example").await;
+    let mut keep = stage.start(&[&KEEP[..], &["--for", "1h"]].concat(), Box::pin(pending()));
+    keep.until("\"event\":\"renewed\"").await;
+    stage.certificates.send_replace((RequestState::Denied, "wait"));
+    keep.until("the certificate is not renewed yet").await;
+    assert_eq!(keep.err.text().matches("you asked for").count(), 1, "{}", keep.err.text());
+}
+
+#[tokio::test]
 async fn a_revocation_ends_the_keeping_with_the_customers_note() {
     let stage = lives(900, 1800).await;
     let mut keep = stage.start(&KEEP, Box::pin(pending()));

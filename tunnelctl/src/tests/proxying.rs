@@ -80,6 +80,8 @@ async fn a_renewed_certificate_takes_over_on_a_new_connection() {
     if first.is_err() {
         services(&mut proxy, &client).await;
     }
+    let serials = stage.serials.lock().clone();
+    assert_ne!(serials.last(), serials.first(), "the new connection shows the renewed certificate");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use futures_util::{
     future::{BoxFuture, LocalBoxFuture},
     stream,
 };
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_stream::wrappers::WatchStream;
@@ -27,7 +28,7 @@ use tunnel_certs::{
     roots::Roots,
     statement::request::Kind,
     tls::{self, GateTls},
-    verify::{GrantCertificate, GrantVerifier},
+    verify::{GrantCertificate, GrantVerifier, Serial},
 };
 use tunnel_protos::{
     operators::Delivery,
@@ -57,6 +58,8 @@ pub(super) struct Stage {
     pub(super) delivery: watch::Sender<Delivery>,
     /// The gRPC code that the gate answers every call with, unless 0.
     pub(super) refusal: Arc<AtomicI32>,
+    /// Of the certificates that sessions at the gate were opened with, in order.
+    pub(super) serials: Arc<Mutex<Vec<Serial>>>,
     api: String,
     pub(super) gate: String,
     _tasks: JoinSet<()>,
@@ -107,9 +110,10 @@ pub(super) async fn stage(state: RequestState) -> Stage {
     let config = tls::operator_api_server(&server.to_server(), operators(&vendor), &[b"h2"]).unwrap();
     let api = listen(config, broker.router(), &mut tasks).await.to_string();
     let refusal = Arc::default();
-    let gate = gate(&cluster, Arc::clone(&refusal), &mut tasks).await;
+    let serials = Arc::default();
+    let gate = gate(&cluster, Arc::clone(&refusal), Arc::clone(&serials), &mut tasks).await;
     let home = tempfile::tempdir().unwrap();
-    Stage { home, vendor, cluster, says, certificates, delivery, refusal, api, gate, _tasks: tasks }
+    Stage { home, vendor, cluster, says, certificates, delivery, refusal, serials, api, gate, _tasks: tasks }
 }
 
 /// The newest of what is said, and what comes later.
@@ -134,10 +138,18 @@ fn server(access: &Authority) -> Credential {
 }
 
 /// A gate whose engine has nothing but reflection.
-async fn gate(cluster: &Cluster, refusal: Arc<AtomicI32>, tasks: &mut JoinSet<()>) -> String {
+async fn gate(
+    cluster: &Cluster,
+    refusal: Arc<AtomicI32>,
+    serials: Arc<Mutex<Vec<Serial>>>,
+    tasks: &mut JoinSet<()>,
+) -> String {
     let roots = Roots::new(vec![cluster.access.certificate().clone()]).unwrap();
     let gate = GateTls::new(&server(&cluster.access), GrantVerifier::new(cluster.label, roots));
-    let known = Arc::new(|_: &GrantCertificate| true);
+    let known = Arc::new(move |certificate: &GrantCertificate| {
+        serials.lock().push(certificate.serial);
+        true
+    });
     let config = gate.server_config(Clock::system().now(), known).unwrap();
     let engine = tonic_reflection::server::Builder::configure().build_v1().unwrap();
     let refuse = move |request: Request<()>| match refusal.load(Ordering::Relaxed) {
