@@ -51,11 +51,20 @@ impl Peer {
     }
 }
 
-/// Whether a call ended before anything of it was sent: its connection went away while it waited in the library's own
-/// queue, and came back from there. Libraries of gRPC begin such a call anew by themselves; tonic leaves it to its caller.
-pub fn never_sent(status: &Status) -> bool {
-    let causes = std::iter::successors(status.source(), |error| (**error).source());
-    causes.filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
+/// Whether the server did nothing about a call that failed: its connection went away while it waited in the library's own
+/// queue, or the server named an earlier stream as the last that it took (RFC 9113, 6.8). Libraries of gRPC begin such a
+/// call anew by themselves; tonic leaves it to its caller.
+pub fn never_begun(status: &Status) -> bool {
+    let mut causes = std::iter::successors(status.source(), |error| (**error).source());
+    causes.any(|error| {
+        error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+            || error.downcast_ref::<h2::Error>().is_some_and(was_left_out)
+    })
+}
+
+/// Streams that a GOAWAY does not leave out go on, and never fail by it.
+fn was_left_out(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
 }
 
 #[cfg(test)]
@@ -64,21 +73,22 @@ mod tests {
     use http::Request;
     use hyper::client::conn::http2;
     use hyper_util::rt::TokioExecutor;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tonic::body::Body;
 
     use super::*;
+
+    const HEADERS: u8 = 1;
 
     /// What the gate does to a session whose tunnel is replaced: GOAWAY, and what was begun before is served.
     async fn server(stream: tokio::io::DuplexStream) {
         let mut connection: h2::server::Connection<_, Bytes> = h2::server::handshake(stream).await.unwrap();
         connection.graceful_shutdown();
-        while let Some(Ok(_)) = connection.accept().await {
-            panic!("the call was sent");
-        }
+        assert!(connection.accept().await.is_none(), "the call was sent");
     }
 
     #[tokio::test]
-    async fn a_call_that_waited_in_the_librarys_queue_when_goaway_came_was_never_sent() {
+    async fn a_call_that_waited_in_the_librarys_queue_when_goaway_came_was_never_begun() {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (mut sender, connection) =
             http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(near)).await.unwrap();
@@ -88,11 +98,39 @@ mod tests {
         server(far).await;
         connection.await.unwrap();
         let error = call.await.unwrap_err();
-        assert!(never_sent(&Status::from_error(Box::new(error))));
+        assert!(never_begun(&Status::from_error(Box::new(error))));
+    }
+
+    /// Takes a call's first frame and says that it took none.
+    async fn deaf(mut stream: tokio::io::DuplexStream) {
+        let (mut head, mut preface) = ([0; 9], [0; 24]);
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        stream.read_exact(&mut preface).await.unwrap();
+        while head[3] != HEADERS {
+            stream.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            stream.read_exact(&mut vec![0; length as usize]).await.unwrap();
+        }
+        let last_stream_and_reason = [0; 8];
+        stream
+            .write_all(&[&[0, 0, 8, 7, 0, 0, 0, 0, 0], &last_stream_and_reason[..]].concat())
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_goaway_leaves_out_was_never_begun() {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (mut sender, connection) =
+            http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(near)).await.unwrap();
+        let call = sender.send_request(Request::new(Body::empty()));
+        let (ended, _, ()) = tokio::join!(call, connection, deaf(far));
+        let error = ended.unwrap_err();
+        assert!(!error.is_canceled() && never_begun(&Status::from_error(Box::new(error))));
     }
 
     #[test]
     fn an_answer_is_none_of_these() {
-        assert!(!never_sent(&Status::cancelled("by the server")));
+        assert!(!never_begun(&Status::cancelled("by the server")));
     }
 }

@@ -41,7 +41,7 @@ pub struct Vendor {
     operators: Authority,
     releases: ReleaseKeys,
     api: ApiAuthority,
-    /// Of the next trust bundle.
+    /// Of trust bundles and inventory entries.
     sequence: u64,
 }
 
@@ -213,7 +213,7 @@ impl Vendor {
             label: opened.registration.label,
             cluster_key: opened.registration.cluster_key.clone(),
             sealing_key: opened.registration.sealing_key,
-            sequence: 1,
+            sequence: self.sequence,
             expires: now().plus(DAY * 90),
         };
         Ok(file::write(path, &entry.make(&self.key)?.encode_to_vec())?)

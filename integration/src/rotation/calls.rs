@@ -1,5 +1,5 @@
-//! Calls through the gates of some clusters, all the while, by plain gRPC channels; nothing is tried twice but what was
-//! never sent.
+//! Calls through the gates of some clusters, all the while, by plain gRPC channels; nothing is tried twice but what no
+//! gate began.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use tonic::{Status, transport::Channel};
 use super::{Report, STEP, fleet::Fleet};
 use crate::{
     generated::admin::v1::{GetStatusRequest, GetStatusResponse, admin_client::AdminClient},
-    harness::{channel::never_sent, wait::until},
+    harness::{channel::never_begun, wait::until},
 };
 
 /// The calls; dropping it ends them.
@@ -110,7 +110,7 @@ async fn call(
 async fn get_status(client: &mut AdminClient<Channel>) -> Result<GetStatusResponse, Status> {
     loop {
         match client.get_status(GetStatusRequest::default()).await {
-            Err(status) if never_sent(&status) => {}
+            Err(status) if never_begun(&status) => {}
             ended => return ended.map(tonic::Response::into_inner),
         }
     }

@@ -32,7 +32,7 @@ pub(super) struct Door {
 pub(super) enum DoorError {
     #[error("cannot reach {0} over TCP")]
     Connect(String, #[source] io::Error),
-    #[error("the handshake with {0}")]
+    #[error("the handshake with {0}{hint}", hint = about_time(.1))]
     Handshake(String, #[source] io::Error),
     #[error("the broker did not {0} in time")]
     Late(&'static str),
@@ -121,6 +121,20 @@ impl Door {
                 return Err(DoorError::Io(io::ErrorKind::UnexpectedEof.into()));
             }
         }
+    }
+}
+
+/// A certificate out of its time is more often a wrong clock here than a careless vendor.
+fn about_time(error: &io::Error) -> &'static str {
+    use CertificateError as Wrong;
+    match certificate(error) {
+        Some(
+            Wrong::NotValidYet
+            | Wrong::NotValidYetContext { .. }
+            | Wrong::Expired
+            | Wrong::ExpiredContext { .. },
+        ) => " (is this machine's clock right?)",
+        _ => "",
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Fault {
     #[error("it was issued in the future; are the clocks right?")]
     Future,
     /// Over.
-    #[error("it has expired")]
+    #[error("it has expired, or the clocks are wrong")]
     Expired,
     /// Valid for longer than a request may be.
     #[error("it is valid for more than 24 hours, or never")]

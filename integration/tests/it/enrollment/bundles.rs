@@ -19,7 +19,9 @@ async fn an_expired_bundle_says_so_and_another_in_its_place_goes_on_by_itself() 
     site.becomes("failed").await;
     let said = site.status().await;
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.stdout.contains("expired") && said.stdout.contains("tunnelctl enroll create"), "{said:?}");
+    let view = site.view().await.unwrap();
+    let tells = |key: &str, text: &str| view[key].as_str().unwrap().contains(text);
+    assert!(tells("lastError", "expired") && tells("next", "tunnelctl enroll create"), "{view}");
     // Without being told the label: the state folder takes no other.
     let (new, again) = lab.invites("new.bundle", &[]).await;
     assert_eq!(again["label"], token["label"]);

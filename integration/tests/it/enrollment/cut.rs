@@ -46,6 +46,7 @@ async fn pass(
     broker: SocketAddr,
     mut opened: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
+    opened.mark_unchanged();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_broker, mut to_broker) = TcpStream::connect(broker).await?.into_split();
     let mut asked = 0;

@@ -46,6 +46,7 @@ fn plan() -> Plan {
         }],
         releases: vec![PlannedRelease {
             component: "storage".into(),
+            product: "engine".into(),
             name: "2.4.1".into(),
             release_seq: 41,
             images: vec!["r.example/storage@sha256:07".into()],
