@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(lasting(Duration::from_millis(999)), "0s");
         assert_eq!(lasting(Duration::from_secs(89 * DAY + 3 * 3600 + 7)), "89d 3h");
         assert_eq!(lasting(Duration::from_secs(365 * DAY + 59)), "365d");
-        assert_eq!(lasting(Duration::from_secs(DAY)), "1day");
+        assert_eq!(lasting(Duration::from_secs(DAY)), "1d");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tunnel_client::audit::{
 use tunnel_protos::{GrantId, RequestId, UnixMillis};
 
 use super::*;
-use crate::torture::calls::Method;
+use crate::{harness::approver_key, torture::calls::Method};
 
 /// A log as the client writes it.
 struct Written {
@@ -90,7 +90,7 @@ fn an_acknowledged_move_is_missed() {
 #[test]
 fn an_acknowledged_answer_or_certificate_is_missed() {
     let id = RequestId::random();
-    let mut answer = json!({ "kind": "answer", "request": id.to_string(), "yes": false, "by": "eve",
+    let mut answer = json!({ "kind": "answer", "request": id.to_string(), "yes": false, "by": approver_key::NAME,
                              "approval": "c2lnbmVk" });
     let index = read(&[answer.clone()]).unwrap();
     assert!(index.has(&Fact::Answered(id, false)) && !index.has(&Fact::Answered(id, true)));

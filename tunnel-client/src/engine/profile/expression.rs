@@ -55,6 +55,9 @@ impl Expression {
         if text.len() > MOST_TEXT {
             return Err(ExpressionError::Long);
         }
+        if nesting(text) > MOST_NESTING {
+            return Err(ExpressionError::Syntax("nested too deep to be read".to_owned()));
+        }
         // The parser is a stranger's: what it cannot take must not take the program with it.
         let parsed = catch_unwind(AssertUnwindSafe(|| ENVIRONMENT.compile(text)));
         let parsed = parsed.map_err(|_| ExpressionError::Syntax("too odd to be read".to_owned()))?;
@@ -175,6 +178,24 @@ const MOST_STEPS: usize = 4_000_000;
 
 /// Of a name in an error.
 const SHOWN: usize = 128;
+
+/// How deep a reader that calls itself would go, at most: brackets that are open, and operators that wait for their operand.
+fn nesting(text: &str) -> usize {
+    let (mut open, mut waiting, mut deepest) = (0_usize, 0_usize, 0_usize);
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            '!' | '-' | '?' => waiting += 1,
+            _ => {}
+        }
+        deepest = deepest.max(open + waiting);
+    }
+    deepest
+}
+
+/// Far beyond what anybody can read, far below what breaks a stack.
+const MOST_NESTING: usize = 24;
 
 #[cfg(test)]
 mod tests;
