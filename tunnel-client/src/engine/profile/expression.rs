@@ -195,7 +195,7 @@ fn nesting(text: &str) -> usize {
 }
 
 /// Far beyond what anybody can read, far below what breaks a stack.
-const MOST_NESTING: usize = 24;
+const MOST_NESTING: usize = 8;
 
 #[cfg(test)]
 mod tests;
