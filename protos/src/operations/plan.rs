@@ -28,12 +28,32 @@ impl Paint {
 /// The whole plan, as lines that each end.
 pub fn text(plan: &Plan, paint: Paint) -> String {
     let mut text = head(plan, paint);
-    section(&mut text, paint, "Changes", changes(&plan.diff, paint));
-    section(&mut text, paint, "Releases", plan.releases.iter().map(|of| release(of, paint)).collect());
-    section(&mut text, paint, "Would leave, and nothing else", plan.leaves.iter().map(collected).collect());
+    section(&mut text, paint, "Changes", &changes(&plan.diff, paint));
+    section(
+        &mut text,
+        paint,
+        "Releases",
+        &plan.releases.iter().map(|of| release(of, paint)).collect::<Vec<_>>(),
+    );
+    section(
+        &mut text,
+        paint,
+        "Would leave, and nothing else",
+        &plan.leaves.iter().map(collected).collect::<Vec<_>>(),
+    );
     let steps = plan.steps.iter().enumerate();
-    section(&mut text, paint, "Steps", steps.map(|(index, of)| step(index + 1, of, paint)).collect());
-    section(&mut text, paint, "Only while this is so", plan.preconditions.iter().map(condition).collect());
+    section(
+        &mut text,
+        paint,
+        "Steps",
+        &steps.map(|(index, of)| step(index + 1, of, paint)).collect::<Vec<_>>(),
+    );
+    section(
+        &mut text,
+        paint,
+        "Only while this is so",
+        &plan.preconditions.iter().map(condition).collect::<Vec<_>>(),
+    );
     text
 }
 
@@ -68,7 +88,7 @@ fn rollback(rollback: Option<&Rollback>) -> String {
     }
 }
 
-fn section(text: &mut String, paint: Paint, title: &str, blocks: Vec<String>) {
+fn section(text: &mut String, paint: Paint, title: &str, blocks: &[String]) {
     if blocks.is_empty() {
         return;
     }
@@ -164,7 +184,7 @@ fn condition(condition: &Precondition) -> String {
 }
 
 fn millis(ms: u64) -> String {
-    if ms % 1000 == 0 { lasting(Duration::from_millis(ms)) } else { format!("{ms} ms") }
+    if ms.is_multiple_of(1000) { lasting(Duration::from_millis(ms)) } else { format!("{ms} ms") }
 }
 
 fn safe(text: &str) -> String {
