@@ -9,8 +9,8 @@ mod scope;
 use std::{
     collections::BTreeMap,
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, LazyLock},
+    thread,
 };
 
 use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
@@ -56,13 +56,11 @@ impl Expression {
             return Err(ExpressionError::Long);
         }
         if nesting(text) > MOST_NESTING {
-            return Err(ExpressionError::Syntax("nested too deep to be read".to_owned()));
+            return Err(too_deep());
         }
-        // The parser is a stranger's: what it cannot take must not take the program with it.
-        let parsed = catch_unwind(AssertUnwindSafe(|| ENVIRONMENT.compile(text)));
-        let parsed = parsed.map_err(|_| ExpressionError::Syntax("too odd to be read".to_owned()))?;
-        let program = parsed.map_err(|errors| ExpressionError::Syntax(first(&errors)))?;
-        let (shape, nesting) = check::check(program.expression(), names)?;
+        let read = on_a_deep_stack(|| read(text, names));
+        let (program, shape, nesting) =
+            read.unwrap_or_else(|| Err(ExpressionError::Syntax("too odd to be read".to_owned())))?;
         Ok((Self { text: text.into(), program: Arc::new(program), nesting }, shape))
     }
 
@@ -117,10 +115,10 @@ impl Expression {
             return Err(self.failed("would take too many steps on an answer of this size"));
         }
         let run = || self.program.execute(&scope.context(Context::with_env(ENVIRONMENT.clone())));
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(self.failed(told(&error))),
-            Err(_) => Err(self.failed("cannot be evaluated on this answer")),
+        match on_a_deep_stack(run) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => Err(self.failed(told(&error))),
+            None => Err(self.failed("cannot be evaluated on this answer")),
         }
     }
 
@@ -143,6 +141,25 @@ impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+fn read(text: &str, names: &Names) -> Result<(Program, Shape, u32), ExpressionError> {
+    let program = ENVIRONMENT.compile(text).map_err(|errors| ExpressionError::Syntax(first(&errors)))?;
+    let (shape, nesting) = check::check(program.expression(), names)?;
+    Ok((program, shape, nesting))
+}
+
+/// The library is a stranger's that calls itself, a dozen functions for each bracket: what it cannot take must not take
+/// the program with it. None if it gave up, or if there is no thread.
+fn on_a_deep_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, run).ok()?;
+        thread.join().ok()
+    })
+}
+
+fn too_deep() -> ExpressionError {
+    ExpressionError::Syntax("nested too deep to be read".to_owned())
 }
 
 /// Types and names, never values: an error may leave the customer.
@@ -179,7 +196,7 @@ const MOST_STEPS: usize = 4_000_000;
 /// Of a name in an error.
 const SHOWN: usize = 128;
 
-/// How deep a reader that calls itself would go, at most: brackets that are open, and operators that wait for their operand.
+/// No less than how deep the parser nests: brackets that are open, and all that may wait for an operand.
 fn nesting(text: &str) -> usize {
     let (mut open, mut waiting, mut deepest) = (0_usize, 0_usize, 0_usize);
     for c in text.chars() {
@@ -194,8 +211,11 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
-/// Far beyond what anybody can read, far below what breaks a stack.
-const MOST_NESTING: usize = 8;
+/// Far beyond what anybody can read. The parser takes some 100 KiB of stack for each without optimization.
+const MOST_NESTING: usize = 64;
+
+/// Bytes; several times what [`MOST_NESTING`] needs. Only what is touched is memory.
+const DEEP_STACK: usize = 32 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr, operators};
 use tunnel_protos::dynamic::{FieldDescriptor, Kind, MessageDescriptor};
 
-use super::ExpressionError;
+use super::{ExpressionError, too_deep};
 
 /// What is known of a value before there is one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,20 +59,32 @@ impl Shape {
 
 /// The shape of what `expression` gives, and how deep its loops nest.
 pub(super) fn check(expression: &IdedExpr, names: &Names) -> Result<(Shape, u32), ExpressionError> {
-    let mut checker = Checker { names: names.0.clone(), depth: 0, deepest: 0 };
+    let mut checker = Checker { names: names.0.clone(), levels: 0, depth: 0, deepest: 0 };
     let shape = checker.shape(expression)?;
     Ok((shape, checker.deepest))
 }
 
 struct Checker {
     names: Vec<(String, Shape)>,
+    levels: usize,
     depth: u32,
     deepest: u32,
 }
 
 impl Checker {
+    /// Whoever evaluates it calls itself for each level, too, with the stack that is there.
     fn shape(&mut self, expression: &IdedExpr) -> Result<Shape, ExpressionError> {
-        match &expression.expr {
+        if self.levels == MOST_LEVELS {
+            return Err(too_deep());
+        }
+        self.levels += 1;
+        let shape = self.shape_of(&expression.expr);
+        self.levels -= 1;
+        shape
+    }
+
+    fn shape_of(&mut self, expression: &Expr) -> Result<Shape, ExpressionError> {
+        match expression {
             Expr::Ident(name) => self.name(name),
             Expr::Select(select) => self.select(select),
             Expr::Call(call) => self.call(call),
@@ -193,6 +205,9 @@ fn field(message: &MessageDescriptor, name: &str) -> Result<Shape, ExpressionErr
         .map(|field| format!("; the .proto file says `{}`", field.name()));
     Err(unknown(format!("{} has no field `{name}`{}", message.full_name(), meant.unwrap_or_default())))
 }
+
+/// Of an expression's tree; `a + b + c` has two.
+const MOST_LEVELS: usize = 64;
 
 fn unknown(problem: impl Into<String>) -> ExpressionError {
     ExpressionError::Unknown(problem.into())

@@ -119,8 +119,23 @@ proptest! {
     }
 
     #[test]
-    fn no_nesting_breaks_the_reader(depth in 1_usize..500, kind in 0_usize..3) {
-        let (open, close) = [("(", ")"), ("[", "]"), ("!", "")][kind];
-        let _either = parse(&format!("{}true{}", open.repeat(depth), close.repeat(depth)));
+    fn no_nesting_breaks_the_reader(depth in 1_usize..500, kind in 0_usize..5) {
+        let (open, close) = [("(", ")"), ("[", "]"), ("!", ""), ("1+", ""), ("true?true:", "")][kind];
+        if let Ok(read) = parse(&format!("{}true{}", open.repeat(depth), close.repeat(depth))) {
+            let _either = read.bool(&on(&status()));
+        }
+    }
+}
+
+#[test]
+fn what_people_write_is_not_too_deep() {
+    let sum = format!("1{} == 61", " + 1".repeat(60));
+    assert_eq!(parse(&sum).unwrap().bool(&on(&status())), Ok(true));
+    let brackets = format!("{}true{}", "(".repeat(60), ")".repeat(60));
+    assert_eq!(parse(&brackets).unwrap().bool(&on(&status())), Ok(true));
+    let either = vec!["response.parts[0].name != 'storage-a-b'"; 20].join(" && ");
+    assert_eq!(parse(&either).unwrap().bool(&on(&status())), Ok(true));
+    for deep in ["1+".repeat(100) + "1", "(".repeat(65) + "1" + &")".repeat(65)] {
+        assert_eq!(parse(&deep).unwrap_err(), too_deep(), "{deep}");
     }
 }
