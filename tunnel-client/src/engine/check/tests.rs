@@ -59,7 +59,6 @@ fn messages_that_contain_themselves_are_compared_once() {
 }
 
 #[tokio::test]
-#[ignore = "known to fail: see CHANGELOG, Known faults"]
 async fn a_broken_profile_ends_with_78_and_an_unreachable_engine_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("profile.yaml");

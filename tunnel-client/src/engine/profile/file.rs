@@ -33,6 +33,9 @@ pub(super) fn parse(
         problems.keep(schema(written.descriptors.as_deref(), folder, read)).unwrap_or_default();
     let targets = endpoints("endpoints", &written.endpoints, &mut problems);
     let companions = endpoints("companions", &written.companions, &mut problems);
+    if written.endpoints.is_empty() {
+        problems.add("endpoints", "at least one, usually `default`");
+    }
     addresses(&targets, &companions, &mut problems);
     let credentials = problems.keep(credentials(written.credentials, folder)).unwrap_or_default();
     let read_only = read_only(&written.read_only, &schema, &mut problems);
@@ -146,9 +149,6 @@ fn addresses(
     companions: &BTreeMap<TargetName, Endpoint>,
     problems: &mut Problems,
 ) {
-    if targets.is_empty() {
-        problems.add("endpoints", "at least one, usually `default`");
-    }
     for name in targets.keys().filter(|name| name.as_str() == OPERATIONS) {
         problems.add(format!("endpoints.{name}"), "is the name of Postern's own target; take another");
     }

@@ -111,7 +111,6 @@ fn a_broken_descriptor_set_names_its_file() {
 }
 
 #[test]
-#[ignore = "known to fail: see CHANGELOG, Known faults"]
 fn all_problems_come_at_once() {
     let broken = FULL.replace("unix:/run", "unix:run").replace("hasleader", "authorization");
     let error = refusal(&broken.replace("grpc.health.v1.Health/Check", "nothing"));

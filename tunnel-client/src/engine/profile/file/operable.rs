@@ -85,8 +85,12 @@ impl Reader<'_> {
 
     /// An entry of the shape `T`.
     fn shaped<T: DeserializeOwned>(&mut self, key: &str, value: &Value) -> Option<T> {
-        let read = serde_json::from_value(value.clone());
-        read.map_err(|error| self.problems.add(key, error.to_string())).ok()
+        let read = serde_path_to_error::deserialize(value);
+        let place = |error: &serde_path_to_error::Error<_>| match error.path().iter().len() {
+            0 => key.to_owned(),
+            _ => format!("{key}.{}", error.path()),
+        };
+        read.map_err(|error| self.problems.add(place(&error), error.inner().to_string())).ok()
     }
 
     pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, key: &str, text: &str) -> Option<T> {

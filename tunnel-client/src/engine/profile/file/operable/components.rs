@@ -21,8 +21,7 @@ use crate::engine::profile::{
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Written {
     find: Value,
-    #[serde(default)]
-    gate: WrittenGate,
+    gate: Option<Value>,
     scale: Option<Value>,
     upgrade: Option<Value>,
     restart: Option<Value>,
@@ -80,7 +79,7 @@ struct WrittenConfigure {
 impl Reader<'_> {
     pub(super) fn component(&mut self, key: &str, name: &str, value: &Value) -> Option<Component> {
         let written: Written = self.shaped(key, value)?;
-        let gate = self.gate(&format!("{key}.gate"), &written.gate);
+        let gate = self.gate(&format!("{key}.gate"), written.gate.as_ref());
         let scale = self.part(key, "scale", written.scale.as_ref(), Self::scale);
         let upgrade = self.part(key, "upgrade", written.upgrade.as_ref(), Self::upgrade);
         let restart = self.part(key, "restart", written.restart.as_ref(), Self::restart);
@@ -114,7 +113,9 @@ impl Reader<'_> {
         value.map_or(Some(None), |value| read(self, &format!("{key}.{part}"), value).map(Some))
     }
 
-    fn gate(&mut self, key: &str, written: &WrittenGate) -> Option<GateCheck> {
+    fn gate(&mut self, key: &str, value: Option<&Value>) -> Option<GateCheck> {
+        let written: WrittenGate =
+            value.map_or(Some(WrittenGate::default()), |value| self.shaped(key, value))?;
         let soak = self.duration(&format!("{key}.soak"), written.soak.as_deref(), SOAK, LONGEST_SOAK);
         let deadline = written.deadline.as_deref();
         let deadline = self.duration(&format!("{key}.deadline"), deadline, DEADLINE, LONGEST_DEADLINE);
