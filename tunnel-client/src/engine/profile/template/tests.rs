@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use prost::Message as _;
 use serde_json::json;
 
 use super::*;
@@ -65,7 +66,6 @@ fn maps_and_lists_are_whole_values() {
 proptest! {
     /// Whatever a value holds, it is the value of its field and nothing else.
     #[test]
-    #[ignore = "known to fail: see CHANGELOG, Known faults"]
     fn a_value_cannot_become_another_field(name in "\\PC{0,40}", value in "\\PC{0,40}") {
         let rendered = set().render(&Vars::default().text("name", &name).text("value", &value)).unwrap();
         let field = |key: &str| {
@@ -74,6 +74,6 @@ proptest! {
         prop_assert_eq!(field("name"), Some(name));
         prop_assert_eq!(field("value"), Some(format!("<{value}>")));
         let again = method("Set").request(&rendered.json).unwrap();
-        prop_assert_eq!(again, rendered.message);
+        prop_assert_eq!(again.encode_to_vec(), rendered.message.encode_to_vec());
     }
 }
