@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use std::{fs, path::Path};
 
-use prost::Message;
-
 const ENGINE: [&str; 3] =
     ["engine/admin/v1/admin.proto", "engine/admin/v1/faults.proto", "engine/kv/v1/kv.proto"];
 const SUPERVISOR: [&str; 1] = ["supervisor/v1/supervisor.proto"];
@@ -48,5 +46,5 @@ fn generate(root: &Path, out: &Path) {
 fn descriptors(include: &Path, files: &[&str]) -> Vec<u8> {
     let mut compiler = protox::Compiler::new([include]).unwrap();
     compiler.include_imports(true).include_source_info(false).open_files(files).unwrap();
-    compiler.file_descriptor_set().encode_to_vec()
+    compiler.encode_file_descriptor_set()
 }

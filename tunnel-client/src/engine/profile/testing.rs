@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use prost::Message as _;
 use tunnel_protos::dynamic::{Descriptors, DynamicMessage, Method, from_json};
 
 use super::Profile;
@@ -115,7 +114,10 @@ components:
 pub(crate) fn protoset() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("shop.proto"), PROTO).unwrap();
-    protox::compile(["shop.proto"], [folder.path()]).unwrap().encode_to_vec()
+    let mut compiler = protox::Compiler::new([folder.path()]).unwrap();
+    compiler.include_imports(true).open_file("shop.proto").unwrap();
+    // Types of prost would lose the options that they do not know, `debug_redact` among them.
+    compiler.encode_file_descriptor_set()
 }
 
 /// A profile of that engine.
