@@ -9,11 +9,11 @@ use tokio::{
 };
 use tunnel_certs::{csr, issue::CaKind, statement::trust_bundle::TrustBundle};
 use tunnel_protos::v1::{
-    Envelope, Probe, RenewedLeaf, Rotation, RotationAcknowledgement, RotationPhase,
+    BrokerMessage, Envelope, Probe, RenewedLeaf, Rotation, RotationAcknowledgement, RotationPhase,
     broker_message::Body as FromBroker, replica_message::Body as ToBroker,
 };
 use tunnel_runtime::eventually::eventually;
-use tunnel_transport::{Header, Kind};
+use tunnel_transport::{Header, Kind, control::ControlSender};
 
 use super::{
     PATIENCE,
@@ -29,6 +29,8 @@ use crate::{
         testing::{HOUR, Stage, ca, roots},
     },
 };
+
+type Sender = ControlSender<BrokerMessage>;
 
 /// Longer than the life of the certificates here.
 const LONG: Duration = Duration::from_secs(20);
@@ -46,6 +48,12 @@ fn envelope(bytes: &[u8]) -> Envelope {
 }
 
 impl Attached {
+    /// Does what makes a replica believe that sessions come over this tunnel.
+    async fn route(&mut self) {
+        self.probed().await;
+        self.doors().await;
+    }
+
     async fn csr(&mut self) -> Vec<u8> {
         let asked =
             self.next(|body| if let ToBroker::RenewCsr(asked) = body { Some(asked.csr) } else { None });
@@ -66,8 +74,8 @@ impl Attached {
     }
 }
 
-/// Probes as brokers do, until `wanted` comes.
-async fn while_probing<T>(attached: &Attached, wanted: impl Future<Output = T>) -> T {
+/// Probes each of these as brokers do, until `wanted` comes.
+async fn while_probing<T>(tunnels: &[Sender], wanted: impl Future<Output = T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
     let mut wanted = std::pin::pin!(wanted);
     let waited = async {
@@ -75,9 +83,9 @@ async fn while_probing<T>(attached: &Attached, wanted: impl Future<Output = T>) 
             tokio::select! {
                 done = &mut wanted => return done,
                 _ = ticks.tick() => {
-                    // The tunnel may have gone.
                     let probe = broker::message(FromBroker::Probe(Probe { nonce: vec![2; 16] }));
-                    let _ = attached.sender.send(&probe);
+                    // Any of them may have gone.
+                    tunnels.iter().for_each(|tunnel| drop(tunnel.send(&probe)));
                 }
             }
         }
@@ -96,24 +104,19 @@ async fn a_certificate_is_renewed_under_a_session_that_never_drops() {
     let header = Header::new(Kind::Session { door: door(1) });
     let mut session = first.tunnel.open(&header, PATIENCE).await.unwrap();
     session.write_all(b"before").await.unwrap();
-    let sender = first.sender.clone();
-    let probing = async {
-        loop {
-            let _ = sender.send(&broker::message(FromBroker::Probe(Probe { nonce: vec![3; 16] })));
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
+    let probed = [first.sender.clone()];
     let replaced = async {
         let asked = first.csr().await;
         assert_eq!(csr::public_key(&asked).unwrap(), *tunnel_certs::key::Signer::public(&*world.stage.key));
         // What is not ours is refused, and the right one is still taken.
         first.send(leaf(&world.stage.leaf(&ca(CaKind::Mesh), HOUR)));
         first.send(leaf(&world.stage.leaf(&broker.mesh, HOUR)));
-        let second = broker.attach().await;
+        let mut second = broker.attach().await;
+        second.route().await;
         first.next(|body| matches!(body, ToBroker::Draining(_)).then_some(())).await;
         second
     };
-    let second = tokio::select! { second = replaced => second, () = probing => unreachable!() };
+    let second = while_probing(&probed, replaced).await;
     assert_eq!(world.status()[0].state, "attached", "the new one is shown");
     let mut later = second.tunnel.open(&header, PATIENCE).await.unwrap();
     later.write_all(b"after").await.unwrap();
@@ -135,7 +138,7 @@ async fn a_tunnel_is_replaced_before_the_brokers_own_certificate_ends() {
     let mut broker = Broker::with_life(life);
     let (begun, _world) = (Instant::now(), World::start(&broker));
     let first = broker.attach().await;
-    let second = while_probing(&first, broker.attach()).await;
+    let second = while_probing(&[first.sender.clone()], broker.attach()).await;
     assert!(begun.elapsed() < life);
     assert!(second.tunnel.close_reason().is_none());
 }
@@ -152,7 +155,7 @@ async fn a_rotation_is_acknowledged_step_by_step_as_it_comes_true() {
     first.send(rotation(RotationPhase::UpdateReplicas));
     first.csr().await;
     first.send(leaf(&world.stage.leaf(&broker.next, HOUR)));
-    let mut second = while_probing(&first, broker.attach()).await;
+    let mut second = while_probing(&[first.sender.clone()], broker.attach()).await;
     second.send(rotation(RotationPhase::UpdateReplicas));
     assert_eq!(second.rotation_ack().await, (RotationPhase::UpdateReplicas, 2));
     second.send(rotation(RotationPhase::UpdateBrokers));
@@ -181,7 +184,7 @@ async fn floods_of_bundles_and_rotations_neither_stop_probes_nor_change_anything
     // An honest message is repeated until it finds room.
     let good = FromBroker::TrustBundle(envelope(&world.stage.sign(&world.stage.bundle(2))));
     let taken = attached.sender.keep(broker::message(good)).unwrap();
-    while_probing(&attached, taken).await.unwrap();
+    while_probing(&[attached.sender.clone()], taken).await.unwrap();
     assert_eq!(world.living.trust.belief().borrow().bundle.sequence, 2);
 }
 
@@ -193,7 +196,7 @@ async fn a_replica_that_begins_to_take_requests_says_so_by_another_tunnel() {
     let first = broker.attach().await;
     assert!(first.hello.capabilities.is_empty());
     world.admission.send_replace(Admission::Open);
-    let second = while_probing(&first, broker.attach()).await;
+    let second = while_probing(&[first.sender.clone()], broker.attach()).await;
     assert_eq!(second.hello.capabilities, ["requests"]);
 }
 
@@ -210,7 +213,7 @@ async fn a_drain_during_the_dial_of_a_replacement_cuts_no_session() {
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     world.name([silent.local_addr().unwrap().to_string()]);
     let mut dial = [0; 2048];
-    while_probing(&first, silent.recv_from(&mut dial)).await.unwrap();
+    while_probing(&[first.sender.clone()], silent.recv_from(&mut dial)).await.unwrap();
     world.drain.begin();
     first.next(|body| matches!(body, ToBroker::Draining(_)).then_some(())).await;
     session.write_all(b" and after").await.unwrap();
@@ -222,18 +225,27 @@ async fn a_drain_during_the_dial_of_a_replacement_cuts_no_session() {
 }
 
 #[tokio::test]
-#[ignore = "known to fail: see CHANGELOG, Known faults"]
 async fn a_broker_that_the_vendor_dropped_is_left_though_no_other_takes_its_place() {
     let mut broker = Broker::start();
     let mut other = broker.beside();
     let world = World::start(&broker);
+    world.grant(door(1));
     let first = broker.attach().await;
     world.name([broker.address(), other.address()]);
     let mut second = other.attach().await;
     world.eventually_attached(2).await;
+    let mut session =
+        second.tunnel.open(&Header::new(Kind::Session { door: door(1) }), PATIENCE).await.unwrap();
     world.name([broker.address()]);
+    let both = [first.sender.clone(), second.sender.clone()];
     let left = second.next(|body| matches!(body, ToBroker::Draining(_)).then_some(()));
-    while_probing(&first, left).await;
+    while_probing(&both, left).await;
+    session.write_all(b"still").await.unwrap();
+    session.shutdown().await.unwrap();
+    let mut back = Vec::new();
+    session.read_to_end(&mut back).await.unwrap();
+    assert_eq!(back, b"still");
+    while_probing(&[first.sender.clone()], second.tunnel.closed()).await;
     world.eventually_attached(1).await;
     assert_eq!(world.status().len(), 1);
 }
@@ -245,13 +257,7 @@ async fn a_withheld_renewal_leaves_the_tunnel_and_shows() {
     stage.write_leaf(&stage.leaf(&stage.mesh, Duration::from_secs(6)));
     let world = World::on(&broker, stage);
     let mut attached = broker.attach().await;
-    let asked = attached.sender.clone();
-    let probing = async {
-        loop {
-            let _ = asked.send(&broker::message(FromBroker::Probe(Probe { nonce: vec![3; 16] })));
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
+    let probed = [attached.sender.clone()];
     let withheld = async {
         attached.csr().await;
         let trust = world.living.trust.clone();
@@ -261,7 +267,7 @@ async fn a_withheld_renewal_leaves_the_tunnel_and_shows() {
         })
         .await;
     };
-    tokio::select! { () = withheld => {}, () = probing => unreachable!() }
+    while_probing(&probed, withheld).await;
 }
 
 #[tokio::test]
@@ -271,7 +277,7 @@ async fn a_file_of_the_customer_with_another_certificate_replaces_the_tunnel() {
     let first = broker.attach().await;
     let renewed = world.stage.leaf(&broker.mesh, 2 * HOUR);
     world.stage.write_leaf(&renewed);
-    while_probing(&first, broker.attach()).await;
+    while_probing(&[first.sender.clone()], broker.attach()).await;
     let shown = world.living.trust.dialing().borrow().as_ref().unwrap().leaf;
     assert_eq!(shown, Fingerprint::of(&renewed));
 }
