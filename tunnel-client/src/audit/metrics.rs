@@ -14,8 +14,9 @@ pub fn describe() {
     describe_gauge!(GROUP, "Acts that shared the last sync");
     describe_gauge!(LAST, "Sequence of the last durable audit record");
     describe_gauge!(UNWRITABLE, "1 while the audit log cannot be written");
-    // There before its first event, or it would never increase.
+    // There before their first event: what is not there neither increases nor compares.
     counter!(REFUSED).increment(0);
+    unwritable(false);
 }
 
 pub(super) fn synced(records: usize, group: usize, took: Duration) {
