@@ -85,7 +85,8 @@ pub fn decide(facts: &Facts<'_>, ask: &Ask, now: UnixMillis) -> Decision {
     match (known_targets(facts, ask), strictest(facts.policy, ask)) {
         (Err(reason), _) | (_, Err(reason)) => Decision::Deny(reason),
         (Ok(()), Ok((methods, Approval::Auto, _))) if now.since(ask.issued) > STALE_AFTER => {
-            let text = "The request is older than 5 minutes, so a person must answer it";
+            let text =
+                "By the client's clock the request is older than 5 minutes, so a person must answer it";
             Decision::Manual(methods, Reason::new("stale request", text))
         }
         (Ok(()), Ok((methods, Approval::Auto, reason))) => Decision::Auto(methods, reason),

@@ -40,7 +40,7 @@ pub(super) fn certificate<'b>(
     if now.since(issued) > FRESH {
         return Err(Refusal::new(
             "freshness",
-            "A certificate request older than 5 minutes is refused; ask again",
+            "By the client's clock this request for a certificate is older than 5 minutes; ask again",
         ));
     }
     let grant = own(book, &(*grant).into(), operator)?;

@@ -100,7 +100,11 @@ impl<S: Store> Clerk<S> {
 
     fn admissible(&self, record: &Record) -> Result<(), Refusal> {
         if record.issued < self.refuse_before {
-            let why = "Issued before this client's store was restored; ask again";
+            let why = format!(
+                "This client's store was restored or its clock set back: what is asked before {} could be a repetition; \
+                 ask again then",
+                self.refuse_before
+            );
             return Err(Refusal::new("restored", why));
         }
         if self.shared.standing.read(|orders| orders.denied.contains_key(&record.operator)) {
