@@ -84,11 +84,12 @@ mod tests {
     async fn server(stream: tokio::io::DuplexStream) {
         let mut connection: h2::server::Connection<_, Bytes> = h2::server::handshake(stream).await.unwrap();
         connection.graceful_shutdown();
-        assert!(connection.accept().await.is_none(), "the call was sent");
+        // The caller may be gone before the last word.
+        let accepted = connection.accept().await;
+        assert!(!matches!(accepted, Some(Ok(_))), "the call was sent");
     }
 
     #[tokio::test]
-    #[ignore = "the library sends the call before it reads the GOAWAY"]
     async fn a_call_that_waited_in_the_librarys_queue_when_goaway_came_was_never_begun() {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (mut sender, connection) =
@@ -99,7 +100,8 @@ mod tests {
         server(far).await;
         connection.await.unwrap();
         let error = call.await.unwrap_err();
-        assert!(never_begun(&Status::from_error(Box::new(error))));
+        let told = format!("{error:?}");
+        assert!(never_begun(&Status::from_error(Box::new(error))), "{told}");
     }
 
     /// Takes a call's first frame and says that it took none.
