@@ -18,7 +18,8 @@ use tunnel_certs::statement::{
 use tunnel_protos::{
     ClusterName,
     operations::v1::{
-        Event, GetRequest, Operation, StepState, WatchRequest, operations_client::OperationsClient,
+        Event, GetRequest, Operation, StepState, StepStatus, WatchRequest,
+        operations_client::OperationsClient,
     },
     v1::RequestState,
 };
@@ -143,7 +144,7 @@ impl Session {
 
 /// The states of its steps, in their order.
 pub fn steps(operation: &Operation) -> Vec<StepState> {
-    operation.steps.iter().map(|step| step.state()).collect()
+    operation.steps.iter().map(StepStatus::state).collect()
 }
 
 /// The states that nothing follows.

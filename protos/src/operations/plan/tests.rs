@@ -3,7 +3,7 @@
 use super::*;
 use crate::text::is_deceptive;
 
-fn plan() -> Plan {
+fn step() -> Step {
     let gate = Gate { title: "n1 is ready".into(), soak_ms: 30_000, deadline_ms: 300_000 };
     let undo = Undo {
         target: "default".into(),
@@ -11,7 +11,7 @@ fn plan() -> Plan {
         request_json: r#"{"nodes":["n1"],"release":"2.4.0"}"#.into(),
         timeout_ms: 1500,
     };
-    let step = Step {
+    Step {
         title: "Upgrade n1 to 2.4.1".into(),
         object: "n1".into(),
         target: "default".into(),
@@ -20,7 +20,10 @@ fn plan() -> Plan {
         timeout_ms: 60_000,
         gate: Some(gate),
         undo: Some(undo),
-    };
+    }
+}
+
+fn plan() -> Plan {
     let change = |field: &str, old: &str, new: &str| Change {
         object: "storage".into(),
         field: field.into(),
@@ -30,7 +33,7 @@ fn plan() -> Plan {
     Plan {
         title: "Upgrade storage from 2.4.0 to 2.4.1".into(),
         executor: "engine".into(),
-        steps: vec![step],
+        steps: vec![step()],
         diff: vec![change("release", "2.4.0", "2.4.1"), change("note", "", "x")],
         affected: vec!["n1".into(), "n2".into()],
         risk: RiskClass::Medium.into(),
