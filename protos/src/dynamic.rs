@@ -8,7 +8,7 @@ mod json;
 mod options;
 mod prune;
 
-use prost_reflect::{DescriptorError, DescriptorPool, MethodDescriptor, ServiceDescriptor};
+use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor, MethodDescriptor, ServiceDescriptor};
 
 pub use self::{
     codec::DynamicCodec,
@@ -32,10 +32,13 @@ pub enum DescriptorsError {
     /// A service or method whose name no gRPC call could carry.
     #[error("method {0} has a name outside the grammar of gRPC paths")]
     Name(String),
+    /// Sets that contradict each other.
+    #[error("another descriptor set has a different file {0}")]
+    Twice(String),
 }
 
 /// The services of one descriptor set, with the messages they need.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Descriptors(DescriptorPool);
 
 impl Descriptors {
@@ -44,6 +47,20 @@ impl Descriptors {
         let set = Self(DescriptorPool::decode(bytes).map_err(DescriptorsError::Decode)?);
         let bad = set.descriptors().find(|method| name_of(method).is_none());
         bad.map_or(Ok(set.clone()), |method| Err(DescriptorsError::Name(method.full_name().to_owned())))
+    }
+
+    /// These and those of a further set; a file that is in both must be the same.
+    pub fn with(mut self, bytes: &[u8]) -> Result<Self, DescriptorsError> {
+        let further = Self::decode(bytes)?;
+        let differs = |file: &FileDescriptor| {
+            let known = self.0.get_file_by_name(file.name());
+            known.is_some_and(|known| known.encode_to_vec() != file.encode_to_vec())
+        };
+        if let Some(file) = further.0.files().find(differs) {
+            return Err(DescriptorsError::Twice(file.name().to_owned()));
+        }
+        self.0.decode_file_descriptor_set(bytes).map_err(DescriptorsError::Decode)?;
+        Ok(self)
     }
 
     /// Every method of every service, in the order of the files.

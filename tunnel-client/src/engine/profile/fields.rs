@@ -60,6 +60,12 @@ impl FieldList {
         Ok(Self { root, paths: paths.into_iter().collect(), redacted: redacted.into_iter().collect() })
     }
 
+    /// A list of paths that are all good.
+    #[cfg(test)]
+    pub(crate) fn for_test(message: &MessageDescriptor, paths: &[String]) -> Self {
+        Self::parse(message, paths).unwrap()
+    }
+
     /// Every field that goes on, one by one, in order.
     pub fn paths(&self) -> &[String] {
         &self.paths

@@ -30,7 +30,7 @@ pub(super) fn parse(
         .map_err(|e| ProfileErrors(vec![ProfileError::Malformed(e.to_string())]))?;
     let mut problems = Problems::default();
     let (schema, bytes) =
-        problems.keep(schema(written.descriptors.as_deref(), folder, read)).unwrap_or_default();
+        problems.keep(schema(written.descriptors.as_ref(), folder, read)).unwrap_or_default();
     let targets = endpoints("endpoints", &written.endpoints, &mut problems);
     let companions = endpoints("companions", &written.companions, &mut problems);
     if written.endpoints.is_empty() {
@@ -74,7 +74,7 @@ pub(super) fn parse(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Written {
     name: String,
-    descriptors: Option<PathBuf>,
+    descriptors: Option<OneOrMore>,
     endpoints: BTreeMap<String, String>,
     #[serde(default)]
     credentials: WrittenCredentials,
@@ -91,6 +91,23 @@ struct Written {
     debug: operable::Entries,
     #[serde(default)]
     components: operable::Entries,
+}
+
+/// Files of descriptors: the engine's, and those of its companions.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(PathBuf),
+    More(Vec<PathBuf>),
+}
+
+impl OneOrMore {
+    fn all(&self) -> &[PathBuf] {
+        match self {
+            Self::One(path) => std::slice::from_ref(path),
+            Self::More(paths) => paths,
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -111,22 +128,23 @@ struct WrittenTls {
 }
 
 fn schema(
-    written: Option<&Path>,
+    written: Option<&OneOrMore>,
     folder: &Path,
     read: impl Fn(&Path) -> Result<Vec<u8>, ProfileError>,
 ) -> Result<(Schema, Vec<u8>), ProfileError> {
-    match written.map(|path| (path, folder.join(path))) {
-        None => Ok((Schema::Absent, Vec::new())),
-        Some((path, _)) if path == Path::new("reflection") => Ok((Schema::Reflection, Vec::new())),
-        Some((_, path)) => {
-            let bytes = read(&path)?;
-            decode(path, &bytes).map(|descriptors| (Schema::File(descriptors), bytes))
+    match written.map_or(&[][..], OneOrMore::all) {
+        [] => Ok((Schema::Absent, Vec::new())),
+        [path] if path == Path::new("reflection") => Ok((Schema::Reflection, Vec::new())),
+        paths => {
+            let (mut all, mut bytes) = (Descriptors::default(), Vec::new());
+            for path in paths.iter().map(|path| folder.join(path)) {
+                let one = read(&path)?;
+                all = all.with(&one).map_err(|source| ProfileError::Descriptors { path, source })?;
+                bytes.extend(one);
+            }
+            Ok((Schema::File(all), bytes))
         }
     }
-}
-
-fn decode(path: PathBuf, bytes: &[u8]) -> Result<Descriptors, ProfileError> {
-    Descriptors::decode(bytes).map_err(|source| ProfileError::Descriptors { path, source })
 }
 
 fn endpoints(

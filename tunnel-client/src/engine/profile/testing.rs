@@ -112,8 +112,13 @@ components:
 
 /// The encoded descriptors of [`PROTO`].
 pub(crate) fn protoset() -> Vec<u8> {
+    compile(PROTO)
+}
+
+/// The encoded descriptors of a .proto file.
+pub(crate) fn compile(proto: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("shop.proto"), PROTO).unwrap();
+    std::fs::write(folder.path().join("shop.proto"), proto).unwrap();
     let mut compiler = protox::Compiler::new([folder.path()]).unwrap();
     compiler.include_imports(true).open_file("shop.proto").unwrap();
     // Types of prost would lose the options that they do not know, `debug_redact` among them.

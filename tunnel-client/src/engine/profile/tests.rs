@@ -1,7 +1,9 @@
 use tunnel_protos::FILE_DESCRIPTOR_SET;
+use tunnel_runtime::chain;
 
 use super::*;
 
+mod guide;
 mod operations;
 
 const FULL: &str = r#"
@@ -117,4 +119,22 @@ fn all_problems_come_at_once() {
     for part in ["endpoints.pod-1", "metadata", "readOnly"] {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
+}
+
+#[test]
+fn descriptors_may_come_in_several_files() {
+    const ETCD: &[u8] = include_bytes!("../../../../integration/profiles/etcd.protoset");
+    const OTHER: &str = "syntax = \"proto3\"; package other; message One {}";
+    let text = "{ name: own, descriptors: [a, b], endpoints: { default: 'http://127.0.0.1:1' } }";
+    let shop = testing::protoset();
+    let read = |path: &Path| Ok(if path == Path::new("a") { shop.clone() } else { ETCD.to_vec() });
+    let profile = Profile::parse(text, Path::new(""), read).unwrap();
+    for pattern in ["shop.v1.Admin/*", "etcdserverpb.KV/*"] {
+        assert!(!profile.expand(&pattern.parse().unwrap()).is_empty(), "{pattern}");
+    }
+    let twice = Profile::parse(text, Path::new(""), |_| Ok(shop.clone()));
+    assert!(twice.is_ok(), "the same file twice: {twice:?}");
+    let read = |path: &Path| Ok(if path == Path::new("a") { shop.clone() } else { testing::compile(OTHER) });
+    let error = Profile::parse(text, Path::new(""), read).unwrap_err();
+    assert!(chain(&error.0[0]).to_string().contains("a different file shop.proto"), "{error:?}");
 }
