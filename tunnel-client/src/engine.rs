@@ -101,4 +101,6 @@ impl Engine {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -112,6 +112,12 @@ pub(super) fn files(profile: &Profile) -> Vec<String> {
     target::files(profile)
 }
 
+/// What every method of a profile would be.
+#[cfg(test)]
+pub(crate) fn methods(profile: &Profile) -> Vec<MethodLine> {
+    methods::of(profile)
+}
+
 /// The engine of the profile at `path`, to be looked at only.
 pub fn open(path: &Path) -> Result<Engine, ProfileErrors> {
     Profile::inspect(path).map(Engine::new)

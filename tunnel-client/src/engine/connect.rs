@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
@@ -58,6 +58,8 @@ pub enum Connection {
     Tls(Box<TlsStream<TcpStream>>),
     /// A Unix socket.
     Unix(UnixStream),
+    /// A pipe within this process.
+    Memory(DuplexStream),
 }
 
 impl Connection {
@@ -106,6 +108,7 @@ macro_rules! each {
             Self::Tcp($stream) => $call,
             Self::Tls($stream) => $call,
             Self::Unix($stream) => $call,
+            Self::Memory($stream) => $call,
         }
     };
 }
@@ -134,6 +137,7 @@ impl AsyncWrite for Connection {
             Self::Tcp(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
+            Self::Memory(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -59,13 +59,24 @@ fn methods(lines: &[MethodLine]) -> Vec<String> {
 }
 
 fn method(line: &MethodLine) -> String {
-    let class = if line.mutates { "mutates" } else { "read-only" };
-    let by_name = match line.known {
-        Known::ByPattern => "",
-        Known::ByName => "  (by its exact name only)",
-        Known::Never => "  (not in the descriptors)",
+    let more = match (&line.operation, line.known) {
+        (Some(operation), _) => format!("  ({operation})"),
+        (None, Known::ByPattern) => String::new(),
+        (None, Known::ByName) => "  (by its exact name only)".to_owned(),
+        (None, Known::Never) => "  (not in the descriptors)".to_owned(),
     };
-    format!("    {class:<10} {:<14} {}{by_name}", kind(line.kind), line.method.method())
+    format!("    {:<14} {:<14} {}{more}", class(line), kind(line.kind), line.method.method())
+}
+
+/// What calls of it are to those who ask for access.
+fn class(line: &MethodLine) -> &'static str {
+    match &line.operation {
+        _ if line.known == Known::Never => "unknown",
+        Some(operation) if operation.operation() == "run" => "task",
+        Some(_) => "operation-only",
+        None if line.mutates => "mutates",
+        None => "read-only",
+    }
 }
 
 fn target(target: &TargetReport) -> Vec<String> {
@@ -113,7 +124,11 @@ fn document(path: &Path, report: &Report) -> Value {
 fn method_document(line: &MethodLine) -> Value {
     json!({
         "method": line.method.as_str(),
-        "class": if line.mutates { "mutating" } else { "read-only" },
+        "class": match class(line) {
+            "mutates" => "mutating",
+            class => class,
+        },
+        "operation": line.operation.as_ref().map(ToString::to_string),
         "call": line.kind.map(|some| kind(Some(some))),
         "byPattern": line.known == Known::ByPattern,
     })
@@ -160,6 +175,7 @@ mod tests {
             method: method.parse().unwrap(),
             kind: Some(CallKind::Unary),
             mutates,
+            operation: None,
             known,
         };
         Report {
@@ -178,11 +194,31 @@ mod tests {
     fn methods_stand_under_their_service_with_what_they_are() {
         let text = report(Path::new("p.yaml"), &sample(), Format::Text);
         assert!(
-            text.contains("3 methods, 2 read-only:\n  a.B\n    read-only  unary          Get\n"),
+            text.contains("3 methods, 2 read-only:\n  a.B\n    read-only      unary          Get\n"),
             "{text}"
         );
-        assert!(text.contains("    mutates    unary          Put\n"), "{text}");
+        assert!(text.contains("    mutates        unary          Put\n"), "{text}");
         assert!(text.contains("Check  (by its exact name only)"), "{text}");
+    }
+
+    #[test]
+    fn methods_of_operations_tell_what_to_ask_for() {
+        let profile = crate::engine::profile::testing::profile();
+        let report = Report { methods: crate::engine::check::methods(&profile), ..Report::default() };
+        let text = report_text(&report);
+        for line in [
+            "    operation-only unary          Scale  (tunnelctl request scale storage)\n",
+            "    task           server stream  Work  (tunnelctl request run compact)\n",
+            "    mutates        unary          Set\n",
+            "    read-only      unary          Status\n",
+        ] {
+            assert!(text.contains(line), "{line} is missing in {text}");
+        }
+        assert_eq!(document(Path::new("p.yaml"), &report)["methods"][0]["class"], "operation-only");
+    }
+
+    fn report_text(of: &Report) -> String {
+        report(Path::new("p.yaml"), of, Format::Text)
     }
 
     #[test]

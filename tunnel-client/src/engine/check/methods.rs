@@ -5,7 +5,10 @@ use tunnel_protos::{
     dynamic::{CallKind, Descriptors},
 };
 
-use crate::engine::{Profile, profile::HealthProbe};
+use crate::engine::{
+    Profile,
+    profile::{HealthProbe, Suggestion},
+};
 
 /// How a method can be named in requests and policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct MethodLine {
     pub kind: Option<CallKind>,
     /// Whether calls of it wait for the audit log.
     pub mutates: bool,
+    /// The operation to ask for instead; access takes its exact name and `raw`.
+    pub operation: Option<Suggestion>,
     /// How it can be named.
     pub known: Known,
 }
@@ -37,6 +42,7 @@ pub(super) fn of(profile: &Profile) -> Vec<MethodLine> {
     let described = described.map(|method| MethodLine {
         kind: Some(method.kind()),
         mutates: !profile.is_read_only(method.name()),
+        operation: profile.operation_of(method.name()).cloned(),
         known: Known::ByPattern,
         method: method.name().clone(),
     });
@@ -45,6 +51,7 @@ pub(super) fn of(profile: &Profile) -> Vec<MethodLine> {
         method: method.clone(),
         kind: None,
         mutates: false,
+        operation: None,
         known: if profile.descriptors().is_some() { Known::Never } else { Known::ByName },
     });
     let mut lines: Vec<_> = described.chain(named).collect();
@@ -64,7 +71,25 @@ pub(super) fn notes(profile: &Profile) -> Vec<String> {
         let method = &call.method;
         notes.push(format!("health.method: {method} is asked every 5 s and not marked read-only"));
     }
+    notes.extend(looks(profile));
+    notes.extend(profile.operable().collectors().values().flat_map(|collector| {
+        let redacted = collector.allow.redacted().iter();
+        redacted.map(|path| {
+            format!("debug.{}: {path} leaves, though the schema marks it debug_redact", collector.name)
+        })
+    }));
     notes
+}
+
+/// Methods that are called to look, and not marked as reads.
+fn looks(profile: &Profile) -> impl Iterator<Item = String> {
+    profile.operable().components().values().flat_map(|component| {
+        let methods = component.find.looks.iter().map(|look| look.call.method.name());
+        let unmarked = methods.filter(|method| !profile.is_read_only(method));
+        unmarked.map(|method| {
+            format!("components.{}.find: {method} is called to look and not marked read-only", component.name)
+        })
+    })
 }
 
 fn described_by(profile: &Profile, method: &MethodName) -> bool {
@@ -76,6 +101,7 @@ impl MethodLine {
         let method = &self.method;
         let (reads, writes) = (starts_with(method, READS), starts_with(method, WRITES));
         match (self.mutates, self.known) {
+            _ if self.operation.is_some() => None,
             (true, _) if reads => Some(format!("{method} sounds like a read, but counts as mutating")),
             (false, _) if writes => Some(format!("{method} is marked read-only, but does not sound like it")),
             (_, Known::Never) => {

@@ -47,7 +47,7 @@ pub(super) async fn ask(engine: &Engine, target: &TargetName) -> (super::TargetR
 async fn reached(engine: &Engine, target: &TargetName) -> Reached {
     match engine.connect(target).await {
         Ok(Connection::Tls(_)) => Reached::Tls,
-        Ok(Connection::Tcp(_) | Connection::Unix(_)) => Reached::Plain,
+        Ok(Connection::Tcp(_) | Connection::Unix(_) | Connection::Memory(_)) => Reached::Plain,
         Err(error) => Reached::Failed(chain(&error).to_string()),
     }
 }
