@@ -28,11 +28,99 @@ pub enum Event {
         /// What was shown to the person.
         #[serde(serialize_with = "text")]
         digest: Digest,
+        /// The plan that was shown, of an operation.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
+        plan: Option<Digest>,
         /// Yes or no.
         yes: bool,
         /// Who answered.
         #[serde(flatten)]
         by: By,
+    },
+    /// An operation was planned: what a yes is about from now on.
+    Planned {
+        /// Which request.
+        #[serde(serialize_with = "text")]
+        request: RequestId,
+        /// Its kind, as policies name it.
+        operation: String,
+        /// What it does, one sentence.
+        title: String,
+        /// Digest of the plan.
+        #[serde(serialize_with = "text")]
+        plan: Digest,
+        /// How many steps it has.
+        steps: usize,
+    },
+    /// The customer's people stop an operation before its next step.
+    CancelOperation {
+        /// Which request.
+        #[serde(serialize_with = "text")]
+        request: RequestId,
+        /// Who said so.
+        #[serde(flatten)]
+        by: By,
+    },
+    /// An operation's run came to its end.
+    Operation {
+        /// Which request.
+        #[serde(serialize_with = "text")]
+        request: RequestId,
+        /// Who asked.
+        #[serde(serialize_with = "text")]
+        operator: OperatorName,
+        /// Its kind, as policies name it.
+        operation: String,
+        /// Digest of the plan.
+        #[serde(serialize_with = "text")]
+        plan: Digest,
+        /// How it ended.
+        state: &'static str,
+        /// One sentence.
+        why: String,
+    },
+    /// A step of an operation is called, or taken back; an intent.
+    Step {
+        /// Which request.
+        #[serde(serialize_with = "text")]
+        request: RequestId,
+        /// From 1, as in the plan.
+        step: usize,
+        /// As in the plan.
+        title: String,
+        /// Whom; empty for this client itself.
+        target: String,
+        /// What; empty for this client itself.
+        method: String,
+        /// It is taken back.
+        back: bool,
+    },
+    /// The gate of a step was watched to its end.
+    Gate {
+        /// Which request.
+        #[serde(serialize_with = "text")]
+        request: RequestId,
+        /// From 1, as in the plan.
+        step: usize,
+        /// Whether it held.
+        held: bool,
+    },
+    /// A debug bundle was made, let go, handed out or deleted.
+    Bundle {
+        /// Which request.
+        request: String,
+        /// Who asked.
+        operator: String,
+        /// SHA-256 of the archive.
+        #[serde(serialize_with = "text")]
+        bundle: Digest,
+        /// Its size.
+        bytes: u64,
+        /// `made`, `released`, `fetched` or `deleted`.
+        what: &'static str,
+        /// Who did it, unless it was the operator or the client itself.
+        #[serde(flatten)]
+        by: Option<By>,
     },
     /// Everything was stopped.
     Pause {
@@ -225,7 +313,7 @@ pub struct Move {
     /// Which request.
     #[serde(serialize_with = "text")]
     pub request: RequestId,
-    /// `access`, `certificate`, `withdraw` or `unreadable`.
+    /// `access`, `operation`, `certificate`, `withdraw` or `unreadable`.
     pub subject: &'static str,
     /// Who asked.
     #[serde(serialize_with = "text")]
@@ -271,6 +359,9 @@ pub struct Asked {
     /// Method patterns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
+    /// The operation, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     /// Targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
@@ -371,6 +462,7 @@ impl Event {
         match self {
             Self::Pause { .. }
             | Self::DenyOperator { .. }
+            | Self::CancelOperation { .. }
             | Self::RootRemoved { .. }
             | Self::Answer { yes: false, .. } => true,
             Self::Move(moved) => moved.by.is_some() && matches!(moved.state, "revoked" | "denied"),
@@ -381,6 +473,13 @@ impl Event {
 
 fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn optional<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
 }
 
 fn base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

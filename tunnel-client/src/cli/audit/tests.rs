@@ -81,6 +81,7 @@ fn moved(state: &'static str, request: &str, operator: &str, reason: &str) -> Ev
             reason: reason.into(),
             ticket: "T-1".into(),
             methods: vec!["e.Engine/*".into()],
+            operation: None,
             targets: vec!["default".into()],
             about: None,
             issued: Millis(UnixMillis(500)),
