@@ -6,6 +6,7 @@ mod access;
 mod approvers;
 mod authorize;
 mod decide;
+mod decide_operation;
 mod effective;
 mod file;
 mod lint;
@@ -23,11 +24,12 @@ pub use self::{
     approvers::{Approver, Approvers},
     authorize::Authorize,
     decide::{Ask, Decision, Facts, Reason, STALE_AFTER, decide},
+    decide_operation::{OPERATIONS_SERVICE, decide_operation, operation_methods},
     effective::Effective,
     file::PolicyError,
     lint::Warning,
     methods::Methods,
-    operations::{CollectDebug, Configure, Operations, Scale},
+    operations::{CollectDebug, Configure, Kind as OperationKind, Operations, Scale},
     preset::Preset,
     reload::{PolicyFile, PolicyState},
 };
@@ -66,7 +68,7 @@ impl Policy {
         let file::File { clocks, preset, approvers, approvals, access } = written;
         Self {
             access: AccessList::new(access.unwrap_or_else(|| preset.access(&methods))),
-            operations: approvals.over(preset.operations()),
+            operations: approvals.over(preset.operations(&methods)),
             clocks,
             preset,
             approvers,

@@ -4,19 +4,20 @@ mod print;
 
 use std::{
     path::{Path, PathBuf},
+    str::FromStr,
     sync::Arc,
 };
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use tunnel_protos::MethodPattern;
+use tunnel_protos::{MethodPattern, method::MethodError};
 use tunnel_runtime::exit::Exit;
 
 use super::{Ended, output::Format};
 use crate::{
     config::Config,
     engine,
-    policy::{Methods, Policy},
+    policy::{Methods, OperationKind, Policy},
 };
 
 #[derive(Debug, Subcommand)]
@@ -33,11 +34,11 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Tell which rule answers a request for these methods, why, and within which limits.
+    /// Tell which rule answers a request for these methods or operations, why, and within which limits.
     Explain {
-        /// `package.Service/Method` or `package.Service/*`.
-        #[arg(required = true, value_name = "METHOD")]
-        methods: Vec<MethodPattern>,
+        /// `package.Service/Method`, `package.Service/*`, or an operation: `scale`, `runTask.NAME`, …
+        #[arg(required = true, value_name = "METHOD|OPERATION")]
+        asked: Vec<Asked>,
         /// As if methods of operations were asked for by their exact names.
         #[arg(long)]
         raw: bool,
@@ -91,6 +92,26 @@ pub(super) struct Beside {
     config: Option<PathBuf>,
 }
 
+/// What is to be explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    Methods(MethodPattern),
+    Operation(OperationKind),
+}
+
+impl FromStr for Asked {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Only methods have a slash.
+        if text.contains('/') {
+            text.parse().map(Self::Methods).map_err(|error: MethodError| error.to_string())
+        } else {
+            text.parse().map(Self::Operation).map_err(str::to_owned)
+        }
+    }
+}
+
 /// What is to be done with which policy.
 #[derive(Debug)]
 pub struct PolicyTask {
@@ -103,7 +124,7 @@ pub struct PolicyTask {
 #[derive(Debug)]
 enum Work {
     Check,
-    Explain { methods: Vec<MethodPattern>, raw: bool },
+    Explain { asked: Vec<Asked>, raw: bool },
     Show { effective: bool },
 }
 
@@ -112,8 +133,8 @@ impl Command {
         let task = |file, beside, work, format| PolicyTask { file, beside, work, format };
         match self {
             Self::Check { which, output } => task(which.file, which.beside, Work::Check, output),
-            Self::Explain { methods, raw, which, output } => {
-                task(which.file, which.beside, Work::Explain { methods, raw }, output)
+            Self::Explain { asked, raw, which, output } => {
+                task(which.file, which.beside, Work::Explain { asked, raw }, output)
             }
             Self::Show { effective, which, output } => {
                 task(which.file, which.beside, Work::Show { effective }, output)
@@ -138,7 +159,7 @@ impl PolicyTask {
         };
         let printed = match self.work {
             Work::Check => print::checked(&policy, self.format),
-            Work::Explain { methods, raw } => print::explained(&policy, &methods, raw, self.format),
+            Work::Explain { asked, raw } => print::explained(&policy, &asked, raw, self.format),
             Work::Show { effective: true } => print::effective(&policy, self.format),
             Work::Show { effective: false } => text,
         };
@@ -170,6 +191,7 @@ const EXAMPLES: &str = "\
 Examples:
   tunnel-client policy check policy.yaml --profile engine.yaml
   tunnel-client policy explain 'engine.admin.v1.Admin/*' --config client.yaml
+  tunnel-client policy explain scale runTask.compact --policy policy.yaml
   tunnel-client policy show --effective --config client.yaml";
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    fn new(rule: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(super) fn new(rule: impl Into<String>, text: impl Into<String>) -> Self {
         Self { rule: rule.into(), text: text.into() }
     }
 }

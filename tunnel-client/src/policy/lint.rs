@@ -28,6 +28,18 @@ pub enum Warning {
         /// What it lets through.
         method: MethodName,
     },
+    /// `auto` where only limits would let a rule answer.
+    NoLimits {
+        /// The rule's name.
+        rule: &'static str,
+    },
+    /// A task that the engine profile does not list.
+    NoTask {
+        /// Its name.
+        task: String,
+    },
+    /// Debug bundles leave without a person having seen them.
+    BundlesLeave,
     /// A person must answer, and the policy names none.
     NobodyApproves,
 }
@@ -36,9 +48,29 @@ impl Policy {
     /// Everything suspicious, rule by rule.
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings: Vec<_> = self.access().iter().flat_map(|rule| self.warnings_of(rule)).collect();
-        let manual = self.access().iter().any(|rule| rule.approval == Approval::Manual);
+        warnings.extend(self.warnings_of_operations());
+        let manual = self.access().iter().any(|rule| rule.approval == Approval::Manual)
+            || self.operations().needs_people();
         if manual && self.approvers().is_empty() {
             warnings.push(Warning::NobodyApproves);
+        }
+        warnings
+    }
+
+    fn warnings_of_operations(&self) -> Vec<Warning> {
+        let operations = self.operations();
+        let unlimited = [
+            ("approvals.scale", operations.scale.mode, operations.scale.effective()),
+            ("approvals.configure", operations.configure.mode, operations.configure.effective()),
+        ];
+        let unlimited = unlimited.into_iter().filter(|(_, written, counts)| written != counts);
+        let mut warnings: Vec<_> = unlimited.map(|(rule, ..)| Warning::NoLimits { rule }).collect();
+        if let Some(known) = self.methods().tasks() {
+            let unknown = operations.run_task.keys().filter(|task| !known.contains(task.as_str()));
+            warnings.extend(unknown.map(|task| Warning::NoTask { task: task.to_string() }));
+        }
+        if operations.collect_debug.release == Approval::Auto {
+            warnings.push(Warning::BundlesLeave);
         }
         warnings
     }
@@ -96,6 +128,15 @@ impl fmt::Display for Warning {
                     "{rule} allows {method} without a person, and the profile does not mark it readOnly"
                 )
             }
+            Self::NoLimits { rule } => {
+                write!(f, "{rule}: auto without limits counts as manual; give it `limits`")
+            }
+            Self::NoTask { task } => {
+                write!(f, "approvals.runTask.{task}: the engine profile lists no such task")
+            }
+            Self::BundlesLeave => f.write_str(
+                "approvals.collectDebug lets bundles leave without a person having seen them (release: auto)",
+            ),
             Self::NobodyApproves => {
                 write!(f, "rules ask for a person's yes, and `approvers` names nobody")
             }

@@ -12,6 +12,7 @@ pub struct Methods {
     services: Option<BTreeMap<Box<str>, BTreeSet<MethodName>>>,
     operations: BTreeSet<MethodName>,
     read_only: BTreeSet<MethodName>,
+    tasks: Option<BTreeSet<Box<str>>>,
     digest: [u8; 32],
 }
 
@@ -26,7 +27,7 @@ impl Methods {
         for method in all {
             services.entry(method.service().into()).or_default().insert(method);
         }
-        Self { services: Some(services), operations, read_only: BTreeSet::new(), digest }
+        Self { services: Some(services), operations, digest, ..Self::default() }
     }
 
     /// What a profile says.
@@ -37,12 +38,13 @@ impl Methods {
             Some(all) => Self::new(all.methods().map(|method| method.name().clone()), operations, digest),
             None => Self::without_descriptors(operations, digest),
         };
-        methods.with_read_only(profile.read_only().clone())
+        let tasks = profile.operable().tasks().keys().map(ToString::to_string);
+        methods.with_read_only(profile.read_only().clone()).with_tasks(tasks)
     }
 
     /// Without descriptors only literal names can be asked for.
     pub fn without_descriptors(operations: BTreeSet<MethodName>, digest: [u8; 32]) -> Self {
-        Self { services: None, operations, read_only: BTreeSet::new(), digest }
+        Self { operations, digest, ..Self::default() }
     }
 
     /// With the methods that the profile marks as changing nothing; all others mutate, whatever their names.
@@ -50,6 +52,18 @@ impl Methods {
     pub fn with_read_only(mut self, read_only: BTreeSet<MethodName>) -> Self {
         self.read_only = read_only;
         self
+    }
+
+    /// With the tasks that the profile lists.
+    #[must_use]
+    pub fn with_tasks(mut self, tasks: impl IntoIterator<Item = String>) -> Self {
+        self.tasks = Some(tasks.into_iter().map(String::into_boxed_str).collect());
+        self
+    }
+
+    /// The tasks that the profile lists; none without a profile.
+    pub fn tasks(&self) -> Option<&BTreeSet<Box<str>>> {
+        self.tasks.as_ref()
     }
 
     /// The methods that the profile marks as changing nothing.

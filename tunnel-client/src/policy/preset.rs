@@ -51,11 +51,14 @@ impl Preset {
     }
 
     /// Its answers for operations.
-    pub(super) fn operations(self) -> Operations {
+    pub(super) fn operations(self, methods: &Methods) -> Operations {
+        let tasks = methods.tasks().into_iter().flatten().filter_map(|task| task.parse().ok());
+        let run_task = tasks.map(|task| (task, Approval::Manual)).collect();
+        let manual = Operations { run_task, ..Operations::all(Approval::Manual) };
         match self {
             Self::Locked => Operations::all(Approval::Deny),
-            Self::Supervised => Operations::all(Approval::Manual),
-            Self::Delegated => Operations { restart: Approval::Auto, ..Operations::all(Approval::Manual) },
+            Self::Supervised => manual,
+            Self::Delegated => Operations { restart: Approval::Auto, ..manual },
         }
     }
 }

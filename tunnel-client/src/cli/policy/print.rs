@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::{Value, json};
 use tunnel_protos::{MethodName, MethodPattern};
 
-use super::Format;
-use crate::policy::{Approval, Effective, Policy, PolicyError, Rule};
+use super::{Asked, Format};
+use crate::policy::{Approval, Effective, OperationKind, Policy, PolicyError, Rule};
 
 /// Everything that is wrong.
 pub(super) fn wrong(error: &PolicyError, format: Format) -> String {
@@ -40,8 +40,10 @@ pub(super) fn checked(policy: &Policy, format: Format) -> String {
     }
 }
 
-/// Which rule answers each method.
-pub(super) fn explained(policy: &Policy, patterns: &[MethodPattern], raw: bool, format: Format) -> String {
+/// Which rule answers each method and operation.
+pub(super) fn explained(policy: &Policy, asked: &[Asked], raw: bool, format: Format) -> String {
+    let patterns: Vec<_> = asked.iter().filter_map(Asked::methods).collect();
+    let operations: Vec<_> = asked.iter().filter_map(|asked| Operation::of(policy, asked)).collect();
     let methods = patterns.iter().flat_map(|pattern| match pattern {
         MethodPattern::Exact(method) => vec![method.clone()],
         MethodPattern::Service(_) => policy.concrete(pattern),
@@ -56,6 +58,7 @@ pub(super) fn explained(policy: &Policy, patterns: &[MethodPattern], raw: bool, 
             let unmatched: Vec<_> = empty.map(ToString::to_string).collect();
             text(&json!({
                 "methods": answers.map(|answer| answer.json()).collect::<Vec<_>>(), "unmatched": unmatched,
+                "operations": operations.iter().map(Operation::json).collect::<Vec<_>>(),
             }))
         }
         Format::Text => {
@@ -65,8 +68,48 @@ pub(super) fn explained(policy: &Policy, patterns: &[MethodPattern], raw: bool, 
                 "a pattern takes an engine profile with descriptors (--profile)"
             };
             let empty = empty.map(|pattern| format!("{pattern}: {hint}"));
-            answers.map(|answer| answer.to_string()).chain(empty).collect::<Vec<_>>().join("\n")
+            let lines = answers.map(|answer| answer.to_string()).chain(empty);
+            lines.chain(operations.iter().map(ToString::to_string)).collect::<Vec<_>>().join("\n")
         }
+    }
+}
+
+impl Asked {
+    fn methods(&self) -> Option<&MethodPattern> {
+        match self {
+            Self::Methods(pattern) => Some(pattern),
+            Self::Operation(_) => None,
+        }
+    }
+}
+
+/// What is answered to a request for one kind of operation.
+struct Operation<'a> {
+    kind: &'a OperationKind,
+    approval: Approval,
+    limits: String,
+}
+
+impl<'a> Operation<'a> {
+    fn of(policy: &Policy, asked: &'a Asked) -> Option<Self> {
+        let Asked::Operation(kind) = asked else { return None };
+        let operations = policy.operations();
+        Some(Self { kind, approval: operations.mode(kind), limits: operations.limits(kind) })
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "operation": self.kind.to_string(), "approval": self.approval.name(),
+            "rule": format!("approvals.{}", self.kind), "limits": self.limits,
+        })
+    }
+}
+
+impl fmt::Display for Operation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, approval, limits } = self;
+        write!(f, "{kind}: {approval} (approvals.{kind})")?;
+        if limits.is_empty() { Ok(()) } else { write!(f, "; limits {limits}") }
     }
 }
 

@@ -51,6 +51,29 @@ fn explain_names_rule_level_and_limits() {
 }
 
 #[test]
+fn explain_knows_operations_and_their_limits() {
+    let (_folder, file) = written(
+        "version: 1\napprovals: { scale: { mode: auto, limits: { maxReplicas: 9, maxStep: 2 } }, \
+         runTask: { compact: auto }, upgrade: manual, configure: auto }\n",
+    );
+    let operations = ["scale", "upgrade", "runTask.compact", "runTask.wipe", "configure"];
+    let arguments = ["tunnel-client", "policy", "explain", "--policy", &file];
+    let (said, _) = run(&[&arguments[..], &operations[..]].concat());
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines[0], "scale: auto (approvals.scale); limits maxReplicas: 9, maxStep: 2");
+    assert_eq!(lines[1], "upgrade: manual (approvals.upgrade)");
+    assert_eq!(lines[2], "runTask.compact: auto (approvals.runTask.compact)");
+    assert_eq!(lines[3], "runTask.wipe: deny (approvals.runTask.wipe)");
+    assert_eq!(lines[4], "configure: manual (approvals.configure)");
+    let (json, _) = run(&[&arguments[..], &operations[..], &["--output", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["operations"][0]["approval"], "auto");
+    let (said, _) = run(&["tunnel-client", "policy", "check", &file]);
+    assert!(said.contains("approvals.configure: auto without limits counts as manual"), "{said}");
+    assert!(Cli::try_parse_from([&arguments[..], &["wipe"]].concat()).is_err());
+}
+
+#[test]
 fn explain_says_what_the_descriptors_do_not_know() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../integration/profiles/reference-engine.yaml");
     let (_folder, file) =
