@@ -7,6 +7,8 @@ use tunnel_protos::{
     CollectorName, ComponentName, NodeName, PersonText, SettingName, TargetName, TaskName, v1,
 };
 
+use super::{read::Fault, read_operation};
+
 /// Asks for one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -165,7 +167,13 @@ impl Operation {
     /// act on a world that has moved on.
     pub const LIFE_ON_APPROVAL: Duration = Duration::from_secs(3600);
 
-    pub(super) fn to_message(&self) -> v1::OperationRequest {
+    /// The operation that a message asks for, every field checked.
+    pub fn read(message: v1::OperationRequest) -> Result<Self, Fault> {
+        read_operation::operation(message)
+    }
+
+    /// As messages carry it.
+    pub fn to_message(&self) -> v1::OperationRequest {
         v1::OperationRequest {
             kind: Some(self.what.to_message()),
             start: match self.start {
