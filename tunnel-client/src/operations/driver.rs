@@ -1,0 +1,290 @@
+//! One run from its turn to its end: it does what the state machine says next, and writes down before and after.
+//!
+//! Invariant: between two looks at the state machine there is a store; a step is called only after its `begin` is
+//! stored and its intent is in the audit log.
+
+mod call;
+mod gate;
+
+use std::time::Duration;
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+use tunnel_certs::crypto::sha256;
+use tunnel_protos::{Digest, RequestId, UnixMillis, operations::v1::Plan, text::escape};
+use tunnel_runtime::{chain, drain};
+
+use super::{
+    RunState, Word,
+    board::Board,
+    executor::Executor,
+    found::Found,
+    judge::{self, Effect, Way},
+    queue,
+    records::{Kept, Records},
+    releases::Releases,
+    run::{Act, Answer},
+};
+use crate::{
+    audit::{Audit, Event},
+    clock::Clock,
+    requests::PauseState,
+    store::Store,
+};
+
+/// What every run needs; cheap to clone.
+#[derive(Debug)]
+pub(super) struct Means<S, E> {
+    pub(super) records: Records<S>,
+    pub(super) executor: E,
+    pub(super) board: Board,
+    pub(super) words: mpsc::Sender<Word>,
+    pub(super) paused: PauseState,
+    pub(super) releases: Releases,
+    pub(super) audit: Audit,
+    pub(super) clock: Clock,
+    pub(super) drain: drain::Watch,
+}
+
+impl<S, E: Clone> Clone for Means<S, E> {
+    fn clone(&self) -> Self {
+        Self {
+            records: self.records.clone(),
+            executor: self.executor.clone(),
+            board: self.board.clone(),
+            words: self.words.clone(),
+            paused: self.paused.clone(),
+            releases: self.releases.clone(),
+            audit: self.audit.clone(),
+            clock: self.clock.clone(),
+            drain: self.drain.clone(),
+        }
+    }
+}
+
+/// Drives one run.
+#[derive(Debug)]
+pub(super) struct Driver<S, E> {
+    means: Means<S, E>,
+    kept: Kept,
+    stop: watch::Receiver<Option<String>>,
+}
+
+impl<S: Store, E: Executor> Driver<S, E> {
+    /// For a run that is on the board.
+    pub(super) fn new(means: Means<S, E>, kept: Kept) -> Self {
+        let stop = means.board.stopping(&kept.run.id);
+        Self { means, kept, stop }
+    }
+
+    /// Goes on until the run is over, wherever it was; dropped, it goes on there after a restart.
+    pub(super) async fn drive(mut self) {
+        self.keep().await;
+        loop {
+            match self.kept.run.act() {
+                Act::Begin => self.begin().await,
+                Act::FindOut => self.find_out().await,
+                Act::Watch => self.watch().await,
+                Act::Rest => break,
+            }
+            self.keep().await;
+        }
+        let (id, state) = (self.id(), self.kept.run.state);
+        info!(request.id = %id.short(), state = ?state, "Operation ended");
+        self.means.audit.note(self.moved());
+        // The clerk is gone: it asks again after a restart.
+        let _ = self.means.words.send(Word::Moved(id, state, self.kept.run.why.clone())).await;
+    }
+
+    fn id(&self) -> RequestId {
+        self.kept.run.id
+    }
+
+    fn plan(&self) -> &Plan {
+        &self.kept.run.plan
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.means.clock.now()
+    }
+
+    /// Takes the step at hand as far as its call's answer.
+    async fn begin(&mut self) {
+        if !self.may_go_on().await {
+            return;
+        }
+        let found = match self.look().await {
+            Ok(found) => found,
+            Err(why) => return self.kept.run.refuse(why, self.means.clock.now()),
+        };
+        let now = self.now();
+        match self.kept.run.way {
+            Way::Forth => match judge::moved_on(self.plan(), self.kept.run.at, &found) {
+                Some(why) => self.kept.run.refuse(why, now),
+                None => self.call_forth(&found).await,
+            },
+            Way::Back => match self.effect(&found) {
+                Effect::Foreign(why) => self.kept.run.refuse(why, now),
+                Effect::NotDone => {
+                    self.kept.run.begin(judge::Marks::new(), now);
+                    self.kept.run.answered(Answer::Done, now);
+                }
+                Effect::Done | Effect::Partly | Effect::Unseen => self.call_back().await,
+            },
+        }
+    }
+
+    /// Waits out a pause and a drain; false if the run was stopped.
+    async fn may_go_on(&mut self) -> bool {
+        loop {
+            let stop = self.stop.borrow_and_update().clone();
+            if let Some(why) = stop.filter(|_| self.kept.run.way == Way::Forth) {
+                self.kept.run.stop(&why, self.means.clock.now());
+                return false;
+            }
+            if self.means.drain.is_draining() {
+                self.summarize("This client is being stopped; it goes on after the restart");
+                std::future::pending::<()>().await;
+            }
+            if self.means.paused.borrow_and_update().is_none() {
+                return true;
+            }
+            self.summarize("Paused by the customer; it goes on once somebody resumes");
+            tokio::select! {
+                // An error says that nobody can resume any more: this process ends.
+                Ok(()) = self.means.paused.changed() => {}
+                () = stopped(&mut self.stop) => {}
+                () = self.means.drain.draining() => {}
+            }
+        }
+    }
+
+    /// What is there now; asked a few times, since one lost answer says nothing.
+    async fn look(&self) -> Result<Found, String> {
+        if !is_looked_at(self.plan()) {
+            return Ok(Found::default());
+        }
+        let mut last = String::new();
+        for attempt in 0..LOOKS {
+            if attempt > 0 {
+                sleep(BETWEEN_LOOKS).await;
+            }
+            match self.look_once().await {
+                Ok(found) => return Ok(found),
+                Err(why) => last = why,
+            }
+        }
+        Err(format!("It cannot be seen what is there: {last}"))
+    }
+
+    async fn look_once(&self) -> Result<Found, String> {
+        let components: Vec<_> = queue::holds(self.plan()).into_iter().collect();
+        let look = timeout(LOOK, self.means.executor.look(&components)).await;
+        look.unwrap_or_else(|_| Err("No answer in time".to_owned()))
+    }
+
+    fn effect(&self, found: &Found) -> Effect {
+        let run = &self.kept.run;
+        judge::effect(&run.plan, &run.step(), &run.marks, found)
+    }
+
+    /// Nobody saw the call end: a crash came between.
+    async fn find_out(&mut self) {
+        let found = self.look().await;
+        let (now, way) = (self.now(), self.kept.run.way);
+        let title = self.kept.run.step().title;
+        let effect = match found {
+            Ok(found) => self.effect(&found),
+            Err(why) if way == Way::Forth => return self.kept.run.lose(&why, now),
+            Err(why) => return self.kept.run.refuse(why, now),
+        };
+        let run = &mut self.kept.run;
+        match (way, effect) {
+            (Way::Forth, Effect::Done) | (Way::Back, Effect::NotDone) => run.answered(Answer::Done, now),
+            (Way::Forth, Effect::NotDone) | (Way::Back, Effect::Done | Effect::Partly | Effect::Unseen) => {
+                run.begin_again(now);
+            }
+            (Way::Forth, Effect::Partly) => {
+                run.answered(Answer::Partly("This client was stopped in the midst of it".to_owned()), now);
+            }
+            // On its way, perhaps: its gate tells.
+            (Way::Forth, Effect::Foreign(_)) if run.step().gate.is_some() => run.answered(Answer::Done, now),
+            (Way::Forth, Effect::Unseen) if is_collecting(run.step().method.as_str()) => run.begin_again(now),
+            (Way::Forth, Effect::Unseen) => {
+                let why = format!(
+                    "This client was stopped during \"{title}\", and nothing shows whether it happened"
+                );
+                run.lose(&why, now);
+            }
+            (Way::Forth, Effect::Foreign(why)) => run.lose(&why, now),
+            (Way::Back, Effect::Foreign(why)) => run.refuse(why, now),
+        }
+    }
+
+    /// Stores the run and shows it; as long as the disk refuses, nothing goes on.
+    async fn keep(&mut self) {
+        let mut warned = false;
+        while let Err(error) = self.means.records.save(&mut self.kept).await {
+            if !warned {
+                warn!(error = %chain(&error), request.id = %self.id().short(), "Operation not stored, and held until it is");
+                self.summarize("Held: it cannot be written down; look at this client's disk");
+                warned = true;
+            }
+            sleep(BETWEEN_WRITES).await;
+        }
+        let run = &self.kept.run;
+        self.means.board.show(&run.id, |seen| seen.follow(run));
+    }
+
+    fn summarize(&self, text: &str) {
+        self.means.board.show(&self.id(), |seen| text.clone_into(&mut seen.operation.summary));
+        // Only for people.
+        let _ = self.means.words.try_send(Word::Moved(self.id(), RunState::Running, text.to_owned()));
+    }
+
+    /// What the audit log says of where it stands.
+    fn moved(&self) -> Event {
+        let run = &self.kept.run;
+        Event::Operation {
+            request: run.id,
+            operator: run.operator.clone(),
+            operation: run.plan.operation.clone(),
+            plan: Digest::new(sha256(&run.bytes)),
+            state: run.state.name(),
+            why: escape(&run.why, SHOWN),
+        }
+    }
+}
+
+/// Waits until the run is to stop, or is to stop for another reason; for ever if nobody could say so.
+pub(super) async fn stopped(stop: &mut watch::Receiver<Option<String>>) {
+    if stop.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether the plan can be compared with what is there.
+fn is_looked_at(plan: &Plan) -> bool {
+    !plan.preconditions.is_empty() || plan.steps.iter().any(|step| step.gate.is_some())
+}
+
+/// A step of ours: it only reads, and finds by itself what it did before.
+fn is_collecting(method: &str) -> bool {
+    method.is_empty()
+}
+
+/// Longer than an executor gives itself: this is for one that does not end.
+const LOOK: Duration = Duration::from_secs(40);
+/// One lost answer says nothing; a minute of them does.
+const LOOKS: u32 = 6;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// A disk that is full for a moment.
+const BETWEEN_WRITES: Duration = Duration::from_secs(1);
+/// Of a sentence in the audit log.
+const SHOWN: usize = 512;
+
+#[cfg(test)]
+mod tests;

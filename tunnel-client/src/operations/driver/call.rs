@@ -1,0 +1,213 @@
+//! Calling a step, forth or back, and understanding what became of it.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    time::{interval, sleep, timeout},
+};
+use tracing::{debug, warn};
+use tunnel_runtime::chain;
+
+use super::{Driver, is_collecting, stopped};
+use crate::{
+    audit::{Entry, Event, Outcome},
+    operations::{
+        Collecting, Progress, RunState, Word,
+        executor::{CallFailed, Executor, Work},
+        found::Found,
+        judge::{self, Effect, Marks, Way},
+        run::Answer,
+    },
+    store::Store,
+};
+
+impl<S: Store, E: Executor> Driver<S, E> {
+    /// The step at hand may begin.
+    pub(super) async fn call_forth(&mut self, found: &Found) {
+        if self.kept.run.at == 0 {
+            self.raise_releases().await;
+        }
+        let Some(entry) = self.intent().await else { return };
+        let step = self.kept.run.step();
+        self.kept.run.begin(judge::marks(&step, found), self.means.clock.now());
+        self.keep().await;
+        self.tell();
+        let called = self.work(self.forth()).await;
+        let answer = self.understand(called).await;
+        self.means.audit.outcome(entry, outcome(&answer));
+        self.kept.run.answered(answer, self.means.clock.now());
+    }
+
+    /// The step at hand is to be taken back, whatever the audit log can hold: it is what was approved as the way out.
+    pub(super) async fn call_back(&mut self) {
+        let Some(undo) = self.kept.run.undo() else {
+            return self.kept.run.refuse("There is no way back".to_owned(), self.means.clock.now());
+        };
+        let entry = self.means.audit.closing(self.step_event()).await;
+        self.kept.run.begin(Marks::new(), self.means.clock.now());
+        self.keep().await;
+        self.tell();
+        let work = Work::Call {
+            targets: undo.target,
+            method: undo.method,
+            json: undo.request_json,
+            timeout: Duration::from_millis(undo.timeout_ms),
+            task: String::new(),
+        };
+        let called = self.work(work).await;
+        let answer = match called {
+            Ok(()) => Answer::Done,
+            Err(error) => match self.look().await.map(|found| self.effect(&found)) {
+                Ok(Effect::NotDone) => Answer::Done,
+                _ => Answer::NotDone(error.to_string()),
+            },
+        };
+        if let Some(entry) = entry {
+            self.means.audit.outcome(entry, outcome(&answer));
+        }
+        if answer != Answer::Done {
+            sleep(BETWEEN_ATTEMPTS).await;
+        }
+        self.kept.run.answered(answer, self.means.clock.now());
+    }
+
+    fn forth(&self) -> Work {
+        let run = &self.kept.run;
+        let step = run.step();
+        if is_collecting(&step.method) {
+            let leaves = run.plan.leaves.clone();
+            return Work::Collect(Collecting {
+                id: run.id,
+                digest: run.digest,
+                operator: run.operator.clone(),
+                leaves,
+            });
+        }
+        Work::Call {
+            targets: step.target,
+            method: step.method,
+            json: step.request_json,
+            timeout: Duration::from_millis(step.timeout_ms),
+            task: run.plan.task.clone(),
+        }
+    }
+
+    /// Does the work within its time and a little more, and shows how far it is.
+    async fn work(&mut self, work: Work) -> Result<(), CallFailed> {
+        let limit = Duration::from_millis(self.kept.run.step().timeout_ms).min(LONGEST) + GRACE;
+        let (told, mut progress) = watch::channel((0, 0));
+        let tell = Progress::new(move |done, total| {
+            told.send_replace((done, total));
+        });
+        let (executor, mut ticks) = (self.means.executor.clone(), interval(SHOW));
+        let call = timeout(limit, executor.call(work, tell));
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                called = &mut call => {
+                    return called.unwrap_or_else(|_| Err(CallFailed::Lost("No answer in time".to_owned())));
+                }
+                _ = ticks.tick() => self.show_progress(&mut progress).await,
+            }
+        }
+    }
+
+    async fn show_progress(&mut self, progress: &mut watch::Receiver<(u64, u64)>) {
+        if !progress.has_changed().unwrap_or(false) {
+            return;
+        }
+        let (done, total) = *progress.borrow_and_update();
+        self.kept.run.progress(done, total, self.means.clock.now());
+        // Only for people: what cannot be stored is no harm.
+        if let Err(error) = self.means.records.save(&mut self.kept).await {
+            debug!(error = %chain(&error), "Progress not stored");
+        }
+        let run = &self.kept.run;
+        self.means.board.show(&run.id, |seen| seen.follow(run));
+    }
+
+    /// What a call's answer means, after a look where it was a no, or none.
+    async fn understand(&self, called: Result<(), CallFailed>) -> Answer {
+        let Err(error) = called else { return Answer::Done };
+        let why = error.to_string();
+        let found = self.look().await;
+        let can_go_back = self.kept.run.undo().is_some();
+        match (found.map(|found| self.effect(&found)).unwrap_or(Effect::Unseen), error) {
+            (Effect::Done, _) => Answer::Done,
+            (Effect::NotDone, _) => Answer::NotDone(why),
+            (Effect::Partly | Effect::Foreign(_), _) => Answer::Partly(why),
+            (Effect::Unseen, _) if can_go_back => Answer::Partly(why),
+            (Effect::Unseen, CallFailed::Refused(_)) => Answer::NotDone(why),
+            (Effect::Unseen, CallFailed::Lost(_)) => {
+                Answer::Unknown(format!("{why}, and nothing shows whether it happened"))
+            }
+        }
+    }
+
+    /// The step's intent, in the audit log; waits as long as the log cannot be written, none if the run is stopped.
+    async fn intent(&mut self) -> Option<Entry> {
+        loop {
+            if let Ok(entry) = self.means.audit.intent(self.step_event()).await {
+                return Some(entry);
+            }
+            self.summarize("Held: the audit log cannot be written; look at this client's disk");
+            tokio::select! {
+                () = sleep(BETWEEN_ATTEMPTS) => {}
+                () = stopped(&mut self.stop) => {}
+            }
+            if !self.may_go_on().await {
+                return None;
+            }
+        }
+    }
+
+    /// Nothing at or below these releases is brought again, whatever becomes of the run.
+    async fn raise_releases(&mut self) {
+        while let Err(error) = self.means.releases.raise(&self.kept.run.plan.releases).await {
+            warn!(error = %chain(&error), "Releases not written down, and the operation held until they are");
+            self.summarize("Held: its releases cannot be written down; look at this client's disk");
+            sleep(BETWEEN_ATTEMPTS).await;
+        }
+    }
+
+    fn step_event(&self) -> Event {
+        let run = &self.kept.run;
+        let step = run.step();
+        let (target, method) = match (run.way, step.undo) {
+            (Way::Back, Some(undo)) => (undo.target, undo.method),
+            _ => (step.target, step.method),
+        };
+        Event::Step {
+            request: run.id,
+            step: run.at + 1,
+            title: step.title,
+            target,
+            method,
+            back: run.way == Way::Back,
+        }
+    }
+
+    fn tell(&self) {
+        let run = &self.kept.run;
+        // Only for people; the end of the run is told for certain.
+        let _ = self.means.words.try_send(Word::Moved(run.id, RunState::Running, run.why.clone()));
+    }
+}
+
+fn outcome(answer: &Answer) -> Outcome {
+    match answer {
+        Answer::Done => Outcome::Moved,
+        Answer::NotDone(_) => Outcome::Failed,
+        Answer::Partly(_) | Answer::Unknown(_) => Outcome::Unknown,
+    }
+}
+
+/// How often progress is stored and shown.
+const SHOW: Duration = Duration::from_secs(1);
+/// The executor ends a call by itself; this is for one that does not.
+const GRACE: Duration = Duration::from_secs(5);
+/// Whatever a plan says.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// An engine that refused to go back a moment ago.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);

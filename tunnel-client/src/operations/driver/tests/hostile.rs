@@ -1,0 +1,97 @@
+//! An engine that hangs, lies, flaps or says nothing: every run ends, and says what is known.
+
+use tunnel_protos::operations::v1::Plan;
+
+use super::*;
+use crate::operations::run::Run;
+
+/// Far beyond every deadline of a plan here, far below forever.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+async fn ends(faults: Faults, plan: &Plan) -> (World, Run) {
+    let world = World::new(Plant::with(faults));
+    let run = timeout(DAY, world.finish(plan)).await.expect("a run ends");
+    (world, run)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_never_answered_is_given_up_and_looked_after() {
+    let faults = Faults { hangs: Some(r#""n2","release":"2""#.to_owned()), ..Faults::default() };
+    let (world, run) = ends(faults, &upgrade()).await;
+    assert_eq!(run.state, RunState::RolledBack);
+    assert_eq!(run.why, "No answer in time; what was done was taken back");
+    assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_after_the_effect_counts_as_done() {
+    let faults = Faults { loses: Some("n2".to_owned()), ..Faults::default() };
+    let (world, run) = ends(faults, &upgrade()).await;
+    assert_eq!(run.state, RunState::Succeeded);
+    assert_eq!(world.plant.calls().len(), 3, "not called again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_answer_is_lost_is_indeterminate_and_says_so() {
+    let faults = Faults { loses: Some("compact".to_owned()), ..Faults::default() };
+    let (world, run) = ends(faults, &task()).await;
+    assert_eq!(run.state, RunState::Indeterminate);
+    assert_eq!(
+        run.why,
+        "The connection broke, and nothing shows whether it happened; a person must look at it"
+    );
+    assert_eq!(world.plant.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_flaps_never_passes_its_gate() {
+    let (world, run) = ends(Faults { flaps: true, ..Faults::default() }, &upgrade()).await;
+    // It flaps on the way back, too, so nobody can say that all is well again.
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.why.contains("Taken back, yet not well"), "{}", run.why);
+    assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lie_does_not_pass_the_gate() {
+    let (world, run) = ends(Faults { lies: true, ..Faults::default() }, &upgrade()).await;
+    assert_eq!(run.state, RunState::RolledBack);
+    assert_eq!(run.why, "Not well within 1m: n1 does not show the change yet; what was done was taken back");
+    assert_eq!(world.plant.calls().len(), 1, "nothing was there to be taken back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_shows_nothing_is_not_touched() {
+    for faults in [Faults { mute: true, ..Faults::default() }, Faults { stares: true, ..Faults::default() }] {
+        let (world, run) = ends(faults, &upgrade()).await;
+        assert_eq!(run.state, RunState::Failed);
+        assert!(run.why.ends_with("; nothing was changed"), "{}", run.why);
+        assert!(run.why.starts_with("It cannot be seen what is there"), "{}", run.why);
+        assert!(world.plant.calls().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_refuses_the_way_back_is_asked_three_times_and_left_to_a_person() {
+    let faults = Faults {
+        bad_release: Some("2".to_owned()),
+        refuses: Some(r#""release":"1""#.to_owned()),
+        ..Faults::default()
+    };
+    let (world, run) = ends(faults, &upgrade()).await;
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.why.ends_with("a person must look at it"), "{}", run.why);
+    assert_eq!(world.plant.calls().len(), 4, "once forth, three times back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_goes_silent_in_the_midst_fails_its_gate() {
+    let world = World::new(Plant::new());
+    let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+    shown(&world, |seen| seen.operation.steps[0].state() == StepState::Soaking).await;
+    world.plant.faults(|faults| faults.stares = true);
+    timeout(DAY, run).await.expect("a run ends").unwrap();
+    let run = world.stored().await.unwrap().run;
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.why.contains("No answer in time"), "{}", run.why);
+}

@@ -1,0 +1,156 @@
+//! What a look at the engine means for a step: whether it took effect, may begin, or is good. Pure.
+//!
+//! Invariant: a value that is neither the old nor the new one was put there by somebody else, and is left alone.
+
+use std::collections::BTreeMap;
+
+use tunnel_protos::operations::v1::{Change, Plan, Step};
+
+use super::found::{Found, READINESS, START, UNREADY, of};
+
+/// Whether a step shows in what was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Everything that it changes is new.
+    Done,
+    /// Everything is as before.
+    NotDone,
+    /// Some is new.
+    Partly,
+    /// Something is as nobody planned it; one sentence.
+    Foreign(String),
+    /// It changes nothing that can be seen.
+    Unseen,
+}
+
+/// Which way a run goes through its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Way {
+    /// From the first to the last.
+    #[default]
+    Forth,
+    /// Back to where it was.
+    Back,
+}
+
+/// Facts just before a step was called, for what no plan can know: when a node was started last.
+pub(super) type Marks = BTreeMap<String, String>;
+
+/// Names of what a step changes.
+pub(super) fn objects(step: &Step) -> impl Iterator<Item = &str> {
+    step.object.split(", ")
+}
+
+/// What to remember of `found` before a step is called.
+pub(super) fn marks(step: &Step, found: &Found) -> Marks {
+    let mut facts = found.facts();
+    let start = |object| facts.remove_entry(&of(START, object));
+    objects(step).filter_map(start).collect()
+}
+
+/// Whether a step took effect.
+pub(super) fn effect(plan: &Plan, step: &Step, marks: &Marks, found: &Found) -> Effect {
+    let facts = found.facts();
+    let changes: Vec<_> =
+        plan.diff.iter().filter(|change| objects(step).any(|o| o == change.object)).collect();
+    if changes.is_empty() {
+        return restarted(marks, &facts);
+    }
+    let mut new = 0;
+    for change in &changes {
+        match side(change, &facts) {
+            Ok(true) => new += 1,
+            Ok(false) => {}
+            Err(foreign) => return Effect::Foreign(foreign),
+        }
+    }
+    match new {
+        0 => Effect::NotDone,
+        all if all == changes.len() => Effect::Done,
+        _ => Effect::Partly,
+    }
+}
+
+/// Whether a field has its new value.
+fn side(change: &Change, facts: &BTreeMap<String, String>) -> Result<bool, String> {
+    let what = of(&change.field, &change.object);
+    match facts.get(&what) {
+        None => Err(format!("The {what} is not shown any more")),
+        Some(now) if *now == change.new => Ok(true),
+        Some(now) if *now == change.old => Ok(false),
+        Some(now) => Err(format!("The {what} is {now}, neither {} nor {}", change.old, change.new)),
+    }
+}
+
+fn restarted(marks: &Marks, facts: &BTreeMap<String, String>) -> Effect {
+    let seen: Vec<_> = marks.iter().map(|(what, before)| facts.get(what).map(|now| now != before)).collect();
+    if seen.is_empty() || seen.contains(&None) {
+        return Effect::Unseen;
+    }
+    match seen.iter().filter(|restarted| **restarted == Some(true)).count() {
+        0 => Effect::NotDone,
+        all if all == seen.len() => Effect::Done,
+        _ => Effect::Partly,
+    }
+}
+
+/// Why the step at `next` must not begin: something is not as the plan found it, and not as the steps before left it.
+pub(super) fn moved_on(plan: &Plan, next: usize, found: &Found) -> Option<String> {
+    let facts = found.facts();
+    let one = |what: String, planned: &str| {
+        let allowed = allowed(plan, next, &what, planned);
+        let now = facts.get(&what).map_or("not shown any more", String::as_str);
+        (!allowed.contains(&now)).then(|| format!("The {what} was {} and is {now}", allowed.join(" or ")))
+    };
+    let lasting = plan.preconditions.iter().filter(|condition| !condition.what.starts_with(READINESS));
+    let lasting = lasting.map(|condition| (condition.what.clone(), &condition.value));
+    // What is to be changed must be as it was shown to whoever approved.
+    let changed = plan.diff.iter().map(|change| (of(&change.field, &change.object), &change.old));
+    lasting.chain(changed).find_map(|(what, planned)| one(what, planned))
+}
+
+/// What a fact may be before the step at `next`.
+fn allowed<'p>(plan: &'p Plan, next: usize, what: &str, planned: &'p str) -> Vec<&'p str> {
+    let Some(change) = plan.diff.iter().find(|change| of(&change.field, &change.object) == what) else {
+        return vec![planned];
+    };
+    let changes = |step: &Step| objects(step).any(|object| object == change.object);
+    match plan.steps.iter().position(changes) {
+        Some(at) if at < next => vec![&change.new],
+        Some(_) => vec![&change.old],
+        // No step by itself changes it: the engine counts it together while the steps are on their way.
+        None if next > 0 => vec![&change.old, &change.new],
+        None => vec![&change.old],
+    }
+}
+
+/// Whether the gate of the step at `at` holds at this moment; if not, why.
+pub(super) fn gate(plan: &Plan, at: usize, way: Way, marks: &Marks, found: &Found) -> Result<(), String> {
+    if let Some(unwell) = &found.unwell {
+        return Err(unwell.clone());
+    }
+    let Some(step) = plan.steps.get(at) else { return Ok(()) };
+    match (effect(plan, step, marks, found), way) {
+        (Effect::Unseen, _) | (Effect::Done, Way::Forth) | (Effect::NotDone, Way::Back) => {}
+        (Effect::Foreign(why), _) => return Err(why),
+        (_, Way::Forth) => return Err(format!("{} does not show the change yet", step.object)),
+        (_, Way::Back) => return Err(format!("{} still shows the change", step.object)),
+    }
+    let excused = |node: &str| was_unready(plan, node) && (way == Way::Back || comes_later(plan, at, node));
+    match found.unready().find(|node| !excused(&node.name)) {
+        Some(node) => Err(format!("{} is not ready", node.name)),
+        None => Ok(()),
+    }
+}
+
+fn was_unready(plan: &Plan, node: &str) -> bool {
+    let what = of(READINESS, node);
+    plan.preconditions.iter().any(|condition| condition.what == what && condition.value == UNREADY)
+}
+
+fn comes_later(plan: &Plan, at: usize, node: &str) -> bool {
+    plan.steps.iter().skip(at + 1).any(|step| objects(step).any(|object| object == node))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use super::*;
+use crate::operations::testing::{Faults, Plant, restart, upgrade};
+
+fn found(plant: &Plant) -> Found {
+    plant.found()
+}
+
+#[test]
+fn a_value_that_is_neither_old_nor_new_is_somebody_elses() {
+    let (plant, plan) = (Plant::new(), upgrade());
+    let see = |plant: &Plant| effect(&plan, &plan.steps[0], &Marks::new(), &found(plant));
+    assert_eq!(see(&plant), Effect::NotDone);
+    plant.change("n1", "2");
+    assert_eq!(see(&plant), Effect::Done);
+    plant.change("n1", "7");
+    assert_eq!(see(&plant), Effect::Foreign("The release of n1 is 7, neither 1 nor 2".to_owned()));
+}
+
+#[test]
+fn a_step_of_several_nodes_can_be_done_in_part() {
+    let (plant, mut plan) = (Plant::new(), upgrade());
+    plan.steps[0].object = "n1, n2".to_owned();
+    plant.change("n1", "2");
+    assert_eq!(effect(&plan, &plan.steps[0], &Marks::new(), &found(&plant)), Effect::Partly);
+    plant.change("n2", "2");
+    assert_eq!(effect(&plan, &plan.steps[0], &Marks::new(), &found(&plant)), Effect::Done);
+}
+
+#[test]
+fn a_restart_shows_by_when_a_node_was_started() {
+    let (plant, plan) = (Plant::new(), restart());
+    let before = marks(&plan.steps[0], &found(&plant));
+    assert_eq!(effect(&plan, &plan.steps[0], &before, &found(&plant)), Effect::NotDone);
+    assert_eq!(effect(&plan, &plan.steps[0], &Marks::new(), &found(&plant)), Effect::Unseen);
+    plant.start_again("n1");
+    assert_eq!(effect(&plan, &plan.steps[0], &before, &found(&plant)), Effect::Done);
+}
+
+#[test]
+fn before_each_step_the_ones_before_are_done_and_the_others_are_not() {
+    let (plant, plan) = (Plant::new(), with_releases(upgrade()));
+    assert_eq!(moved_on(&plan, 0, &found(&plant)), None);
+    plant.change("n1", "2");
+    assert_eq!(moved_on(&plan, 0, &found(&plant)).unwrap(), "The release of n1 was 1 and is 2");
+    assert_eq!(moved_on(&plan, 1, &found(&plant)), None);
+    plant.change("n1", "1");
+    assert_eq!(moved_on(&plan, 1, &found(&plant)).unwrap(), "The release of n1 was 2 and is 1");
+    plant.change("n1", "2");
+    plant.change("n3", "7");
+    assert_eq!(moved_on(&plan, 1, &found(&plant)).unwrap(), "The release of n3 was 1 and is 7");
+}
+
+#[test]
+fn what_the_engine_counts_together_may_be_old_or_new_on_the_way() {
+    let (plant, mut plan) = (Plant::new(), upgrade());
+    plan.diff.push(Change {
+        object: "storage".to_owned(),
+        field: "release".to_owned(),
+        old: "1".to_owned(),
+        new: "2".to_owned(),
+    });
+    plan.preconditions.push(tunnel_protos::operations::v1::Precondition {
+        what: "release of storage".to_owned(),
+        value: "1".to_owned(),
+    });
+    assert_eq!(moved_on(&plan, 0, &found(&plant)), None);
+    for node in ["n1", "n2", "n3"] {
+        plant.change(node, "2");
+    }
+    assert!(moved_on(&plan, 0, &found(&plant)).is_some());
+    assert_eq!(moved_on(&plan, 3, &found(&plant)), None);
+}
+
+#[test]
+fn other_nodes_than_planned_stop_it() {
+    let (mut found, plan) = (Plant::new().found(), upgrade());
+    found.components.get_mut("storage").unwrap().nodes.pop();
+    let why = moved_on(&plan, 0, &found).unwrap();
+    assert!(why.starts_with("The ") && why.contains("n3") || why.contains("nodes of storage"), "{why}");
+}
+
+#[test]
+fn a_gate_needs_every_node_but_those_that_come_later_and_were_not_ready_before() {
+    let plant = Plant::with(Faults { broken: ["n3".to_owned()].into(), ..Faults::default() });
+    let (mut plan, marks) = (restart(), Marks::new());
+    let gate = |plan: &Plan, at| gate(plan, at, Way::Forth, &marks, &plant.found());
+    assert_eq!(gate(&plan, 0), Err("n3 is not ready".to_owned()));
+    let unready =
+        tunnel_protos::operations::v1::Precondition { what: of(READINESS, "n3"), value: UNREADY.to_owned() };
+    plan.preconditions.push(unready);
+    assert_eq!(gate(&plan, 0), Ok(()));
+    assert_eq!(gate(&plan, 2), Err("n3 is not ready".to_owned()), "its own step must mend it");
+}
+
+#[test]
+fn an_engine_that_is_not_well_holds_every_gate() {
+    let (mut found, plan) = (Plant::new().found(), restart());
+    found.unwell = Some("The target b is not well".to_owned());
+    assert_eq!(gate(&plan, 0, Way::Forth, &Marks::new(), &found), Err("The target b is not well".to_owned()));
+}
+
+fn with_releases(mut plan: Plan) -> Plan {
+    for node in ["n1", "n2", "n3"] {
+        let what = of("release", node);
+        plan.preconditions.push(tunnel_protos::operations::v1::Precondition { what, value: "1".to_owned() });
+    }
+    plan
+}

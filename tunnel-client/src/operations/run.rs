@@ -1,0 +1,345 @@
+//! The state machine of one run. Pure: what was written down and what was seen lead to the next act.
+//!
+//! Invariant: a step is called only from `begin`, which the caller stores first; a run that comes back from the store
+//! in the midst of a call must find out before anything else.
+
+pub(super) mod stored;
+mod telling;
+
+use tunnel_protos::{
+    Digest, OperatorName, RequestId, UnixMillis,
+    operations::v1::{Event, Plan, Step, StepState, StepStatus, Undo},
+};
+
+use super::{
+    RunState,
+    judge::{Marks, Way},
+};
+
+/// One run, as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Run {
+    pub(super) id: RequestId,
+    /// Of the request's envelope.
+    pub(super) digest: Digest,
+    pub(super) operator: OperatorName,
+    /// The plan's own bytes.
+    pub(super) bytes: Vec<u8>,
+    pub(super) plan: Plan,
+    pub(super) state: RunState,
+    /// One sentence about where it stands.
+    pub(super) why: String,
+    phase: Phase,
+    pub(super) way: Way,
+    /// The step that is about to be called, is called, or is watched.
+    pub(super) at: usize,
+    /// Why it turned back.
+    cause: Option<Cause>,
+    /// Of the step that is called.
+    pub(super) marks: Marks,
+    /// How often the step at `at` was to be taken back.
+    attempts: u32,
+    pub(super) steps: Vec<StepStatus>,
+    pub(super) events: Vec<Event>,
+    pub(super) started: UnixMillis,
+    pub(super) ended: Option<UnixMillis>,
+}
+
+/// Where it is within a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Next,
+    Called,
+    Gate,
+    Over,
+}
+
+/// Why it goes back, or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cause {
+    cancelled: bool,
+    why: String,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Look whether the step at hand may begin, say `begin`, store, and call it.
+    Begin,
+    /// Nobody saw the call end: look what became of it.
+    FindOut,
+    /// Watch the gate.
+    Watch,
+    /// Nothing.
+    Rest,
+}
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It took effect.
+    Done,
+    /// It took none; one sentence.
+    NotDone(String),
+    /// It may have taken effect, and can be taken back; one sentence.
+    Partly(String),
+    /// Nobody can tell, or somebody else was there; one sentence.
+    Unknown(String),
+}
+
+impl Run {
+    /// One whose turn has come.
+    pub(super) fn new(
+        (id, digest, operator): (RequestId, Digest, OperatorName),
+        (bytes, plan): (Vec<u8>, Plan),
+        now: UnixMillis,
+    ) -> Self {
+        let waiting = StepStatus { state: StepState::Waiting.into(), ..StepStatus::default() };
+        let mut run = Self {
+            steps: vec![waiting; plan.steps.len()],
+            phase: if plan.steps.is_empty() { Phase::Over } else { Phase::Next },
+            state: RunState::Running,
+            way: Way::Forth,
+            why: String::new(),
+            at: 0,
+            cause: None,
+            marks: Marks::new(),
+            attempts: 0,
+            events: Vec::new(),
+            started: now,
+            ended: None,
+            id,
+            digest,
+            operator,
+            bytes,
+            plan,
+        };
+        run.tell(None, "Started".to_owned(), now);
+        if run.plan.steps.is_empty() {
+            run.end(RunState::Succeeded, "Nothing was to be done".to_owned(), now);
+        }
+        run
+    }
+
+    /// What to do next.
+    pub(super) fn act(&self) -> Act {
+        match self.phase {
+            Phase::Next => Act::Begin,
+            Phase::Called => Act::FindOut,
+            Phase::Gate => Act::Watch,
+            Phase::Over => Act::Rest,
+        }
+    }
+
+    /// The step at hand.
+    pub(super) fn step(&self) -> Step {
+        self.plan.steps.get(self.at).cloned().unwrap_or_default()
+    }
+
+    /// How the step at hand is taken back.
+    pub(super) fn undo(&self) -> Option<Undo> {
+        self.step().undo
+    }
+
+    /// The step at hand is about to be called; to be stored before it is.
+    pub(super) fn begin(&mut self, marks: Marks, now: UnixMillis) {
+        self.phase = Phase::Called;
+        let title = self.step().title;
+        match self.way {
+            Way::Forth => {
+                self.marks = marks;
+                self.set(StepState::Calling, format!("Calling: {title}"), now);
+            }
+            Way::Back => {
+                self.attempts += 1;
+                self.set(StepState::RollingBack, format!("Taking back: {title}"), now);
+            }
+        }
+    }
+
+    /// The call, or the look at what became of it, is through.
+    pub(super) fn answered(&mut self, answer: Answer, now: UnixMillis) {
+        match (self.way, answer) {
+            (_, Answer::Done) if self.step().gate.is_some() => {
+                self.phase = Phase::Gate;
+                let state = if self.way == Way::Forth { StepState::Soaking } else { StepState::RollingBack };
+                self.set(state, "Waiting until all is well".to_owned(), now);
+            }
+            (_, Answer::Done) => self.good(now),
+            (Way::Forth, Answer::NotDone(why)) => self.fail(false, why, now),
+            (Way::Forth, Answer::Partly(why)) => self.fail(true, why, now),
+            (Way::Forth, Answer::Unknown(why)) => self.lose(&why, now),
+            (Way::Back, Answer::NotDone(why) | Answer::Partly(why) | Answer::Unknown(why)) => {
+                self.failed_back(&why, now);
+            }
+        }
+    }
+
+    /// A look showed that a call that nobody saw end took no effect: the step is still to be begun.
+    pub(super) fn begin_again(&mut self, now: UnixMillis) {
+        self.phase = Phase::Next;
+        if self.way == Way::Forth {
+            self.set(StepState::Waiting, "It had not taken effect yet".to_owned(), now);
+        }
+    }
+
+    /// The gate held for its time, or did not in all its time; one sentence.
+    pub(super) fn gated(&mut self, held: Result<(), String>, now: UnixMillis) {
+        match (held, self.way) {
+            (Ok(()), _) => self.good(now),
+            (Err(why), Way::Forth) => self.fail(true, why, now),
+            (Err(why), Way::Back) => {
+                let why = format!("Taken back, yet not well: {why}; a person must look at it");
+                self.end(RunState::Failed, self.with_cause(&why), now);
+            }
+        }
+    }
+
+    /// The step at hand cannot begin; one sentence.
+    pub(super) fn refuse(&mut self, why: String, now: UnixMillis) {
+        match self.way {
+            Way::Forth => self.fail(false, why, now),
+            Way::Back => {
+                let why = format!("{why}, so it was not taken back; a person must look at it");
+                self.end(RunState::Failed, self.with_cause(&why), now);
+            }
+        }
+    }
+
+    /// Somebody stops it before its next step: it turns back if the plan says so. Nothing on the way back stops.
+    pub(super) fn stop(&mut self, why: &str, now: UnixMillis) {
+        if self.way == Way::Back || self.phase == Phase::Over {
+            return;
+        }
+        let called = self.phase != Phase::Next;
+        if called && !self.plan_goes_back() {
+            self.set(StepState::Done, "Called; its gate was not waited for".to_owned(), now);
+        }
+        self.turn_back(called, Cause { cancelled: true, why: why.to_owned() }, now);
+    }
+
+    /// Nobody can tell what became of it.
+    pub(super) fn lose(&mut self, why: &str, now: UnixMillis) {
+        self.set(StepState::Failed, why.to_owned(), now);
+        self.skip_rest(now);
+        self.end(RunState::Indeterminate, format!("{why}; a person must look at it"), now);
+    }
+
+    /// The step at hand is done, or taken back.
+    fn good(&mut self, now: UnixMillis) {
+        match self.way {
+            Way::Forth => {
+                self.set(StepState::Done, String::new(), now);
+                self.at += 1;
+                self.phase = Phase::Next;
+                if self.at == self.plan.steps.len() {
+                    self.end(RunState::Succeeded, "Every step is done".to_owned(), now);
+                }
+            }
+            Way::Back => {
+                self.set(StepState::RolledBack, String::new(), now);
+                self.go_back(self.at, now);
+            }
+        }
+    }
+
+    fn fail(&mut self, called: bool, why: String, now: UnixMillis) {
+        self.set(StepState::Failed, why.clone(), now);
+        self.turn_back(called, Cause { cancelled: false, why }, now);
+    }
+
+    fn failed_back(&mut self, why: &str, now: UnixMillis) {
+        if self.attempts < MOST_ATTEMPTS {
+            self.phase = Phase::Next;
+            return self.set(StepState::RollingBack, format!("Not taken back yet: {why}"), now);
+        }
+        self.set(StepState::Failed, why.to_owned(), now);
+        let why = format!("It could not be taken back: {why}; a person must look at it");
+        self.end(RunState::Failed, self.with_cause(&why), now);
+    }
+
+    /// The step at hand counts as called, or not.
+    fn turn_back(&mut self, called: bool, cause: Cause, now: UnixMillis) {
+        self.cause = Some(cause);
+        let upto = if called { self.at + 1 } else { self.at };
+        self.skip_rest(now);
+        if self.plan_goes_back() {
+            self.way = Way::Back;
+            self.go_back(upto, now);
+        } else {
+            let left = if upto == 0 { "nothing was changed" } else { "what was done stays done" };
+            self.close(RunState::Failed, left, now);
+        }
+    }
+
+    /// To the last step before `upto` that can be taken back.
+    fn go_back(&mut self, upto: usize, now: UnixMillis) {
+        match (0..upto).rev().find(|at| self.plan.steps[*at].undo.is_some()) {
+            Some(at) => {
+                (self.at, self.phase, self.attempts) = (at, Phase::Next, 0);
+            }
+            None => {
+                let rolled: i32 = StepState::RolledBack.into();
+                match self.steps.iter().any(|status| status.state == rolled) {
+                    true => self.close(RunState::RolledBack, "what was done was taken back", now),
+                    false => self.close(RunState::Failed, "nothing was changed", now),
+                }
+            }
+        }
+    }
+
+    /// Ends by its cause.
+    fn close(&mut self, state: RunState, left: &str, now: UnixMillis) {
+        let cancelled = self.cause.as_ref().is_some_and(|cause| cause.cancelled);
+        let state = if cancelled { RunState::Cancelled } else { state };
+        self.end(state, self.with_cause(left), now);
+    }
+
+    fn with_cause(&self, then: &str) -> String {
+        match &self.cause {
+            Some(cause) => format!("{}; {then}", cause.why),
+            None => then.to_owned(),
+        }
+    }
+
+    fn plan_goes_back(&self) -> bool {
+        self.plan.rollback.as_ref().is_some_and(|rollback| rollback.automatic)
+    }
+
+    fn end(&mut self, state: RunState, why: String, now: UnixMillis) {
+        (self.phase, self.state, self.ended) = (Phase::Over, state, Some(now));
+        self.why.clone_from(&why);
+        self.tell(None, why, now);
+    }
+
+    fn skip_rest(&mut self, now: UnixMillis) {
+        let waiting: i32 = StepState::Waiting.into();
+        for at in 0..self.steps.len() {
+            if self.steps[at].state == waiting {
+                self.steps[at] =
+                    StepStatus { state: StepState::Skipped.into(), ended_ms: now.0, ..StepStatus::default() };
+            }
+        }
+    }
+
+    /// The step at hand stands there now.
+    fn set(&mut self, state: StepState, text: String, now: UnixMillis) {
+        let at = self.at;
+        let Some(status) = self.steps.get_mut(at) else { return };
+        status.state = state.into();
+        status.text.clone_from(&text);
+        if status.started_ms == 0 && state != StepState::Waiting {
+            status.started_ms = now.0;
+        }
+        if matches!(state, StepState::Done | StepState::Failed | StepState::RolledBack) {
+            status.ended_ms = now.0;
+        }
+        self.why = format!("Step {} of {}: {}", at + 1, self.plan.steps.len(), self.plan.steps[at].title);
+        self.tell(Some(at), text, now);
+    }
+}
+
+/// An engine that refuses more often will go on refusing.
+const MOST_ATTEMPTS: u32 = 3;
+#[cfg(test)]
+mod tests;
