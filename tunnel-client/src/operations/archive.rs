@@ -4,7 +4,9 @@
 
 use std::{fmt, pin::Pin};
 
-use futures_util::{FutureExt, Stream, future::BoxFuture};
+#[cfg(test)]
+use futures_util::FutureExt;
+use futures_util::{Stream, future::BoxFuture};
 use tunnel_protos::{
     Digest, OperatorName, RequestId,
     operations::v1::{Bundle, BundleChunk, Collected},
@@ -89,9 +91,11 @@ pub enum FetchError {
 }
 
 /// Where nothing is kept.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy)]
-pub struct NoArchive;
+pub(crate) struct NoArchive;
 
+#[cfg(test)]
 impl Archive for NoArchive {
     fn make(&self, _: Collecting, _: Engine, _: Progress) -> BoxFuture<'_, Result<Bundle, String>> {
         async { Err("This client makes no debug bundles".to_owned()) }.boxed()

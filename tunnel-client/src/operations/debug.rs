@@ -1,0 +1,254 @@
+//! Debug bundles: made of exactly what was approved, kept here until the customer lets them go.
+//!
+//! Invariant: a field that the plan does not list is never in a bundle, and a bundle that is not released never leaves.
+
+mod collect;
+mod desk;
+mod leaving;
+mod pack;
+mod shelf;
+
+use std::{fmt, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+use tracing::warn;
+use tunnel_certs::crypto::sha256;
+use tunnel_protos::{Digest, OperatorName, RequestId, operations::v1::Bundle};
+use tunnel_runtime::chain;
+
+pub use self::shelf::{OpenError, ShelfError};
+use self::{
+    collect::collect,
+    pack::{Header, pack, unpack},
+    shelf::{Record, Shelf},
+};
+use super::Collecting;
+use crate::{
+    audit::{Audit, By, Event},
+    clock,
+    engine::Engine,
+};
+
+/// What the policy says of bundles that are made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// They may leave at once.
+    Auto,
+    /// A person lets each go.
+    Manual,
+    /// They never leave.
+    Never,
+}
+
+/// A bundle that lies here.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The request.
+    pub id: RequestId,
+    /// Who asked.
+    pub operator: OperatorName,
+    /// When it was made, in Unix milliseconds.
+    pub made_ms: i64,
+    /// What it is.
+    pub bundle: Bundle,
+}
+
+/// Why a bundle did not do as it was told; one sentence each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// None lies here.
+    #[error("there is no bundle of this operation")]
+    Unknown,
+    /// No such file in it.
+    #[error("the bundle has no such file")]
+    NoFile,
+    /// Another one than was shown.
+    #[error("this is not the bundle that was shown")]
+    Changed,
+    /// Not released.
+    #[error("the customer has not released the bundle yet")]
+    Held,
+    /// The policy.
+    #[error("the policy lets no bundle leave (collectDebug.release: deny)")]
+    Never,
+    /// Behind its end.
+    #[error("the bundle has {0} bytes")]
+    Offset(u64),
+    /// The disk, or what lies on it is not what was put there.
+    #[error("the bundle cannot be read")]
+    Unreadable,
+    /// Too many read at the same time, or the audit log takes nothing now.
+    #[error("not now; try again")]
+    Busy,
+    /// The disk does not take it.
+    #[error("the disk did not take it")]
+    NotStored,
+}
+
+/// Makes, keeps and hands out bundles; cheap to clone.
+#[derive(Clone)]
+pub struct Keeper(Arc<Shared>);
+
+struct Shared {
+    shelf: Mutex<Shelf>,
+    policy: Box<dyn Fn() -> Release + Send + Sync>,
+    audit: Audit,
+    readers: Semaphore,
+}
+
+impl Keeper {
+    /// Opens the bundles in `folder`, which is made if it is not there; `policy` tells what counts now.
+    pub fn open(
+        folder: &Path,
+        policy: impl Fn() -> Release + Send + Sync + 'static,
+        audit: Audit,
+    ) -> Result<Self, OpenError> {
+        let shelf = Mutex::new(Shelf::open(folder)?);
+        let readers = Semaphore::new(READERS);
+        Ok(Self(Arc::new(Shared { shelf, policy: Box::new(policy), audit, readers })))
+    }
+
+    /// Makes the bundle, unless it lies here already; `told` hears how many answers came, of how many.
+    ///
+    /// Dropped, it leaves nothing behind. Its error is one sentence that names no value of the engine's.
+    pub async fn make_bundle(
+        &self,
+        wanted: Collecting,
+        engine: &Engine,
+        told: impl Fn(u64, u64) + Send + Sync,
+    ) -> Result<Bundle, String> {
+        let known = self.0.shelf.lock().get(&wanted.id).map(Record::bundle);
+        if let Some(bundle) = known {
+            return Ok(bundle);
+        }
+        self.0.shelf.lock().room().map_err(|error| error.to_string())?;
+        let parts = collect(engine, &wanted.leaves, told).await.map_err(|error| error.to_string())?;
+        let made_ms = clock::wall().0;
+        let header = Header { id: wanted.id, digest: wanted.digest, made_ms };
+        let packed = spawn_blocking(move || pack(&header, parts)).await;
+        let packed = packed.ok().and_then(Result::ok).ok_or("The bundle could not be packed")?;
+        let released = (self.0.policy)() == Release::Auto;
+        let record = Record::new(&wanted, made_ms, packed.files, &packed.bytes, released);
+        let event = record.event("made", None);
+        // It lies on the disk only after it stands in the log.
+        self.0.audit.record(event).await.map_err(|_| "The audit log takes no record now".to_owned())?;
+        let (id, keeper) = (wanted.id, self.clone());
+        let stored = spawn_blocking(move || keeper.0.shelf.lock().put(id, record, &packed.bytes)).await;
+        let stored = stored.map_err(|_| "The bundle could not be stored".to_owned())?;
+        stored.map_err(|error| error.to_string())
+    }
+
+    /// All bundles that lie here, newest first.
+    fn kept(&self) -> Vec<Kept> {
+        self.0.shelf.lock().list()
+    }
+
+    /// The record of a bundle that may leave now, from `offset` on.
+    fn leaving(&self, id: &RequestId, offset: u64) -> Result<Record, Refused> {
+        let record = self.0.shelf.lock().get(id).cloned().ok_or(Refused::Unknown)?;
+        match (record.bundle().released, (self.0.policy)()) {
+            (false, _) => Err(Refused::Held),
+            // Today's word counts for what was let go before.
+            (true, Release::Never) => Err(Refused::Never),
+            (true, _) if offset > record.bytes() => Err(Refused::Offset(record.bytes())),
+            (true, Release::Auto | Release::Manual) => Ok(record),
+        }
+    }
+
+    /// The released bundle, whole and proven to be what was made.
+    async fn fetched(&self, id: &RequestId, record: &Record, offset: u64) -> Result<Bytes, Refused> {
+        let bytes = self.archive(*id, record).await?;
+        self.0.audit.record(record.event("fetched", None)).await.map_err(|_| Refused::Busy)?;
+        let from = usize::try_from(offset).map_err(|_| Refused::Unreadable)?;
+        Ok(bytes.slice(from.min(bytes.len())..))
+    }
+
+    /// One file of a bundle, exactly as it would leave; for the customer.
+    async fn file(&self, id: &RequestId, path: String) -> Result<Bytes, Refused> {
+        let record = self.0.shelf.lock().get(id).cloned().ok_or(Refused::Unknown)?;
+        if path != pack::MANIFEST && !record.has(&path) {
+            return Err(Refused::NoFile);
+        }
+        let bytes = self.archive(*id, &record).await?;
+        let file = spawn_blocking(move || unpack(&bytes, &path)).await.map_err(|_| Refused::Unreadable)?;
+        file.ok().flatten().map(Bytes::from).ok_or(Refused::Unreadable)
+    }
+
+    /// Lets the bundle with this digest leave; one that was let go stays so.
+    async fn let_go(&self, id: RequestId, digest: [u8; 32], by: By) -> Result<(), Refused> {
+        let record = self.0.shelf.lock().get(&id).cloned().ok_or(Refused::Unknown)?;
+        if record.digest() != digest {
+            return Err(Refused::Changed);
+        }
+        if (self.0.policy)() == Release::Never {
+            return Err(Refused::Never);
+        }
+        if record.bundle().released {
+            return Ok(());
+        }
+        let who = by.by.clone();
+        self.0.audit.record(record.event("released", Some(by))).await.map_err(|_| Refused::Busy)?;
+        let now = clock::wall().0;
+        self.put_away(move |shelf| shelf.release(&id, digest, who, now)).await
+    }
+
+    /// Deletes a bundle, whether it left or not.
+    async fn remove(&self, id: RequestId, by: By) -> Result<(), Refused> {
+        let record = self.0.shelf.lock().get(&id).cloned().ok_or(Refused::Unknown)?;
+        // Nobody is kept from deleting by a full disk.
+        self.0.audit.note(record.event("deleted", Some(by)));
+        self.put_away(move |shelf| shelf.delete(&id)).await
+    }
+
+    /// What the disk is to take, off the threads that serve.
+    async fn put_away(
+        &self,
+        work: impl FnOnce(&mut Shelf) -> Result<(), ShelfError> + Send + 'static,
+    ) -> Result<(), Refused> {
+        let keeper = self.clone();
+        let done = spawn_blocking(move || work(&mut keeper.0.shelf.lock())).await;
+        done.map_err(|_| Refused::NotStored)?.map_err(|error| {
+            warn!(error = %chain(&error), "Debug bundle not put away");
+            Refused::NotStored
+        })
+    }
+
+    async fn archive(&self, id: RequestId, record: &Record) -> Result<Bytes, Refused> {
+        let _place = self.0.readers.try_acquire().map_err(|_| Refused::Busy)?;
+        let path = self.0.shelf.lock().path(&id);
+        let (digest, bytes) = (record.digest(), record.bytes());
+        let read = spawn_blocking(move || {
+            let fits = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
+            let found = fits.then(|| std::fs::read(&path).ok()).flatten();
+            found.filter(|found| sha256(found) == digest)
+        });
+        read.await.ok().flatten().map(Bytes::from).ok_or(Refused::Unreadable)
+    }
+}
+
+impl Record {
+    fn event(&self, what: &'static str, by: Option<By>) -> Event {
+        Event::Bundle {
+            request: self.id().to_owned(),
+            operator: self.operator().to_owned(),
+            bundle: Digest::new(self.digest()),
+            bytes: self.bytes(),
+            what,
+            by,
+        }
+    }
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keeper")
+    }
+}
+
+/// Bundles held in memory at the same time, each of at most 64 MiB.
+const READERS: usize = 4;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,303 @@
+//! Bundles of honest and hostile engines, and their way out.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt,
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use futures_util::StreamExt;
+use proptest::{prelude::*, sample::subsequence};
+use tunnel_protos::{
+    dynamic::{Descriptors, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value},
+    operations::v1::Collected,
+};
+
+use super::*;
+use crate::engine::{
+    profile::{Collector, FieldList, testing},
+    testing::{Says, Scripted},
+};
+use crate::operations::{Archive, FetchError};
+
+const SECRET: &str = "hunter2-never-leaves";
+
+fn wanted(engine: &Engine) -> Collecting {
+    let collector = &engine.profile().operable().collectors()[&"info".parse().unwrap()];
+    let leaf = |target: &str| Collected {
+        collector: "info".to_owned(),
+        target: target.to_owned(),
+        method: collector.call.method.name().to_string(),
+        fields: collector.allow.paths().to_vec(),
+        size_cap: collector.size_cap,
+    };
+    Collecting {
+        id: RequestId::random(),
+        digest: Digest::new([7; 32]),
+        operator: "olga".parse().unwrap(),
+        leaves: vec![leaf("default"), leaf("b")],
+    }
+}
+
+fn debug() -> Says {
+    let json = format!(
+        r#"{{"release":"v1","password":"{SECRET}","shards":[{{"index":1,"recent":["{SECRET}"]}}],
+            "accounts":{{"x":{{"name":"X","hash":"{SECRET}"}}}},"tree":{{"name":"{SECRET}"}},
+            "environment":{{"A":"{SECRET}"}}}}"#
+    );
+    Says::one(&testing::answer("Debug", &json))
+}
+
+/// A policy that a test can change.
+struct Room {
+    folder: tempfile::TempDir,
+    policy: Arc<AtomicU8>,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), policy: Arc::default() }
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("bundles")
+    }
+
+    fn says(&self, release: Release) {
+        self.policy.store(release as u8, Ordering::Relaxed);
+    }
+
+    fn open(&self) -> Keeper {
+        let policy = self.policy.clone();
+        let of = move || match policy.load(Ordering::Relaxed) {
+            0 => Release::Auto,
+            1 => Release::Manual,
+            _ => Release::Never,
+        };
+        Keeper::open(&self.path(), of, Audit::default()).unwrap()
+    }
+}
+
+fn by(who: &str) -> By {
+    By { by: who.to_owned(), ..By::default() }
+}
+
+async fn fetch(keeper: &Keeper, id: &RequestId, offset: u64) -> Result<(Bundle, Vec<u8>), FetchError> {
+    let chunks: Vec<_> = keeper.fetch(id, offset)?.collect().await;
+    let chunks: Vec<_> = chunks.into_iter().collect::<Result<_, _>>().map_err(|_| FetchError::Unreadable)?;
+    let bundle = chunks[0].bundle.clone().unwrap();
+    Ok((bundle, chunks.into_iter().flat_map(|chunk| chunk.data).collect()))
+}
+
+async fn make(keeper: &Keeper, engine: &Engine, wanted: &Collecting) -> Result<Bundle, String> {
+    keeper.make_bundle(wanted.clone(), engine, |_, _| {}).await
+}
+
+#[tokio::test]
+async fn a_bundle_holds_what_was_approved_and_says_who_was_silent() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let (keeper, engine) = (room.open(), engine.engine());
+    let wanted = wanted(&engine);
+    let bundle = make(&keeper, &engine, &wanted).await.unwrap();
+    let paths: Vec<_> = bundle.files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["manifest.json", "info/default.json"]);
+    let info = keeper.file(&wanted.id, "info/default.json".to_owned()).await.unwrap();
+    assert_eq!(sha256(&info), bundle.files[1].digest[..]);
+    let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
+    let expected = serde_json::json!({
+        "release": "v1", "shards": [{"index": 1}], "accounts": {"x": {"name": "X"}}
+    });
+    assert_eq!(info, expected);
+    let manifest = keeper.file(&wanted.id, "manifest.json".to_owned()).await.unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["files"][0]["sha256"], data_encoding::HEXLOWER.encode(&bundle.files[1].digest));
+    assert_eq!(manifest["withoutAnswer"][0]["target"], "b");
+    let archive = fs::read(room.path().join(format!("{}.tar.zst", wanted.id))).unwrap();
+    assert_eq!(sha256(&archive), bundle.digest[..]);
+    let plain = zstd::decode_all(&archive[..]).unwrap();
+    assert!(!String::from_utf8_lossy(&plain).contains(SECRET));
+    assert_eq!(make(&keeper, &engine, &wanted).await.unwrap(), bundle, "it is not made twice");
+}
+
+#[tokio::test]
+async fn it_leaves_only_once_released_and_is_what_was_shown() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    room.says(Release::Manual);
+    let (keeper, engine) = (room.open(), engine.engine());
+    let wanted = wanted(&engine);
+    let bundle = make(&keeper, &engine, &wanted).await.unwrap();
+    let digest: [u8; 32] = bundle.digest[..].try_into().unwrap();
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held);
+    assert_eq!(keeper.let_go(wanted.id, [0; 32], by("alice")).await, Err(Refused::Changed));
+    keeper.let_go(wanted.id, digest, by("alice")).await.unwrap();
+    let (released, bytes) = fetch(&keeper, &wanted.id, 0).await.unwrap();
+    assert_eq!((released.released_by.as_str(), sha256(&bytes)), ("alice", digest));
+    let (_, rest) = fetch(&keeper, &wanted.id, 10).await.unwrap();
+    assert_eq!(rest, bytes[10..]);
+    assert_eq!(
+        fetch(&keeper, &wanted.id, bundle.bytes + 1).await.unwrap_err(),
+        FetchError::Offset(bundle.bytes)
+    );
+    room.says(Release::Never);
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held, "today's policy counts");
+}
+
+#[tokio::test]
+async fn bundles_outlive_a_restart_but_not_a_change_on_the_disk() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let engine = engine.engine();
+    let wanted = wanted(&engine);
+    let bundle = make(&room.open(), &engine, &wanted).await.unwrap();
+    let archive = room.path().join(format!("{}.tar.zst", wanted.id));
+    let record = room.path().join(format!("{}.json", wanted.id));
+    for path in [archive.clone(), record] {
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    fs::write(room.path().join("left.tar.zst"), "half").unwrap();
+    let keeper = room.open();
+    assert_eq!(keeper.bundle(&wanted.id), Some(bundle));
+    assert!(!room.path().join("left.tar.zst").exists(), "what is not whole is gone");
+    let mut bytes = fs::read(&archive).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Unreadable);
+    keeper.remove(wanted.id, by("uid 0")).await.unwrap();
+    assert!(!archive.exists() && keeper.kept().is_empty());
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::None);
+}
+
+#[tokio::test]
+async fn a_hostile_engine_spoils_its_bundle_and_nothing_else() {
+    let large = testing::answer("Debug", &format!(r#"{{"release":"{}"}}"#, "x".repeat(70_000)));
+    for (says, problem) in [
+        (Says::one(&large), "more than the 65536 bytes"),
+        (Says::Status(13, "hunter2-never-leaves"), "No target of the engine answered"),
+        (Says::Messages(vec![vec![0xff; 9]]), "No target of the engine answered"),
+        (Says::Messages(vec![]), "No target of the engine answered"),
+        (Says::Flood(vec![]), "No target of the engine answered"),
+    ] {
+        let (room, engine) = (Room::new(), Scripted::start([("Debug", says)]));
+        let engine = engine.engine();
+        let error = make(&room.open(), &engine, &wanted(&engine)).await.unwrap_err();
+        assert!(error.contains(problem) && !error.contains(SECRET), "{error}");
+        assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0, "nothing is left behind");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_engine_makes_no_bundle_and_holds_nobody_up() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", Says::Hang)]));
+    let engine = engine.engine_with("sizeCap: 64KiB", "sizeCap: 64KiB, timeout: 100ms");
+    let error = make(&room.open(), &engine, &wanted(&engine)).await.unwrap_err();
+    assert!(error.contains("No target of the engine answered"), "{error}");
+}
+
+#[tokio::test]
+async fn a_profile_that_changed_since_the_approval_makes_no_bundle() {
+    let (room, scripted) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let wanted = wanted(&scripted.engine());
+    for (from, to) in [
+        ("allow: [release, shards", "allow: [release, password, shards"),
+        ("sizeCap: 64KiB", "sizeCap: 65KiB"),
+        ("  info: { method", "  other: { method"),
+        ("b: \"unix", "c: \"unix"),
+    ] {
+        let error = make(&room.open(), &scripted.engine_with(from, to), &wanted).await.unwrap_err();
+        assert!(error.contains("has changed since"), "{from}: {error}");
+    }
+}
+
+type Listed = (DynamicMessage, Vec<String>, Vec<String>);
+
+/// Every leaf of a message and what is put there: its own path.
+fn fill(
+    message: &MessageDescriptor,
+    around: &str,
+    depth: usize,
+    leaves: &mut BTreeSet<String>,
+) -> DynamicMessage {
+    let mut filled = DynamicMessage::new(message.clone());
+    for field in message.fields() {
+        let path =
+            if around.is_empty() { field.name().to_owned() } else { format!("{around}.{}", field.name()) };
+        if let Some(value) = value(&field, &path, depth, leaves) {
+            filled.set_field(&field, value);
+        }
+    }
+    filled
+}
+
+fn value(field: &FieldDescriptor, path: &str, depth: usize, leaves: &mut BTreeSet<String>) -> Option<Value> {
+    let kind = match field.kind() {
+        Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
+        kind => kind,
+    };
+    let marker = format!("<{path}>");
+    let one = match kind {
+        Kind::Message(_) if depth == 0 => return None,
+        Kind::Message(inner) => Value::Message(fill(&inner, path, depth - 1, leaves)),
+        Kind::String => Value::String(marker),
+        Kind::Bytes => Value::Bytes(marker.into_bytes().into()),
+        _ => return None,
+    };
+    if !matches!(one, Value::Message(_)) {
+        leaves.insert(path.to_owned());
+    }
+    Some(match (field.is_map(), field.is_list()) {
+        (true, _) => Value::Map([(MapKey::String("key".to_owned()), one)].into()),
+        (_, true) => Value::List(vec![one]),
+        _ => one,
+    })
+}
+
+fn messages() -> Vec<MessageDescriptor> {
+    let of = |set: &[u8], name: &str| Descriptors::decode(set).unwrap().message(name).unwrap();
+    let engine = include_bytes!("../../../../integration/profiles/reference-engine.protoset");
+    let etcd = include_bytes!("../../../../integration/profiles/etcd.protoset");
+    vec![
+        of(engine, "engine.admin.v1.GetDebugInfoResponse"),
+        of(engine, "engine.admin.v1.GetStatusResponse"),
+        of(etcd, "etcdserverpb.RangeResponse"),
+        of(&testing::protoset(), "shop.v1.DebugReply"),
+    ]
+}
+
+fn leaf(collector: &Collector) -> Collected {
+    Collected {
+        collector: collector.name.to_string(),
+        target: "default".to_owned(),
+        method: String::new(),
+        fields: collector.allow.paths().to_vec(),
+        size_cap: 1 << 20,
+    }
+}
+
+fn listed() -> impl Strategy<Value = Listed> {
+    (0_usize..4).prop_flat_map(|which| {
+        let mut leaves = BTreeSet::new();
+        let message = fill(&messages()[which], "", 3, &mut leaves);
+        let leaves: Vec<_> = leaves.into_iter().collect();
+        let some = subsequence(leaves.clone(), 1..=leaves.len());
+        (Just(message), some, Just(leaves))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Whatever of an answer is listed, no value of another field is in what leaves.
+    #[test]
+    fn nothing_unlisted_is_in_a_bundle((message, some, leaves) in listed()) {
+        use tunnel_protos::dynamic::ReflectMessage;
+        let profile = testing::profile();
+        let mut collector = profile.operable().collectors()[&"info".parse().unwrap()].clone();
+        collector.allow = FieldList::for_test(&message.descriptor(), &some);
+        let json = collect::cut(&collector, &leaf(&collector), &message).unwrap();
+        for path in &leaves {
+            let marker = format!("<{path}>");
+            let encoded = data_encoding::BASE64.encode(marker.as_bytes());
+            let found = json.contains(&marker) || json.contains(&encoded);
+            prop_assert_eq!(found, some.contains(path), "{} in {}", path, json);
+        }
+    }
+}
