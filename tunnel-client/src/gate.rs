@@ -16,6 +16,7 @@ mod metadata;
 mod methods;
 pub mod metrics;
 mod newcomers;
+mod operations;
 mod pipe;
 mod reflection;
 pub mod rehearsal;
@@ -31,6 +32,7 @@ mod usage;
 mod wire;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     net::SocketAddr,
     sync::{Arc, OnceLock},
@@ -45,8 +47,8 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tracing::debug;
 use tunnel_certs::tls::GateTls;
-use tunnel_protos::{ClusterName, Door, UnixMillis};
-use tunnel_runtime::{chain, drain};
+use tunnel_protos::{ClusterName, Door, MethodName, TargetName, UnixMillis, dynamic::Descriptors};
+use tunnel_runtime::{chain, drain, grpc::GrpcServer};
 use tunnel_transport::Stream;
 
 pub use self::{session::End, sessions::Sessions};
@@ -59,6 +61,7 @@ use self::{
     methods::Methods,
     metrics::Metrics,
     newcomers::Newcomers,
+    operations::Hatch,
     session::Session,
     sessions::About,
     status::{Caller, Refusal},
@@ -111,6 +114,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// What lies behind the gate; a session keeps to the profile that it began with.
     pub engine: watch::Receiver<Engine>,
+    /// What lies behind the target `operations`.
+    pub operations: GrpcServer,
     /// Where intents and outcomes go.
     pub audit: Audit,
     /// The time.
@@ -225,18 +230,17 @@ impl Gate {
 
     fn build(&self, admitted: Admitted, room: Room, drain: drain::Watch) -> Session {
         let Parts { cluster, policy, engine, audit, clock, longest_call, paused, .. } = &*self.parts;
-        let engine = engine.borrow().clone();
-        let upstream = Upstream::new(engine.clone(), admitted.target.clone());
-        let profile = engine.profile();
+        let own = admitted.grant.grant().operation.is_some().then(|| self.parts.operations.clone());
+        let behind = behind(own, engine.borrow().clone(), admitted.target.clone(), &drain);
+        let Behind { upstream, mutates, descriptors, metadata } = behind;
         let today = policy.borrow().clone();
-        let methods = Methods::new(&admitted.grant, &today, |method| !profile.is_read_only(method));
+        let methods = Methods::new(&admitted.grant, &today, mutates);
         let (credential, refusal) = credential(room, &upstream);
         let grant = admitted.grant.grant();
-        let metadata =
-            RequestMetadata::new(profile.metadata().clone(), &grant.operator, grant.id, credential);
+        let metadata = RequestMetadata::new(metadata, &grant.operator, grant.id, credential);
         Session {
             caller: Arc::new(Caller { cluster: cluster.clone(), grant: grant.id }),
-            descriptors: profile.descriptors().cloned(),
+            descriptors,
             reflection: OnceLock::new(),
             metadata: Arc::new(metadata),
             upstream,
@@ -252,6 +256,33 @@ impl Gate {
             refusal,
             admitted,
         }
+    }
+}
+
+/// What a session calls, and what is known of it.
+struct Behind {
+    upstream: Arc<Upstream>,
+    mutates: Box<dyn Fn(&MethodName) -> bool + Send>,
+    descriptors: Option<Descriptors>,
+    metadata: BTreeSet<String>,
+}
+
+/// The engine, or for the grant of an operation `own`, the service of operations.
+fn behind(own: Option<GrpcServer>, engine: Engine, target: TargetName, drain: &drain::Watch) -> Behind {
+    if let Some(own) = own {
+        return Behind {
+            upstream: Upstream::own(Hatch::new(own, drain.clone()), target),
+            mutates: Box::new(operations::mutates),
+            descriptors: operations::descriptors(),
+            metadata: BTreeSet::new(),
+        };
+    }
+    let profile = engine.profile();
+    Behind {
+        descriptors: profile.descriptors().cloned(),
+        metadata: profile.metadata().clone(),
+        upstream: Upstream::new(engine.clone(), target),
+        mutates: Box::new(move |method| !engine.profile().is_read_only(method)),
     }
 }
 

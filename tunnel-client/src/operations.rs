@@ -3,11 +3,28 @@
 //! `requests/` decides and tells a [`Desk`] what to plan and what to start; what came of it goes back as [`Word`]s.
 //! Invariant: a step is written down before it is called, and none is called again before its effect was looked for.
 
-#![expect(dead_code, reason = "planner and runner, behind the desk, are not there yet")]
-
 mod archive;
 mod board;
+pub mod debug;
 mod desk;
+mod driver;
+mod executor;
+mod found;
+#[cfg(test)]
+pub(crate) mod hands;
+mod judge;
+mod plan;
+mod planner;
+mod queue;
+mod records;
+mod releases;
+mod run;
+mod runner;
+mod service;
+mod soak;
+#[cfg(test)]
+mod testing;
+mod turn;
 
 use prost::Message;
 use tunnel_certs::{
@@ -24,10 +41,18 @@ use tunnel_protos::{
 };
 
 pub use self::{
-    archive::{Archive, Chunks, Collecting, FetchError, NoArchive, Progress},
+    archive::{Archive, Chunks, Collecting, FetchError, Progress},
     board::Watching,
     desk::{Behind, Desk, Full},
+    planner::ReleaseKeys,
+    records::LoadError,
+    releases::ReleasesError,
+    runner::{OpenError, Operations, Parts},
+    service::server,
 };
+
+#[cfg(test)]
+pub(crate) use self::archive::NoArchive;
 
 /// Asks for a plan; the answer comes as [`Word::Planned`].
 #[derive(Debug, Clone)]
@@ -84,9 +109,35 @@ pub enum RunState {
 }
 
 impl RunState {
+    const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::RolledBack,
+        Self::Cancelled,
+        Self::Indeterminate,
+    ];
+
     /// Whether nothing follows.
     pub fn is_over(self) -> bool {
         self != Self::Running
+    }
+
+    /// For the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::RolledBack => "rolled back",
+            Self::Cancelled => "cancelled",
+            Self::Indeterminate => "indeterminate",
+        }
+    }
+
+    /// From a message; none for states of requests that do not run.
+    pub fn from_message(message: RequestState) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.to_message() == message)
     }
 
     /// As messages name it.

@@ -69,6 +69,7 @@ fn grant(methods: &[MethodName]) -> Result<GrantRef> {
         methods: methods.iter().map(|method| (method.clone(), Level::Auto)).collect(),
         doors: [(TargetName::default_target(), door)].into(),
         raw: false,
+        operation: None,
     };
     writer.put(grant, Life::Active { until: UnixMillis(i64::MAX) });
     view.door(&door).context("the grant has a door")

@@ -12,10 +12,12 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
+use tunnel_certs::statement::request::Operation;
 pub use tunnel_certs::verify::Serial;
 use tunnel_protos::{Door, GrantId, MethodName, OperatorName, TargetName, UnixMillis};
 
 use super::usage::Usage;
+use crate::operations::Facts;
 
 /// Two ends of the same table of grants: one writes, any number read.
 pub fn channel() -> (GrantsWriter, GrantsView) {
@@ -36,6 +38,17 @@ pub struct Grant {
     pub doors: BTreeMap<TargetName, Door>,
     /// Whether methods that belong to operations were asked for by their exact names.
     pub raw: bool,
+    /// What it is about, if it is the grant of an operation: its target is then no engine.
+    pub operation: Option<Arc<Operated>>,
+}
+
+/// An operation, as calls about it are checked against today's policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operated {
+    /// What was asked for.
+    pub asked: Operation,
+    /// What its plan found.
+    pub facts: Facts,
 }
 
 /// How a method was granted.

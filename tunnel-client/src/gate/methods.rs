@@ -13,6 +13,7 @@ use tunnel_protos::{MethodName, UnixMillis};
 use super::{
     cut::Cut,
     grants::{GrantRef, Level},
+    operations,
     status::{Limit, Refusal},
     usage::{OpenCall, Usage},
 };
@@ -69,8 +70,11 @@ impl Methods {
             };
             (name.path().into_boxed_str(), granted)
         };
-        // Our own services are never the engine's, whatever a grant says.
-        let own = |(name, _): &(&MethodName, &Level)| !name.is_reserved();
+        // Our own services are never the engine's, whatever a grant says; and an operation's grant leads nowhere else.
+        let operated = grant.grant().operation.is_some();
+        let own = |(name, _): &(&MethodName, &Level)| {
+            if operated { operations::is_own(name) } else { !name.is_reserved() }
+        };
         let own = grant.grant().methods.iter().filter(own);
         let by_path: HashMap<_, _> = own.enumerate().map(one).collect();
         let reflection = reflection(grant, by_path.len());
@@ -83,7 +87,7 @@ impl Methods {
         let refreshed = self.by_path.values_mut().map(|granted| {
             granted.today = today(grant, policy, &granted.name, granted.level, raw);
             // A profile that says no longer that it only reads counts at once; one that begins to, in new sessions.
-            granted.mutates |= !policy.methods().is_read_only(&granted.name);
+            granted.mutates |= !granted.name.is_reserved() && !policy.methods().is_read_only(&granted.name);
             granted.cut_if_denied()
         });
         refreshed.fold(false, |cut, stricter| cut | stricter)
@@ -172,6 +176,12 @@ impl Metered {
         Self { rule: "reflection".to_owned(), limits: REFLECTION_LIMITS, usage: grant.usage(0) }
     }
 
+    /// Over all sessions of the grant; no rule counts so far.
+    fn operations(grant: &GrantRef) -> Self {
+        let usage = grant.usage(usize::MAX);
+        Self { rule: operations::RULE.to_owned(), limits: operations::LIMITS, usage }
+    }
+
     fn refusal(&self, limit: Limit) -> Refusal {
         Refusal::Limit { rule: self.rule.clone(), limit }
     }
@@ -217,6 +227,12 @@ fn reflection(grant: &GrantRef, first: usize) -> Vec<Granted> {
 
 /// The answer of `policy`; whatever is not a clear yes is a no.
 fn today(grant: &GrantRef, policy: &Policy, name: &MethodName, level: Level, raw: bool) -> Today {
+    if let Some(operation) = &grant.grant().operation {
+        return match policy.authorize_operation(&operation.asked, &operation.facts, level) {
+            Authorize::Allow => Today::Allow(Arc::new(Metered::operations(grant))),
+            Authorize::Deny { rule } => Today::Deny { rule },
+        };
+    }
     match (policy.authorize(name, level, raw), policy.rule(name, raw)) {
         (Authorize::Allow, Some(rule)) => Today::Allow(Arc::new(Metered {
             rule: rule.name(),

@@ -31,6 +31,15 @@ pub enum Refusal {
     },
     /// The grant does not hold the method.
     NotGranted(MethodName),
+    /// The method belongs to an operation, which is asked for instead.
+    OfOperation {
+        /// The method.
+        method: MethodName,
+        /// The operation, as `tunnelctl request` names it.
+        operation: &'static str,
+        /// Of which component, or which task.
+        name: String,
+    },
     /// Today's policy is stricter than the level granted.
     PolicyStricter {
         /// The method.
@@ -139,6 +148,7 @@ impl Refusal {
             Self::GrantWaiting => (Code::FailedPrecondition, "GRANT_NOT_ACTIVE"),
             Self::Paused { .. } => (Code::FailedPrecondition, "PAUSED_BY_CUSTOMER"),
             Self::NotGranted(_) => (Code::PermissionDenied, "METHOD_NOT_GRANTED"),
+            Self::OfOperation { .. } => (Code::PermissionDenied, "METHOD_OF_OPERATION"),
             Self::PolicyStricter { .. } => (Code::PermissionDenied, "POLICY_STRICTER"),
             Self::Limit { .. } => (Code::ResourceExhausted, "POLICY_LIMIT"),
             Self::Sessions => (Code::ResourceExhausted, "TOO_MANY_SESSIONS"),

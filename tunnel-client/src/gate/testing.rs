@@ -60,5 +60,6 @@ pub(super) fn content(methods: &[(&str, Level)], door: Door) -> Grant {
         methods: methods.iter().map(|(name, level)| (name.parse().unwrap(), *level)).collect(),
         doors: [(TargetName::default_target(), door)].into(),
         raw: false,
+        operation: None,
     }
 }

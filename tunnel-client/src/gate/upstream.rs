@@ -12,18 +12,25 @@ use http::{
 };
 use tokio::{sync::watch, time::timeout};
 use tracing::{debug, warn};
-use tunnel_protos::TargetName;
+use tunnel_protos::{MethodName, TargetName};
 
-use super::{keepalive, limits, metrics::EngineFault, status::Refusal};
+use super::{keepalive, limits, metrics::EngineFault, operations::Hatch, status::Refusal};
 use crate::engine::{Connection, Engine};
 
 /// The way to one target.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    engine: Engine,
+    way: Way,
     target: TargetName,
     origin: Option<(Scheme, Authority)>,
     phase: watch::Sender<Phase>,
+}
+
+/// Where it leads.
+#[derive(Debug)]
+enum Way {
+    Engine(Engine),
+    Own(Hatch),
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +48,13 @@ impl Upstream {
             let authority = endpoint.authority().parse().ok()?;
             Some((if endpoint.is_tls() { Scheme::HTTPS } else { Scheme::HTTP }, authority))
         });
-        Arc::new(Self { engine, target, origin, phase: watch::Sender::new(Phase::Idle) })
+        Arc::new(Self { way: Way::Engine(engine), target, origin, phase: watch::Sender::new(Phase::Idle) })
+    }
+
+    /// To the operation's own API.
+    pub(super) fn own(hatch: Hatch, target: TargetName) -> Arc<Self> {
+        let origin = Some((Scheme::HTTP, Authority::from_static("operations")));
+        Arc::new(Self { way: Way::Own(hatch), target, origin, phase: watch::Sender::new(Phase::Idle) })
     }
 
     pub(super) fn target(&self) -> &TargetName {
@@ -61,7 +74,20 @@ impl Upstream {
 
     /// Connects and keeps the connection going until it ends; dropping it cuts the connection.
     pub(super) async fn run(self: Arc<Self>) {
-        let Some((send, connection)) = self.open().await else {
+        match &self.way {
+            Way::Engine(engine) => self.speak(self.connect(engine).await).await,
+            Way::Own(hatch) => {
+                let (near, serving) = hatch.open();
+                tokio::select! {
+                    () = self.speak(Some(Connection::Memory(near))) => {}
+                    () = serving => drop(self.phase.send_replace(Phase::Idle)),
+                }
+            }
+        }
+    }
+
+    async fn speak(&self, stream: Option<Connection>) {
+        let Some((send, connection)) = open(stream).await else {
             EngineFault::Unreachable.count();
             self.phase.send_replace(Phase::Down);
             return;
@@ -71,17 +97,15 @@ impl Upstream {
         self.phase.send_replace(Phase::Idle);
     }
 
-    async fn open(&self) -> Option<(SendRequest<Bytes>, client::Connection<Connection>)> {
-        let stream = match self.engine.connect(&self.target).await {
-            Ok(stream) => stream,
+    async fn connect(&self, engine: &Engine) -> Option<Connection> {
+        match engine.connect(&self.target).await {
+            Ok(stream) => Some(stream),
             Err(error) => {
                 // Counted by the caller; an operator can cause one per call, so it is no line of the log.
                 debug!(target.name = %self.target, error = %tunnel_runtime::chain(&error), "Engine is unreachable");
-                return None;
+                None
             }
-        };
-        let opened = timeout(limits::HANDSHAKE, limits::client().handshake(stream)).await;
-        opened.ok().and_then(Result::ok)
+        }
     }
 
     /// A handle that can open a stream now; waits while the connection comes up.
@@ -108,13 +132,26 @@ impl Upstream {
         Uri::from_parts(parts).ok()
     }
 
+    /// The operation that the profile maps `method` to, and of what; none if it maps it to none.
+    pub(super) fn operation_of(&self, method: &MethodName) -> Option<(&'static str, String)> {
+        let Way::Engine(engine) = &self.way else { return None };
+        let suggested = engine.profile().operation_of(method)?;
+        Some((suggested.operation(), suggested.name().to_owned()))
+    }
+
     /// The engine's own `authorization`; without it nothing may be forwarded.
     pub(super) fn credential(&self) -> Result<Option<HeaderValue>, Refusal> {
-        self.engine.authorization().map_err(|error| {
+        let Way::Engine(engine) = &self.way else { return Ok(None) };
+        engine.authorization().map_err(|error| {
             warn!(error = %tunnel_runtime::chain(&error), "Engine's credential cannot be read");
             Refusal::EngineDown
         })
     }
+}
+
+async fn open(stream: Option<Connection>) -> Option<(SendRequest<Bytes>, client::Connection<Connection>)> {
+    let opened = timeout(limits::HANDSHAKE, limits::client().handshake(stream?)).await;
+    opened.ok().and_then(Result::ok)
 }
 
 async fn drive(mut connection: client::Connection<Connection>) {

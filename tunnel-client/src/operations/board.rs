@@ -1,18 +1,19 @@
 //! What is known of each run, for everybody who looks: bounded, and never waited for.
 //!
-//! Invariant: it shows only what the store holds already, but for the progress within a step.
+//! Invariant: it shows only what the store holds already, but for what holds a run up.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use tunnel_certs::crypto::sha256;
 use tunnel_protos::{
     RequestId,
     operations::v1::{Event, Operation, StepState, StepStatus},
     v1::RequestState,
 };
 
-use super::Order;
+use super::{Order, run::Run};
 
 /// Shared by the runner, which writes, and all handles, which read.
 #[derive(Debug, Clone, Default)]
@@ -150,11 +151,34 @@ impl Seen {
         Self { operation, ..Self::default() }
     }
 
-    /// A step's progress, which is not stored.
-    pub(super) fn progress(&mut self, step: usize, done: u64, total: u64) {
-        if let Some(status) = self.operation.steps.get_mut(step) {
-            *status = StepStatus { done, total, ..status.clone() };
-        }
+    /// A run as it came back from the store.
+    pub(super) fn of(run: &Run) -> Self {
+        let operation = Operation {
+            id: run.id.to_string(),
+            plan: Some(run.plan.clone()),
+            plan_digest: sha256(&run.bytes).to_vec(),
+            ..Operation::default()
+        };
+        let mut seen = Self { operation, ..Self::default() };
+        seen.follow(run);
+        seen
+    }
+
+    /// The run as it was stored just now.
+    pub(super) fn follow(&mut self, run: &Run) {
+        self.over = run.state.is_over();
+        self.events.clone_from(&run.events);
+        let last_event = run.events.last().map_or(0, |event| event.number);
+        self.operation = Operation {
+            state: run.state.to_message().into(),
+            summary: run.why.clone(),
+            steps: run.steps.clone(),
+            queued_behind: 0,
+            started_ms: run.started.0,
+            ended_ms: run.ended.map_or(0, |ended| ended.0),
+            last_event,
+            ..std::mem::take(&mut self.operation)
+        };
     }
 }
 

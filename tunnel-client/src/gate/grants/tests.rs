@@ -9,6 +9,7 @@ fn grant(door: Door) -> Grant {
         methods: [("a.B/Get".parse().unwrap(), Level::Auto)].into(),
         doors: [(TargetName::default_target(), door)].into(),
         raw: false,
+        operation: None,
     }
 }
 

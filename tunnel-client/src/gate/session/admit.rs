@@ -35,7 +35,8 @@ impl Session {
         let now = self.clock.now();
         let (head, body) = request.into_parts();
         let paused = self.paused.borrow();
-        let verdict = call::decide(&call_head(&head), &self.facts(now, paused.as_ref()))?;
+        let verdict = call::decide(&call_head(&head), &self.facts(now, paused.as_ref()));
+        let verdict = verdict.map_err(|refusal| self.instead(refusal))?;
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
@@ -43,6 +44,17 @@ impl Session {
         match verdict.way {
             Way::Forward => self.forward(&verdict, begun, now, head, body).map(Call::Forward),
             Way::Reflect => self.reflect(&verdict, begun, now, body).map(Call::Reflect),
+        }
+    }
+
+    /// What is not granted may have another way: the operation that the profile maps it to.
+    fn instead(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::NotGranted(method) => match self.upstream.operation_of(&method) {
+                Some((operation, name)) => Refusal::OfOperation { method, operation, name },
+                None => Refusal::NotGranted(method),
+            },
+            refusal => refusal,
         }
     }
 

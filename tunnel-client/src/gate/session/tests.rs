@@ -2,6 +2,7 @@ mod audited;
 mod engines;
 mod farewell;
 mod hostile;
+mod operations;
 mod reflection;
 
 use bytes::Bytes;
@@ -13,12 +14,13 @@ use tonic_types::StatusExt;
 use tracing::Span;
 use tunnel_certs::verify::{GrantCertificate, Serial};
 use tunnel_protos::{Door, GrantId, UnixMillis};
-use tunnel_runtime::tasks::Task;
+use tunnel_runtime::{grpc::GrpcServer, tasks::Task};
 
 use super::*;
 use crate::{
     engine::Engine,
     gate::{
+        Behind, behind,
         grants::{self, GrantRef, GrantsWriter, Level, Life, Over},
         sessions::{About, Sessions},
         testing::{
@@ -59,6 +61,8 @@ struct Options {
     paused: Option<Pause>,
     descriptors: Option<Descriptors>,
     audit: Audit,
+    /// Instead of an engine: the operation's own API, and whether only its plan may be looked at.
+    own: Option<(GrpcServer, bool)>,
 }
 
 impl Default for Options {
@@ -73,6 +77,7 @@ impl Default for Options {
             paused: None,
             descriptors: None,
             audit: Audit::default(),
+            own: None,
         }
     }
 }
@@ -118,18 +123,20 @@ fn certificate(grant: GrantId, not_after: UnixMillis) -> GrantCertificate {
 }
 
 fn assemble(known: &Engine, options: Options) -> (DuplexStream, Rest) {
-    let (writer, grant_ref) = granted(options.life);
+    let (writer, grant_ref) = match &options.own {
+        Some((_, dry_run)) => operations::granted(options.life, *dry_run),
+        None => granted(options.life),
+    };
     let grant = grant_ref.grant().id;
     let (policy, policy_seen) = watch::channel(Arc::new(testing::policy(options.policy)));
     let today = policy_seen.borrow().clone();
     let (drain, drain_seen) = drain::channel();
-    let upstream = Upstream::new(known.clone(), "default".parse().unwrap());
-    if options.connecting {
-        assert!(upstream.claim());
-    }
+    let own = options.own.clone().map(|(server, _)| server);
+    let target = if own.is_some() { "operations" } else { "default" }.parse().unwrap();
+    let Behind { upstream, mutates, metadata, .. } = behind(own, known.clone(), target, &drain_seen);
+    assert!(!options.connecting || upstream.claim());
     let certificate = certificate(grant, options.certificate_end);
-    let read_only = |name: &_| !known.profile().is_read_only(name);
-    let methods = Methods::new(&grant_ref, &today, read_only);
+    let methods = Methods::new(&grant_ref, &today, mutates);
     let (paused, paused_seen) = watch::channel(options.paused);
     let sessions = Sessions::default();
     let listed = sessions.list(About {
@@ -147,7 +154,7 @@ fn assemble(known: &Engine, options: Options) -> (DuplexStream, Rest) {
         descriptors: options.descriptors,
         reflection: OnceLock::new(),
         metadata: Arc::new(RequestMetadata::new(
-            known.profile().metadata().clone(),
+            metadata,
             &grant_ref.grant().operator,
             grant,
             Some(HeaderValue::from_static("Bearer engine")),

@@ -22,6 +22,12 @@ impl Refusal {
             Self::NotGranted(method) => {
                 format!("{method} is not granted; run `{}` to ask for it", ask(caller, Some(method)))
             }
+            Self::OfOperation { method, operation, name } => {
+                format!(
+                    "{method} belongs to an operation; run `tunnelctl request {operation} {cluster} {name} --reason …` \
+                     to ask for that"
+                )
+            }
             Self::PolicyStricter { method, rule } => {
                 let ask = ask(caller, Some(method));
                 format!(
@@ -54,6 +60,10 @@ impl Refusal {
 /// The command that asks for what was called.
 fn ask(caller: &Caller, method: Option<&MethodName>) -> String {
     let cluster = &caller.cluster;
+    // An operation's own API comes with its grant only.
+    if method.is_some_and(MethodName::is_reserved) {
+        return format!("tunnelctl request … {cluster} … --reason …");
+    }
     let method = method.map_or("…", MethodName::as_str);
     format!("tunnelctl connect {cluster} --method {method} --reason …")
 }

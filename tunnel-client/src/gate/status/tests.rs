@@ -20,6 +20,7 @@ fn all() -> Vec<Refusal> {
         Refusal::NoDescriptors,
         Refusal::Reflection,
         Refusal::NotGranted(method()),
+        Refusal::OfOperation { method: method(), operation: "scale", name: "storage".to_owned() },
         Refusal::PolicyStricter { method: method(), rule: rule() },
         Refusal::Sessions,
         Refusal::EngineDown,
@@ -54,6 +55,17 @@ fn every_status_says_what_to_do_and_carries_error_info() {
         assert_eq!((info.reason.as_str(), info.domain.as_str()), (refusal.reason(), DOMAIN));
         assert_eq!(info.metadata["cluster"], "acme/prod");
     }
+}
+
+#[test]
+fn a_method_of_an_operation_is_answered_with_the_request_to_make() {
+    let name = "storage".to_owned();
+    let status = told(&Refusal::OfOperation { method: method(), operation: "scale", name });
+    let command = "run `tunnelctl request scale acme/prod storage --reason …`";
+    assert!(status.message().contains(command), "{}", status.message());
+    let own = "postern.operations.v1.Operations/Get".parse().unwrap();
+    let over = Refusal::GrantOver(Over::Ended).status(&caller(), Some(&own));
+    assert!(over.message().contains("tunnelctl request") && !over.message().contains("connect"));
 }
 
 #[test]

@@ -141,6 +141,7 @@ impl World {
             methods: BTreeMap::new(),
             doors: BTreeMap::from([(TargetName::default_target(), door)]),
             raw: false,
+            operation: None,
         };
         self.grants.put(grant, Life::Waiting);
     }
