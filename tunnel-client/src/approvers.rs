@@ -4,6 +4,7 @@
 //! policy or by a signed approval. Every text that came from elsewhere is escaped before it leaves, so that no
 //! terminal is fooled by it.
 
+mod bundles;
 mod challenges;
 mod counter;
 mod desk;
@@ -17,10 +18,11 @@ mod status;
 mod who;
 
 pub use self::{
+    bundles::{BundlesDesk, FileParts},
     desk::{Desk, OperatorDenied, Revoked},
     errors::{
-        AnswerError, ClockError, ConfirmError, MembershipError, OperatorError, ResumeError, RevokeError,
-        RotateKeysError, StoreFault,
+        AnswerError, BundleError, CancelError, ClockError, ConfirmError, MembershipError, OperatorError,
+        ResumeError, RevokeError, RotateKeysError, StoreFault,
     },
     membership::{EnrollmentDesk, MembershipDesk, Offices},
     socket::{SocketError, bind},
@@ -31,7 +33,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::net::UnixListener;
 use tonic::service::Routes;
-use tunnel_protos::approvers::{approvers_server::ApproversServer, membership_server::MembershipServer};
+use tunnel_protos::approvers::{
+    approvers_server::ApproversServer, bundles_server::BundlesServer, membership_server::MembershipServer,
+};
 use tunnel_runtime::{
     drain::Watch,
     grpc::{GrpcLimits, GrpcServer},
@@ -40,9 +44,11 @@ use tunnel_runtime::{
 /// Serves the customer's API on `listener` (see [`bind`]) until drained.
 pub async fn serve<D: Desk>(listener: UnixListener, desk: D, offices: Offices, drain: Watch) {
     let counter = Arc::new(counter::Counter::new(desk, drain.clone()));
+    let bundles = bundles::Service::new(Arc::clone(&counter), Arc::clone(&offices.bundles));
     let membership = membership::Service::new(Arc::clone(&counter), offices);
     let routes = Routes::new(ApproversServer::new(service::Service::new(counter)))
-        .add_service(MembershipServer::new(membership));
+        .add_service(MembershipServer::new(membership))
+        .add_service(BundlesServer::new(bundles));
     GrpcServer::new(routes, LIMITS).serve_unix(listener, drain).await;
 }
 

@@ -128,11 +128,15 @@ pub(super) fn is_pending(view: &api::RequestView) -> bool {
 }
 
 fn is_live(view: &api::RequestView) -> bool {
-    matches!(view.state(), RequestState::Approved | RequestState::Active)
+    matches!(view.state(), RequestState::Approved | RequestState::Active | RequestState::Running)
+}
+
+pub(super) fn is_operation(view: &api::RequestView) -> bool {
+    view.operation.is_some()
 }
 
 /// The request of a view that is answered.
-fn request_id(view: &api::RequestView) -> Result<RequestId, Status> {
+pub(super) fn request_id(view: &api::RequestView) -> Result<RequestId, Status> {
     view.id.parse().map_err(|_| Status::not_found("this request cannot be answered"))
 }
 
@@ -150,6 +154,17 @@ fn shown(view: &api::RequestView, digest: &[u8]) -> Result<Digest, Status> {
             "this is not the request that was shown; look again with `tunnel-client show`",
         ))
     }
+}
+
+/// The plan that was shown; none if nobody was shown one.
+fn shown_plan(digest: &[u8]) -> Result<Option<Digest>, Status> {
+    if digest.is_empty() {
+        return Ok(None);
+    }
+    let malformed = |_| {
+        Status::invalid_argument("`plan_digest` is the 32 bytes of the digest of the plan that was shown")
+    };
+    Digest::try_from(digest).map(Some).map_err(malformed)
 }
 
 pub(super) fn note(text: &str) -> Result<PersonText, Status> {

@@ -8,7 +8,7 @@ use tunnel_protos::{
 };
 
 use super::{
-    errors::{AnswerError, ClockError, OperatorError, ResumeError, RevokeError},
+    errors::{AnswerError, CancelError, ClockError, OperatorError, ResumeError, RevokeError},
     who::{Approver, Who},
 };
 use crate::policy::Approvers;
@@ -38,11 +38,12 @@ pub trait Desk: Clone + Send + Sync + 'static {
     /// Operators that asked here, and those that are denied.
     fn operators(&self) -> Vec<OperatorView>;
 
-    /// Says yes to a pending request whose envelope has this digest.
+    /// Says yes to a pending request whose envelope has this digest, and whose plan that one if it is an operation.
     fn approve(
         &self,
         request: RequestId,
         digest: Digest,
+        plan: Option<Digest>,
         note: PersonText,
         by: Approver,
     ) -> impl Future<Output = Result<(), AnswerError>> + Send;
@@ -55,6 +56,14 @@ pub trait Desk: Clone + Send + Sync + 'static {
         note: PersonText,
         by: Who,
     ) -> impl Future<Output = Result<(), AnswerError>> + Send;
+
+    /// Stops an operation before its next step.
+    fn cancel_operation(
+        &self,
+        request: RequestId,
+        note: PersonText,
+        by: Who,
+    ) -> impl Future<Output = Result<(), CancelError>> + Send;
 
     /// Ends a live grant for ever and cuts its sessions.
     fn revoke(

@@ -19,6 +19,12 @@ pub enum AnswerError {
     /// What was shown is not what is pending.
     #[error("this is not the request that was shown; look again with `tunnel-client show`")]
     Changed,
+    /// Nobody can say yes to what nobody can see.
+    #[error("it is still being planned; look again in a moment with `tunnel-client show`")]
+    NotPlanned,
+    /// The plan that was shown is not the one that would be carried out.
+    #[error("the plan has changed since it was shown; look again with `tunnel-client show`, then approve")]
+    PlanChanged,
     /// Today's policy denies what it asks for.
     #[error("today's policy denies it: {0}")]
     Policy(String),
@@ -44,6 +50,40 @@ pub enum RevokeError {
     NotLive(RequestState),
     /// It is revoked in memory, and sessions are cut, but a restart would forget it.
     #[error("revoked, but not stored: it would come back with a restart; free the disk and revoke again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why an operation was not stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// No operation of this id.
+    #[error("no such operation")]
+    Unknown,
+    /// Nothing runs that could be stopped.
+    #[error("the request is {0:?}: nothing of it runs; `tunnel-client deny` or `revoke` ends it")]
+    NotNow(RequestState),
+    /// It stops, but a restart would forget that it is to.
+    #[error("it stops, but that is not stored: a restart would go on; free the disk and cancel again")]
+    NotStored(#[source] StoreFault),
+}
+
+/// Why nothing was done about a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// None lies here.
+    #[error("there is no bundle of this operation; `tunnel-client bundle list` shows those that there are")]
+    Unknown,
+    /// No such file in it.
+    #[error("the bundle has no such file; `tunnel-client bundle list` shows its files")]
+    NoFile,
+    /// Another one than was shown.
+    #[error("this is not the bundle that was shown; look again with `tunnel-client bundle list`")]
+    Changed,
+    /// Not by today's policy, or not now.
+    #[error("{0}")]
+    Refused(String),
+    /// The disk.
+    #[error("the disk did not do it; free it and run the command again")]
     NotStored(#[source] StoreFault),
 }
 

@@ -3,10 +3,12 @@
 //! Signed requests were checked for such characters already; this is the second fence, for whatever comes to be
 //! shown here that was not.
 
+mod plan;
+
 use tunnel_protos::{
     approvers::{
-        AnswerView, AskedMethod, CallView, EnrollmentView, OperatorView, PauseView, RequestView, SessionView,
-        SessionsView, Status, TrustView, TunnelStatus,
+        AnswerView, AskedMethod, BundleView, CallView, EnrollmentView, OperatorView, PauseView, RequestView,
+        SessionView, SessionsView, Status, TrustView, TunnelStatus,
     },
     text::escape,
 };
@@ -25,6 +27,18 @@ pub(super) fn request(mut view: RequestView) -> RequestView {
     view.asked.iter_mut().for_each(asked);
     view.answers.iter_mut().for_each(answer);
     view.notified.iter_mut().for_each(|notified| clean(&mut notified.who));
+    view.running = view.running.map(plan::operation);
+    view
+}
+
+/// Without what nobody reads in a list.
+pub(super) fn listed(view: RequestView) -> RequestView {
+    request(RequestView { running: view.running.map(plan::listed), ..view })
+}
+
+pub(super) fn bundle(mut view: BundleView) -> BundleView {
+    clean(&mut view.operator);
+    view.bundle = view.bundle.map(plan::bundle);
     view
 }
 

@@ -12,6 +12,7 @@ use tunnel_certs::words::Words;
 use tunnel_protos::{Digest, PersonText, approvers as api};
 
 use super::{
+    bundles::BundlesDesk,
     errors::{ConfirmError, MembershipError, RotateKeysError},
     who::{Approver, Who},
 };
@@ -56,11 +57,13 @@ pub trait EnrollmentDesk: Send + Sync + 'static {
     async fn rotate_keys(&self, by: Who) -> Result<(), RotateKeysError>;
 }
 
-/// Both desks.
+/// The desks of the socket's other services.
 #[derive(Clone)]
 pub struct Offices {
     /// Trust.
     pub trust: Arc<dyn MembershipDesk>,
     /// Enrollment.
     pub enrollment: Arc<dyn EnrollmentDesk>,
+    /// Debug bundles.
+    pub bundles: Arc<dyn BundlesDesk>,
 }

@@ -29,7 +29,7 @@ impl<D: Desk> Approvers for Service<D> {
         request: Request<api::ListRequestsRequest>,
     ) -> Result<Response<api::ListRequestsReply>, Status> {
         let views = self.0.desk.list(request.into_inner().all);
-        let requests = views.into_iter().take(MOST_REQUESTS).map(hygiene::request).collect();
+        let requests = views.into_iter().take(MOST_REQUESTS).map(hygiene::listed).collect();
         Ok(Response::new(api::ListRequestsReply { requests }))
     }
 

@@ -4,8 +4,8 @@ use tonic::{Code, Status};
 use tunnel_runtime::chain;
 
 use super::{
-    AnswerError, ClockError, ConfirmError, MembershipError, OperatorError, ResumeError, RevokeError,
-    RotateKeysError, challenges::NotOpen, proof::NotProven,
+    AnswerError, BundleError, CancelError, ClockError, ConfirmError, MembershipError, OperatorError,
+    ResumeError, RevokeError, RotateKeysError, challenges::NotOpen, proof::NotProven,
 };
 
 /// An error that has a place in the table.
@@ -34,9 +34,12 @@ impl Coded for AnswerError {
     fn code(&self) -> Code {
         match self {
             Self::Unknown => Code::NotFound,
-            Self::NotPending(_) | Self::Changed | Self::Policy(_) | Self::Refusing(_) => {
-                Code::FailedPrecondition
-            }
+            Self::NotPending(_)
+            | Self::Changed
+            | Self::NotPlanned
+            | Self::PlanChanged
+            | Self::Policy(_)
+            | Self::Refusing(_) => Code::FailedPrecondition,
             Self::Replayed => Code::AlreadyExists,
             Self::NotStored(_) => Code::DataLoss,
         }
@@ -48,6 +51,26 @@ impl Coded for RevokeError {
         match self {
             Self::Unknown => Code::NotFound,
             Self::NotLive(_) => Code::FailedPrecondition,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for CancelError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unknown => Code::NotFound,
+            Self::NotNow(_) => Code::FailedPrecondition,
+            Self::NotStored(_) => Code::DataLoss,
+        }
+    }
+}
+
+impl Coded for BundleError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Unknown | Self::NoFile => Code::NotFound,
+            Self::Changed | Self::Refused(_) => Code::FailedPrecondition,
             Self::NotStored(_) => Code::DataLoss,
         }
     }

@@ -7,14 +7,16 @@ use tunnel_certs::words::Words;
 use tunnel_protos::{
     Digest, GrantId, Label, OperatorName, PauseId, PersonText, RequestId, UnixMillis,
     approvers::{
-        AccessCaView, EnrollmentView, OperatorView, PauseView, RequestView, SessionsView, Status, TrustView,
+        AccessCaView, BundleView, EnrollmentView, OperatorView, PauseView, RequestView, SessionsView, Status,
+        TrustView,
     },
     v1::RequestState,
 };
 
 use super::{
-    AnswerError, Approver, ClockError, ConfirmError, Desk, EnrollmentDesk, MembershipDesk, MembershipError,
-    Offices, OperatorDenied, OperatorError, ResumeError, RevokeError, Revoked, RotateKeysError, Who,
+    AnswerError, Approver, BundleError, BundlesDesk, CancelError, ClockError, ConfirmError, Desk,
+    EnrollmentDesk, FileParts, MembershipDesk, MembershipError, Offices, OperatorDenied, OperatorError,
+    ResumeError, RevokeError, Revoked, RotateKeysError, Who,
 };
 use crate::policy::Approvers;
 
@@ -24,7 +26,10 @@ pub(crate) const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 /// What the desk was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
-    Approve(RequestId, Digest, String, Approver),
+    Approve(RequestId, Digest, Option<Digest>, String, Approver),
+    CancelOperation(RequestId, String, Who),
+    ReleaseBundle(RequestId, [u8; 32], String, Approver),
+    DeleteBundle(RequestId, Who),
     Deny(RequestId, Option<Digest>, String, Who),
     Revoke(GrantId, String, Who),
     Pause(String, Who),
@@ -51,6 +56,7 @@ pub(crate) struct Memory {
     pub(crate) status: Status,
     pub(crate) enrollment: EnrollmentView,
     pub(crate) trust: TrustView,
+    pub(crate) bundles: Vec<BundleView>,
     pub(crate) asked: Vec<Asked>,
     /// The machine's clock instead of [`NOW`].
     pub(crate) real_time: bool,
@@ -62,7 +68,8 @@ impl Remembering {
     }
 
     pub(crate) fn offices(&self) -> Offices {
-        Offices { trust: Arc::new(self.clone()), enrollment: Arc::new(self.clone()) }
+        let desk = || Arc::new(self.clone());
+        Offices { trust: desk(), enrollment: desk(), bundles: desk() }
     }
 
     fn remember(&self, asked: Asked) {
@@ -103,6 +110,7 @@ impl Desk for Remembering {
         &self,
         request: RequestId,
         digest: Digest,
+        plan: Option<Digest>,
         note: PersonText,
         by: Approver,
     ) -> Result<(), AnswerError> {
@@ -114,7 +122,7 @@ impl Desk for Remembering {
         if self.asked().iter().any(used) {
             return Err(AnswerError::Replayed);
         }
-        self.remember(Asked::Approve(request, digest, note.to_string(), by));
+        self.remember(Asked::Approve(request, digest, plan, note.to_string(), by));
         Ok(())
     }
 
@@ -126,6 +134,16 @@ impl Desk for Remembering {
         by: Who,
     ) -> Result<(), AnswerError> {
         self.remember(Asked::Deny(request, digest, note.to_string(), by));
+        Ok(())
+    }
+
+    async fn cancel_operation(
+        &self,
+        request: RequestId,
+        note: PersonText,
+        by: Who,
+    ) -> Result<(), CancelError> {
+        self.remember(Asked::CancelOperation(request, note.to_string(), by));
         Ok(())
     }
 
@@ -213,6 +231,37 @@ impl EnrollmentDesk for Remembering {
 
     async fn rotate_keys(&self, by: Who) -> Result<(), RotateKeysError> {
         self.remember(Asked::RotateKeys(by));
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl BundlesDesk for Remembering {
+    fn list(&self) -> Vec<BundleView> {
+        self.0.lock().bundles.clone()
+    }
+
+    async fn read(&self, _: RequestId, path: String) -> Result<FileParts, BundleError> {
+        if path != "status.json" {
+            return Err(BundleError::NoFile);
+        }
+        let parts = [Ok(b"{\"ok\":".to_vec()), Ok(b"true}".to_vec())];
+        Ok(Box::pin(futures_util::stream::iter(parts)))
+    }
+
+    async fn release(
+        &self,
+        id: RequestId,
+        bundle: [u8; 32],
+        note: PersonText,
+        by: Approver,
+    ) -> Result<(), BundleError> {
+        self.remember(Asked::ReleaseBundle(id, bundle, note.to_string(), by));
+        Ok(())
+    }
+
+    async fn delete(&self, id: RequestId, by: Who) -> Result<(), BundleError> {
+        self.remember(Asked::DeleteBundle(id, by));
         Ok(())
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 
 use tunnel_protos::{ApproverName, Digest, UnixMillis};
 
+use crate::audit::By;
+
 /// Who is at the other end of the socket, as the kernel says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -93,6 +95,20 @@ impl Who {
             Self::Approver(Approver { proof: Proof::Uid(uid), .. }) => Some(*uid),
             Self::Approver(Approver { proof: Proof::Signed(_), .. }) => None,
         }
+    }
+
+    /// The approval that proved who it is, if there is one.
+    pub fn signed(&self) -> Option<&Signed> {
+        match self {
+            Self::Approver(approver) => approver.signed(),
+            Self::Peer(_) => None,
+        }
+    }
+
+    /// For the audit log, with what was said about it.
+    pub fn record(&self, note: &str) -> By {
+        let approval = self.signed().map(|signed| signed.envelope.clone()).unwrap_or_default();
+        By { by: self.to_string(), note: note.to_owned(), approval }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
         challenges, proof, status,
         who::{Approver, Peer, Who},
     },
-    Counter, Desk, is_pending, note, operator, request_id, shown,
+    Counter, Desk, is_pending, note, operator, request_id, shown, shown_plan,
 };
 
 impl<D: Desk> Counter<D> {
@@ -23,9 +23,10 @@ impl<D: Desk> Counter<D> {
     ) -> Result<RequestView, Status> {
         let view = self.find(&asked.id, is_pending)?;
         let (id, digest) = (request_id(&view)?, shown(&view, &asked.digest)?);
-        let wanted = answered(digest, Answer::Yes);
+        let plan = shown_plan(&asked.plan_digest)?;
+        let wanted = answered(digest, plan, Answer::Yes);
         let (by, note) = self.approver(peer, &asked.note, asked.approval, wanted)?;
-        let approved = self.desk.approve(id, digest, note, by).await;
+        let approved = self.desk.approve(id, digest, plan, note, by).await;
         approved.map_err(|error| status::of(&error))?;
         self.find(&view.id, is_pending)
     }
@@ -42,7 +43,8 @@ impl<D: Desk> Counter<D> {
             (self.anyone(peer), note(&asked.note)?)
         } else {
             let digest = shown(&view, &view.digest)?;
-            let signed = self.approver(peer, &asked.note, asked.approval, answered(digest, Answer::No));
+            let wanted = answered(digest, shown_plan(&asked.plan_digest)?, Answer::No);
+            let signed = self.approver(peer, &asked.note, asked.approval, wanted);
             signed.map(|(by, note)| (Who::Approver(by), note))?
         };
         let denied = self.desk.deny(id, digest, note, by).await;
@@ -134,7 +136,7 @@ impl<D: Desk> Counter<D> {
     }
 }
 
-/// Accepts this answer to this request, without a plan: access has none.
-fn answered(request: Digest, answer: Answer) -> impl FnOnce(&Subject) -> bool {
-    move |subject| *subject == Subject::Request { request, plan: None, answer }
+/// Accepts this answer to this request, as it was planned if it was.
+fn answered(request: Digest, plan: Option<Digest>, answer: Answer) -> impl FnOnce(&Subject) -> bool {
+    move |subject| *subject == Subject::Request { request, plan, answer }
 }

@@ -79,9 +79,35 @@ impl World {
 async fn an_approver_says_yes_to_what_was_shown() {
     let world = world();
     world.counter.approve(ALICE, world.answer(&DIGEST, Vec::new())).await.unwrap();
-    let [Asked::Approve(id, digest, note, by)] = &world.desk.asked()[..] else { panic!("one yes") };
+    let [Asked::Approve(id, digest, None, note, by)] = &world.desk.asked()[..] else { panic!("one yes") };
     assert_eq!((*id, digest.as_bytes(), note.as_str()), (world.id, &DIGEST, "as typed"));
     assert_eq!((by.name().as_str(), by.proof()), ("alice", &Proof::Uid(1001)));
+}
+
+#[tokio::test]
+async fn a_yes_to_an_operation_names_its_plan() {
+    let world = world();
+    let plan = [3; 32];
+    let answer =
+        |approval| api::AnswerRequest { plan_digest: plan.to_vec(), ..world.answer(&DIGEST, approval) };
+    world.counter.approve(ALICE, answer(Vec::new())).await.unwrap();
+    let signed = |plan: [u8; 32]| {
+        let plan = Some(Digest::new(plan));
+        world.signed(Subject::Request { request: Digest::new(DIGEST), plan, answer: Answer::Yes })
+    };
+    for other in [signed([4; 32]), world.yes()] {
+        let refused = world.counter.approve(ALICE, answer(other)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PermissionDenied);
+    }
+    world.counter.approve(STRANGER, answer(signed(plan))).await.unwrap();
+    let [Asked::Approve(_, _, first, ..), Asked::Approve(_, _, second, _, by)] = &world.desk.asked()[..]
+    else {
+        panic!("two yeses")
+    };
+    assert_eq!((*first, *second), (Some(Digest::new(plan)), Some(Digest::new(plan))));
+    assert_eq!(by.name().as_str(), "bob");
+    let short = api::AnswerRequest { plan_digest: vec![3], ..world.answer(&DIGEST, Vec::new()) };
+    assert_eq!(world.counter.approve(ALICE, short).await.unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
@@ -116,7 +142,7 @@ async fn a_signed_approval_passes_whatever_the_user_id() {
     for peer in [Peer { uid: 0 }, Peer { uid: 990 }, STRANGER] {
         let world = world();
         world.counter.approve(peer, world.answer(&DIGEST, world.yes())).await.unwrap();
-        let [Asked::Approve(_, _, note, by)] = &world.desk.asked()[..] else { panic!("one yes") };
+        let [Asked::Approve(_, _, None, note, by)] = &world.desk.asked()[..] else { panic!("one yes") };
         assert_eq!((by.name().as_str(), note.as_str()), ("bob", "as signed"));
         assert_eq!(by.signed().unwrap().envelope, world.yes());
     }

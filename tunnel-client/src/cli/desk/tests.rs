@@ -132,7 +132,7 @@ async fn a_person_sees_the_request_and_signs_what_was_shown() {
     let ran = world.run("approve ID --key KEY --note fine", Person::Present, "y\n").await;
     assert_eq!(ran.exit(), Exit::Waiting, "{:?}", ran.ended);
     assert!(ran.err.contains(&Words::of(&DIGEST).to_string()) && ran.err.contains("[y/N]"), "{}", ran.err);
-    let [Asked::Approve(id, digest, note, by)] = &world.desk.asked()[..] else { panic!("one yes") };
+    let [Asked::Approve(id, digest, None, note, by)] = &world.desk.asked()[..] else { panic!("one yes") };
     assert_eq!((*id, *digest, note.as_str(), by.name().as_str()), (world.id, DIGEST, "fine", "bob"));
 }
 
