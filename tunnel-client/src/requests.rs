@@ -11,6 +11,7 @@ mod customer;
 mod handle;
 mod judge;
 mod keyring;
+mod office;
 mod orders;
 mod outbox;
 mod pause;
@@ -29,8 +30,8 @@ pub use self::{
     keyring::{KeyPair, Keyring},
     pause::{Pause, PauseState},
     record::{
-        Access, Deadlines, Notice, Proof, Record, Revocation, SKEW, Subject, TOMBSTONE, TransitionError,
-        Verdict,
+        Access, Deadlines, Notice, Operating, Proof, Record, Revocation, SKEW, Subject, TOMBSTONE,
+        TransitionError, Verdict,
     },
     room::{Admission, Operators, Room},
     state::{Event, State},
@@ -46,6 +47,7 @@ use tunnel_protos::RequestId;
 use crate::{
     clock::Clock,
     gate::grants::{GrantsView, GrantsWriter},
+    operations,
     policy::Policy,
 };
 
@@ -60,6 +62,7 @@ struct Shared {
     standing: orders::Standing,
     policy: watch::Receiver<Arc<Policy>>,
     changes: watch::Sender<u64>,
+    desk: operations::Desk,
 }
 
 impl Shared {

@@ -110,15 +110,15 @@ impl Book {
     }
 
     /// How much is pending of `operator`, and its live grants.
-    pub(super) fn open_of(&self, operator: &OperatorName) -> (usize, Vec<RequestId>) {
+    pub(super) fn open_of(&self, operator: &OperatorName, now: UnixMillis) -> (usize, Vec<RequestId>) {
         let own = |record: &Record| record.operator == *operator;
         let pending = self.all().filter(|record| own(record) && record.state == State::Pending).count();
-        (pending, self.ids(|record| own(record) && record.state.is_live_grant()))
+        (pending, self.ids(|record| own(record) && record.holds_grant(now)))
     }
 
     /// Live grants with their operators.
-    pub(super) fn live(&self) -> Vec<(RequestId, OperatorName)> {
-        let live = self.all().filter(|record| record.state.is_live_grant());
+    pub(super) fn live(&self, now: UnixMillis) -> Vec<(RequestId, OperatorName)> {
+        let live = self.all().filter(|record| record.holds_grant(now));
         live.map(|record| (record.id, record.operator.clone())).collect()
     }
 
@@ -152,6 +152,15 @@ impl Book {
             self.all().filter(|record| record.operator == *operator && record.is_refused_by_person());
         let same =
             denied.filter(|record| record.access().is_some_and(|before| access.repeats(before, policy)));
+        same.max_by_key(|record| (record.received, record.id)).map(|record| record.id)
+    }
+
+    /// The newest operation of the same operator that a person denied, and that `again` repeats.
+    pub(super) fn operation_denied_before(&self, again: &Record) -> Option<RequestId> {
+        let asked = again.operation()?;
+        let own = |record: &&Record| record.operator == again.operator && record.id != again.id;
+        let denied = self.all().filter(own).filter(|record| record.is_refused_by_person());
+        let same = denied.filter(|record| record.operation().is_some_and(|before| asked.repeats(before)));
         same.max_by_key(|record| (record.received, record.id)).map(|record| record.id)
     }
 

@@ -6,12 +6,17 @@
 mod issue;
 mod keep;
 mod open;
+mod operate;
 mod orders;
 mod people;
 mod receive;
 mod written;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tunnel_protos::{
@@ -23,15 +28,18 @@ use tunnel_runtime::drain::Watch;
 pub use self::open::{OpenError, Settings};
 use super::{
     Pause, Room, Shared,
+    judge::Shown,
+    office::Stopper,
     record::Notice,
     state::State,
     unproven::Unproven,
     word::{Consent, Word},
 };
 use crate::{
-    approvers::{AnswerError, ClockError, OperatorError, ResumeError, RevokeError},
+    approvers::{AnswerError, CancelError, ClockError, OperatorError, ResumeError, RevokeError},
     audit::Audit,
     metrics,
+    operations::{self, Refused},
     policy::Policy,
     store::Store,
 };
@@ -53,11 +61,15 @@ type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 #[derive(Debug)]
 pub(super) enum Order {
     /// A yes to what was shown.
-    Approve(RequestId, Digest, Consent, Reply<(), AnswerError>),
+    Approve(RequestId, Shown, Consent, Reply<(), AnswerError>),
     /// A no.
     Deny(RequestId, Option<Digest>, Word, Reply<(), AnswerError>),
     /// The end of a grant, whose sessions have been cut already.
     Revoke(GrantId, Word, Reply<(), RevokeError>),
+    /// An approved operation may begin.
+    Begin(RequestId, Reply<(), Refused>),
+    /// An operation is to stop, as its run has been told already.
+    Stop(RequestId, Stopper, Reply<(), CancelError>),
     /// A pause in force, to be stored; answers with it as it is then.
     KeepPause(Pause, Word, oneshot::Sender<Pause>),
     /// The end of a pause, as often as it had been asked for.
@@ -81,6 +93,10 @@ pub struct Clerk<S> {
     commands: mpsc::Receiver<Command>,
     /// Apart from what brokers can make any number of.
     orders: mpsc::Receiver<Order>,
+    /// What planner and runner tell.
+    words: mpsc::Receiver<operations::Word>,
+    /// What they were told to do, and when.
+    handed: BTreeMap<RequestId, UnixMillis>,
     refuse_before: UnixMillis,
     /// Not all that follows from a restore is stored yet.
     restored: bool,
@@ -100,6 +116,7 @@ impl<S: Store> Clerk<S> {
                 biased;
                 () = drain.cut() => break,
                 Some(order) = self.orders.recv() => self.carry_out(order).await,
+                Some(word) = self.words.recv() => self.heard(word).await,
                 command = self.commands.recv() => match command {
                     Some(command) => self.handle(command).await,
                     None => break,
@@ -126,6 +143,8 @@ impl<S: Store> Clerk<S> {
             Order::Approve(id, shown, by, reply) => drop(reply.send(self.approve(&id, &shown, by).await)),
             Order::Deny(id, shown, by, reply) => drop(reply.send(self.refuse(&id, shown.as_ref(), by).await)),
             Order::Revoke(grant, by, reply) => drop(reply.send(self.revoke(grant, by).await)),
+            Order::Begin(id, reply) => drop(reply.send(self.begin(id).await)),
+            Order::Stop(id, by, reply) => drop(reply.send(self.stop(id, by).await)),
             Order::KeepPause(pause, by, reply) => drop(reply.send(self.keep_pause(pause, &by).await)),
             Order::Resume(id, asked, by, reply) => drop(reply.send(self.resume(id, asked, &by).await)),
             Order::DenyOperator(name, by, reply) => drop(reply.send(self.deny_operator(&name, &by).await)),
@@ -156,6 +175,7 @@ impl<S: Store> Clerk<S> {
         self.keep_orders().await;
         self.cut_denied(now).await;
         self.retry(now).await;
+        self.hand_over(now).await;
         self.settle(now).await;
         self.forget(now).await;
     }

@@ -1,5 +1,6 @@
 //! Requests as the store keeps them. Fields are only ever added: what was written yesterday must be read tomorrow.
 
+mod operating;
 pub(super) mod orders;
 mod people;
 
@@ -8,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use prost::Message;
 use tunnel_protos::{GrantId, RequestId, SealingKeyId, UnixMillis, v1};
 
+use self::operating::StoredOperation;
 use self::people::{StoredNotice, StoredRevocation, StoredVerdict};
 use super::{
     record::{Access, Answer, Deadlines, Record, Subject},
@@ -92,10 +94,12 @@ struct Stored {
     denied_before: String,
     #[prost(bytes = "vec", tag = "25")]
     key: Vec<u8>,
+    #[prost(message, optional, tag = "26")]
+    operation: Option<StoredOperation>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct StoredAccess {
+pub(super) struct StoredAccess {
     #[prost(string, repeated, tag = "1")]
     asked: Vec<String>,
     #[prost(string, repeated, tag = "2")]
@@ -133,14 +137,22 @@ impl From<&Record> for Stored {
             sealed: record.answer.sealed.clone(),
             delivered: record.answer.delivered,
             revocation: record.revocation.as_ref().map(StoredRevocation::from),
-            access: record.access().map(StoredAccess::from),
+            access: access_of(&record.subject).map(StoredAccess::from),
             certificate_of: subject_id(&record.subject, false),
             withdraws: subject_id(&record.subject, true),
             verdicts: record.verdicts.iter().map(StoredVerdict::from).collect(),
             notices: record.notices.iter().map(StoredNotice::from).collect(),
             denied_before: record.denied_before.map(|id| id.to_string()).unwrap_or_default(),
             key: record.answer.key.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
+            operation: record.operation().map(StoredOperation::from),
         }
+    }
+}
+
+fn access_of(subject: &Subject) -> Option<&Access> {
+    match subject {
+        Subject::Access(access) => Some(access),
+        _ => None,
     }
 }
 
@@ -187,6 +199,9 @@ impl Stored {
     fn subject(&self) -> Result<Subject, DecodeError> {
         if let Some(access) = &self.access {
             return access.access().map(Subject::Access);
+        }
+        if let Some(operation) = &self.operation {
+            return operation.operating().map(|operation| Subject::Operation(Box::new(operation)));
         }
         match (self.certificate_of.as_str(), self.withdraws.as_str()) {
             ("", "") => Ok(Subject::Unreadable),

@@ -11,9 +11,9 @@ use super::{
     PauseState, Requests,
     clerk::Order,
     handle::{NoAnswer, PATIENCE},
+    judge::Shown,
     orders::Denied,
     pause::Pause,
-    state::State,
     word::{Consent, Word},
 };
 use crate::{
@@ -25,14 +25,16 @@ use crate::{
 };
 
 impl Requests {
-    /// Says yes to a pending request whose envelope has this digest.
+    /// Says yes to a pending request whose envelope has this digest, and whose plan that one if it is an operation.
     pub async fn approve(
         &self,
         request: RequestId,
-        shown: Digest,
+        digest: Digest,
+        plan: Option<Digest>,
         note: PersonText,
         by: Approver,
     ) -> Result<(), AnswerError> {
+        let shown = Shown { request: digest, plan };
         let answer = self.order(|reply| Order::Approve(request, shown, Consent { by, note }, reply)).await;
         answer.unwrap_or_else(|fault| Err(AnswerError::NotStored(fault)))
     }
@@ -52,7 +54,7 @@ impl Requests {
     /// Cuts a live grant: its sessions at once, then for ever.
     pub async fn revoke(&self, grant: GrantId, note: PersonText, by: Who) -> Result<Revoked, RevokeError> {
         let record = self.shared.record(&grant.into()).ok_or(RevokeError::Unknown)?;
-        if !record.state.is_live_grant() && record.state != State::Revoked {
+        if !record.holds_grant(self.shared.clock.now()) && !record.is_cut() {
             return Err(RevokeError::NotLive(record.state.to_message()));
         }
         let sessions_cut = self.sessions(&grant);
@@ -119,7 +121,7 @@ impl Requests {
     }
 
     fn cut_grants_of(&self, operator: &OperatorName) -> OperatorDenied {
-        let (pending, live) = self.shared.book.read().open_of(operator);
+        let (pending, live) = self.shared.book.read().open_of(operator, self.shared.clock.now());
         let cut = |id: &RequestId| {
             let sessions = self.sessions(&(*id).into());
             self.shared.grants.set_life(&(*id).into(), Life::Over(Over::Revoked));
@@ -151,7 +153,7 @@ impl Requests {
     /// Operators that asked here, and those that are denied, by name.
     pub fn operators(&self) -> Vec<OperatorView> {
         let mut views = self.shared.book.read().operators();
-        for (id, view) in self.shared.book.read().live() {
+        for (id, view) in self.shared.book.read().live(self.shared.clock.now()) {
             let sessions = self.sessions(&id.into());
             views.entry(view).or_default().sessions_open += sessions;
         }
@@ -181,7 +183,10 @@ impl Requests {
         reset.unwrap_or_else(|fault| Err(ClockError::NotStored(fault)))
     }
 
-    async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, StoreFault> {
+    pub(super) async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<T>) -> Order,
+    ) -> Result<T, StoreFault> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
             self.orders.send(order(reply)).await.ok()?;

@@ -66,7 +66,8 @@ impl Requests {
     }
 
     fn view_of(&self, record: &Record, policy: &Policy) -> RequestView {
-        record.view(policy, self.sessions(&record.id.into()))
+        let running = self.running(record);
+        RequestView { running, ..record.view(policy, self.sessions(&record.id.into())) }
     }
 
     /// All requests that people decide on, at a glance, oldest first.

@@ -7,13 +7,22 @@ use tunnel_protos::{Digest, GrantId, OperatorName, RequestId, UnixMillis};
 use super::{
     book::Book,
     orders::Orders,
-    record::{Access, Record},
+    record::{Access, Operating, Record},
     state::{Event, State},
 };
 use crate::{
     approvers::AnswerError,
     policy::{Decision, Policy, Reason, Targets},
 };
+
+/// What a person was shown before a yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// Digest of the request's envelope.
+    pub(super) request: Digest,
+    /// Digest of the plan, for an operation.
+    pub(super) plan: Option<Digest>,
+}
 
 /// Why it is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,14 +53,14 @@ pub(super) fn certificate<'b>(
         ));
     }
     let grant = own(book, &(*grant).into(), operator)?;
-    if !grant.state.is_live_grant() || grant.due().is_some_and(|end| end <= now) {
+    if !grant.holds_grant(now) {
         return Err(Refusal::new("grant", format!("The grant is not live: {}", grant.why)));
     }
     let access = grant.access().ok_or_else(unknown)?;
     if access.serials.len() >= MAX_CERTIFICATES {
         return Err(Refusal::new("grant", "This grant had too many certificates; ask for a new one"));
     }
-    not_stricter(policy, access)?;
+    not_stricter(policy, grant)?;
     Ok(grant)
 }
 
@@ -64,6 +73,9 @@ pub(super) fn withdraw<'b>(
     let record = own(book, request, operator)?;
     match record.state.after(Event::Withdraw) {
         Some(_) => Ok(record),
+        None if record.state == State::Running => {
+            Err(Refusal::new("state", format!("It runs already; `tunnelctl cancel {request}` stops it")))
+        }
         None => Err(Refusal::new("state", "The request is over already")),
     }
 }
@@ -84,9 +96,9 @@ pub(super) fn approval(
     facts: &Approval<'_>,
     orders: &Orders,
     record: &Record,
-    shown: &Digest,
+    shown: &Shown,
 ) -> Result<(), AnswerError> {
-    if record.digest != *shown {
+    if record.digest != shown.request {
         return Err(AnswerError::Changed);
     }
     if record.state != State::Pending || record.due().is_some_and(|due| due <= facts.now) {
@@ -97,14 +109,60 @@ pub(super) fn approval(
         return Err(AnswerError::Refusing(why.clone()));
     }
     let access = record.access().ok_or(AnswerError::Unknown)?;
-    if let Some((method, rule)) = access.stricter(facts.policy) {
-        return Err(AnswerError::Policy(format!("{method} ({rule})")));
+    match record.operation() {
+        Some(operation) => as_planned(operation, shown)?,
+        None => as_shown(access, shown, facts)?,
     }
-    if let Some(target) = access.targets.iter().find(|target| !facts.targets.contains(*target)) {
-        return Err(AnswerError::Policy(format!("there is no target {target} any more")));
+    if let Some((what, rule)) = record.stricter(facts.policy) {
+        return Err(AnswerError::Policy(format!("{what} ({rule})")));
     }
     let doors = facts.book.admit_doors(&record.operator, access.targets.len());
     doors.map_err(|error| AnswerError::Refusing(error.to_string()))
+}
+
+/// The plan that was shown is the one that would be carried out.
+fn as_planned(operation: &Operating, shown: &Shown) -> Result<(), AnswerError> {
+    let planned = operation.planned.as_ref().ok_or(AnswerError::NotPlanned)?;
+    if shown.plan == Some(Digest::new(planned.digest())) { Ok(()) } else { Err(AnswerError::PlanChanged) }
+}
+
+/// Its targets are there, and nobody was shown a plan.
+fn as_shown(access: &Access, shown: &Shown, facts: &Approval<'_>) -> Result<(), AnswerError> {
+    if shown.plan.is_some() {
+        return Err(AnswerError::PlanChanged);
+    }
+    match access.targets.iter().find(|target| !facts.targets.contains(*target)) {
+        Some(target) => Err(AnswerError::Policy(format!("there is no target {target} any more"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether an operation may begin now; the error says why not, to its operator.
+pub(super) fn beginning(
+    record: &Record,
+    policy: &Policy,
+    orders: &Orders,
+    now: UnixMillis,
+) -> Result<(), String> {
+    let dry_run = record.operation().is_some_and(|operation| operation.asked.dry_run);
+    match record.state {
+        State::Pending => return Err(format!("It is not approved yet: {}", record.why)),
+        State::Approved | State::Active if dry_run => return Err(DRY_RUN.to_owned()),
+        State::Approved if record.due().is_some_and(|due| due <= now) => {
+            return Err("Its time is over; ask again".to_owned());
+        }
+        State::Approved => {}
+        _ => return Err(format!("It is over: {}", record.why)),
+    }
+    if let Some(pause) = &orders.pause {
+        return Err(format!("Paused by the customer ({}); it can begin when work goes on", pause.who));
+    }
+    if orders.denied.contains_key(&record.operator) {
+        return Err("The customer refuses this operator's requests".to_owned());
+    }
+    let stricter = record.stricter(policy);
+    stricter
+        .map_or(Ok(()), |(_, rule)| Err(format!("Today's policy does not let it begin ({rule}); ask again")))
 }
 
 /// Neither paused nor from a denied operator; the error says what to do.
@@ -126,7 +184,9 @@ pub(super) fn cut(book: &Book, orders: &Orders, now: UnixMillis) -> Vec<Record> 
         record.cut(denied, now).is_ok().then_some(record)
     };
     // What is over stays over, and is most of what is remembered.
-    book.all().filter(|record| record.state.is_open()).filter_map(cut).collect()
+    let open = |record: &&Record| record.state.is_open() || record.lingers(now);
+    // A run goes on until its runner says that it has stopped.
+    book.all().filter(open).filter(|record| !record.is_cut()).filter_map(cut).collect()
 }
 
 /// A decision as the customer's orders leave it: nothing opens by itself while paused, nor what a person denied before.
@@ -154,10 +214,12 @@ fn unknown() -> Refusal {
     Refusal::new("operator", "You have no such request here")
 }
 
-fn not_stricter(policy: &Policy, access: &Access) -> Result<(), Refusal> {
-    let Some((method, rule)) = access.stricter(policy) else { return Ok(()) };
-    Err(Refusal::new(&rule, format!("The policy has become stricter about {method}; ask for a new grant")))
+fn not_stricter(policy: &Policy, grant: &Record) -> Result<(), Refusal> {
+    let Some((what, rule)) = grant.stricter(policy) else { return Ok(()) };
+    Err(Refusal::new(&rule, format!("The policy has become stricter about {what}; ask for a new grant")))
 }
+
+const DRY_RUN: &str = "It was asked for as a dry run, of which nothing is ever done; ask again without it";
 
 /// A held certificate request must not open anything later.
 const FRESH: Duration = Duration::from_secs(5 * 60);

@@ -37,7 +37,7 @@ impl Denied {
     /// As the no to a pending request of the operator.
     pub(super) fn verdict(&self, now: UnixMillis) -> Verdict {
         let (who, note) = (self.who.clone(), self.note.clone());
-        Verdict { who, answer: v1::Answer::No, time: now, note, proof: None }
+        Verdict { who, answer: v1::Answer::No, time: now, note, proof: None, void: false }
     }
 
     /// As the end of a live grant of the operator.

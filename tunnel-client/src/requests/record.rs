@@ -1,10 +1,12 @@
 //! One request with everything that became of it. Pure: transitions take now and the clocks, and touch nothing else.
 
 mod begin;
+mod operating;
 mod people;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +16,10 @@ use tunnel_protos::{
     TargetName, UnixMillis, v1,
 };
 
-pub use self::people::{Notice, Proof, Revocation, Verdict};
+pub use self::{
+    operating::Operating,
+    people::{Notice, Proof, Revocation, Verdict},
+};
 use super::state::{Event, State};
 use crate::{
     gate::grants::{Grant, Level, Life, Over, Serial},
@@ -69,10 +74,12 @@ pub struct Record {
 }
 
 /// What a request asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Subject {
     /// Methods of the engine.
     Access(Access),
+    /// An operation of the closed set.
+    Operation(Box<Operating>),
     /// A certificate under a grant.
     Certificate(GrantId),
     /// The end of another request.
@@ -186,15 +193,20 @@ impl Record {
         self.moved(Event::Withdraw, "Withdrawn by the operator", now)
     }
 
-    /// The customer cuts it.
+    /// The customer cuts it; of an operation that runs, the run is to stop as well.
     pub fn revoke(&mut self, revocation: Revocation, now: UnixMillis) -> Result<(), TransitionError> {
-        self.moved(Event::Revoke, "Revoked by the customer", now)?;
+        if !self.cut_run(&format!("Revoked by {}", revocation.who), now) {
+            self.moved(Event::Revoke, "Revoked by the customer", now)?;
+        }
         self.revocation = Some(revocation);
         Ok(())
     }
 
     /// Whatever it was, it opens nothing any more: what is remembered of it cannot be trusted.
     pub fn void(&mut self, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
+        if self.cut_run(why, now) {
+            return Ok(());
+        }
         let event = if self.state == State::Pending { Event::Deny } else { Event::Revoke };
         self.moved(event, why, now)
     }
@@ -215,7 +227,10 @@ impl Record {
         work_end: UnixMillis,
         now: UnixMillis,
     ) -> Result<(), TransitionError> {
-        self.moved(Event::Claim, "In use", now)?;
+        // A run tells of itself by its state; a plan that is only looked at is used like access.
+        if self.operation().is_none_or(|operation| operation.asked.dry_run) {
+            self.moved(Event::Claim, "In use", now)?;
+        }
         self.deadlines.work.get_or_insert(work_end);
         self.deadlines.certificate = Some(certificate_end);
         if let Some(access) = self.access_mut() {
@@ -234,7 +249,7 @@ impl Record {
     pub fn due(&self) -> Option<UnixMillis> {
         match self.state {
             State::Pending => self.deadlines.pending,
-            State::Approved => self.deadlines.claim,
+            State::Approved => self.grant_end(),
             State::Active => self.deadlines.work,
             _ => None,
         }
@@ -243,27 +258,36 @@ impl Record {
     /// When its id may be forgotten: no replay can live, and its tombstone has answered long enough.
     pub fn forget_at(&self) -> Option<UnixMillis> {
         let replay_end = self.expires.plus(SKEW);
-        (!self.state.is_open()).then(|| self.since.plus(TOMBSTONE).max(replay_end))
+        let tombstone_end = match self.operation() {
+            Some(_) => self.forget_operation_at(TOMBSTONE),
+            None => self.since.plus(TOMBSTONE),
+        };
+        (!self.state.is_open()).then(|| tombstone_end.max(replay_end))
     }
 
-    /// The access part, if it asks for access.
+    /// What it grants or would grant, if it asks for access or for an operation.
     pub fn access(&self) -> Option<&Access> {
         match &self.subject {
             Subject::Access(access) => Some(access),
+            Subject::Operation(operation) => Some(&operation.grant),
             Subject::Certificate(_) | Subject::Withdraw(_) | Subject::Unreadable => None,
         }
     }
 
-    /// The access part, to be changed.
+    /// As [`Record::access`], to be changed.
     pub(super) fn access_mut(&mut self) -> Option<&mut Access> {
         match &mut self.subject {
             Subject::Access(access) => Some(access),
+            Subject::Operation(operation) => Some(&mut operation.grant),
             Subject::Certificate(_) | Subject::Withdraw(_) | Subject::Unreadable => None,
         }
     }
 
-    /// A random door for each target asked for.
+    /// A random door for each target asked for; the doors that it has stay.
     pub(super) fn new_doors(&self) -> BTreeMap<TargetName, Door> {
+        if let Some(access) = self.access().filter(|access| !access.doors.is_empty()) {
+            return access.doors.clone();
+        }
         let targets = self.access().map(|access| &access.targets).into_iter().flatten();
         targets.map(|target| (target.clone(), Door::from_random(crypto::random()))).collect()
     }
@@ -277,11 +301,15 @@ impl Record {
             methods: access.methods.clone(),
             doors: access.doors.clone(),
             raw: access.raw,
+            operation: self.operation().and_then(Operating::operated).map(Arc::new),
         };
         Some((grant, self.life()))
     }
 
     fn life(&self) -> Life {
+        if let Some(operation) = self.operation() {
+            return self.operation_life(operation);
+        }
         match (self.state, self.deadlines.work) {
             (State::Active, Some(until)) => Life::Active { until },
             (State::Approved, _) => Life::Waiting,

@@ -25,9 +25,21 @@ pub enum State {
     Revoked,
     /// A certificate or withdraw request was carried out.
     Done,
+    /// An operation that was started, or waits for its turn.
+    Running,
+    /// Every step of the operation is done.
+    Succeeded,
+    /// The operation stopped; what was done stays done.
+    Failed,
+    /// The operation stopped; what was done was taken back.
+    RolledBack,
+    /// Somebody stopped the operation.
+    Cancelled,
+    /// Nobody knows what became of the operation.
+    Indeterminate,
 }
 
-/// What can happen to an access request.
+/// What can happen to a request for access or for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// Rule or person said yes.
@@ -42,6 +54,20 @@ pub enum Event {
     Withdraw,
     /// The customer cuts it.
     Revoke,
+    /// Its run begins.
+    Begin,
+    /// The world has moved on before the first step of its run: planned again.
+    Replan,
+    /// Its run did all that was planned.
+    Succeed,
+    /// Its run stopped.
+    Fail,
+    /// Its run was taken back.
+    RollBack,
+    /// Somebody stopped it.
+    Cancel,
+    /// Nobody knows what became of its run.
+    Lose,
 }
 
 impl State {
@@ -55,13 +81,28 @@ impl State {
             (Self::Approved | Self::Active, Event::Claim) => Some(Self::Active),
             (Self::Approved | Self::Active, Event::Revoke) => Some(Self::Revoked),
             (Self::Active, Event::Elapse | Event::Withdraw) => Some(Self::Ended),
+            (Self::Approved, Event::Begin) => Some(Self::Running),
+            (Self::Approved | Self::Running, Event::Cancel) => Some(Self::Cancelled),
+            (Self::Running, Event::Replan) => Some(Self::Pending),
+            (Self::Running, Event::Succeed) => Some(Self::Succeeded),
+            (Self::Running, Event::Fail) => Some(Self::Failed),
+            (Self::Running, Event::RollBack) => Some(Self::RolledBack),
+            (Self::Running, Event::Lose) => Some(Self::Indeterminate),
             _ => None,
         }
     }
 
     /// Whether certificates may be issued under it.
     pub fn is_live_grant(self) -> bool {
-        matches!(self, Self::Approved | Self::Active)
+        matches!(self, Self::Approved | Self::Active | Self::Running)
+    }
+
+    /// Whether it tells of a run that is over: nothing happens to it any more, but its grant may still be looked through.
+    pub fn is_over_run(self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded | Self::Failed | Self::RolledBack | Self::Cancelled | Self::Indeterminate
+        )
     }
 
     /// Whether something can still happen to it.
@@ -72,11 +113,14 @@ impl State {
     /// How the gate names the end of a grant in this state.
     pub fn over(self) -> Option<Over> {
         match self {
-            Self::Pending | Self::Approved | Self::Active | Self::Done => None,
+            Self::Pending | Self::Approved | Self::Active | Self::Done | Self::Running => None,
             Self::Expired => Some(Over::Expired),
             Self::Withdrawn => Some(Over::Withdrawn),
             Self::Revoked => Some(Over::Revoked),
             Self::Ended | Self::Denied => Some(Over::Ended),
+            Self::Succeeded | Self::Failed | Self::RolledBack | Self::Cancelled | Self::Indeterminate => {
+                Some(Over::Ended)
+            }
         }
     }
 
@@ -92,6 +136,12 @@ impl State {
             Self::Ended => "ended",
             Self::Revoked => "revoked",
             Self::Done => "done",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::RolledBack => "rolledBack",
+            Self::Cancelled => "cancelled",
+            Self::Indeterminate => "indeterminate",
         }
     }
 
@@ -106,7 +156,7 @@ impl State {
     }
 }
 
-const MESSAGES: [(State, v1::RequestState); 9] = [
+const MESSAGES: [(State, v1::RequestState); 15] = [
     (State::Pending, v1::RequestState::Pending),
     (State::Approved, v1::RequestState::Approved),
     (State::Active, v1::RequestState::Active),
@@ -116,19 +166,44 @@ const MESSAGES: [(State, v1::RequestState); 9] = [
     (State::Ended, v1::RequestState::Ended),
     (State::Revoked, v1::RequestState::Revoked),
     (State::Done, v1::RequestState::Done),
+    (State::Running, v1::RequestState::Running),
+    (State::Succeeded, v1::RequestState::Succeeded),
+    (State::Failed, v1::RequestState::Failed),
+    (State::RolledBack, v1::RequestState::RolledBack),
+    (State::Cancelled, v1::RequestState::Cancelled),
+    (State::Indeterminate, v1::RequestState::Indeterminate),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 6] =
-        [Event::Approve, Event::Deny, Event::Claim, Event::Elapse, Event::Withdraw, Event::Revoke];
+    const EVENTS: [Event; 13] = [
+        Event::Approve,
+        Event::Deny,
+        Event::Claim,
+        Event::Elapse,
+        Event::Withdraw,
+        Event::Revoke,
+        Event::Begin,
+        Event::Replan,
+        Event::Succeed,
+        Event::Fail,
+        Event::RollBack,
+        Event::Cancel,
+        Event::Lose,
+    ];
 
     #[test]
     fn every_transition_is_as_designed() {
-        use Event::{Approve, Claim, Deny, Elapse, Revoke, Withdraw};
-        use State::{Active, Approved, Denied, Ended, Expired, Pending, Revoked, Withdrawn};
+        use Event::{
+            Approve, Begin, Cancel, Claim, Deny, Elapse, Fail, Lose, Replan, Revoke, RollBack, Succeed,
+            Withdraw,
+        };
+        use State::{
+            Active, Approved, Cancelled, Denied, Ended, Expired, Failed, Indeterminate, Pending, Revoked,
+            RolledBack, Running, Succeeded, Withdrawn,
+        };
         let allowed = [
             (Pending, Approve, Approved),
             (Pending, Deny, Denied),
@@ -142,6 +217,14 @@ mod tests {
             (Active, Elapse, Ended),
             (Active, Withdraw, Ended),
             (Active, Revoke, Revoked),
+            (Approved, Begin, Running),
+            (Approved, Cancel, Cancelled),
+            (Running, Replan, Pending),
+            (Running, Succeed, Succeeded),
+            (Running, Fail, Failed),
+            (Running, RollBack, RolledBack),
+            (Running, Cancel, Cancelled),
+            (Running, Lose, Indeterminate),
         ];
         for (state, _) in MESSAGES {
             for event in EVENTS {
@@ -155,6 +238,13 @@ mod tests {
     #[test]
     fn denied_is_final() {
         assert!(EVENTS.iter().all(|event| State::Denied.after(*event).is_none()));
+    }
+
+    #[test]
+    fn nothing_happens_to_a_run_that_is_over() {
+        let over = MESSAGES.iter().map(|(state, _)| *state).filter(|state| state.is_over_run());
+        assert!(over.clone().count() == 5);
+        assert!(over.flat_map(|state| EVENTS.map(|event| state.after(event))).all(|after| after.is_none()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod hostile;
 mod house;
 mod live;
 mod model;
+mod operating;
 mod races;
 mod receiving;
 mod restart;

@@ -9,7 +9,7 @@ use tunnel_protos::{
 
 use super::{
     codec::level_message,
-    record::{Access, Notice, Record, Subject, Verdict},
+    record::{Access, Notice, Operating, Record, Subject, Verdict},
 };
 use crate::{
     gate::grants::Level,
@@ -31,6 +31,10 @@ impl Record {
     /// At a glance; none of what follows from another request, which nobody decides on.
     pub(super) fn glimpse(&self) -> Option<Glimpse> {
         self.access()?;
+        // Nobody can decide on what is being planned.
+        if self.is_unplanned() {
+            return None;
+        }
         Some(Glimpse { id: self.id, state: self.state.to_message(), told: !self.notices.is_empty() })
     }
 
@@ -53,39 +57,73 @@ impl Record {
             approvals_had: self.approvals_had(),
             approvals_needed: self.approvals_needed(),
             notified: self.notices.iter().map(Notice::to_message).collect(),
-            answers: self.verdicts.iter().map(Verdict::view).collect(),
+            answers: self.verdicts.iter().filter(|verdict| !verdict.void).map(Verdict::view).collect(),
             denied_before: self.denied_before.map(|id| id.to_string()).unwrap_or_default(),
-            ..self.access().map(|access| access.view(policy)).unwrap_or_default()
+            operation: self.operation().map(|operation| operation.asked.to_message()),
+            ..self.extent(policy)
+        }
+    }
+
+    fn extent(&self, policy: &Policy) -> RequestView {
+        match (self.access(), self.operation()) {
+            (Some(access), None) => access.view(policy),
+            (Some(access), Some(_)) => access.grant_view(policy),
+            (None, _) => RequestView::default(),
+        }
+    }
+
+    /// What today's policy no longer lets pass, with the rule that refuses it.
+    pub(super) fn stricter(&self, policy: &Policy) -> Option<(String, String)> {
+        match self.operation() {
+            Some(operation) => operation.stricter(policy).map(|rule| ("the operation".to_owned(), rule)),
+            None => self.access()?.stricter(policy).map(|(method, rule)| (method.to_string(), rule)),
         }
     }
 
     fn state_reason(&self, policy: &Policy) -> String {
-        let stricter = self.access().filter(|_| self.state.is_live_grant());
-        match (&self.revocation, stricter.and_then(|access| access.stricter(policy))) {
+        let live = self.state.is_live_grant();
+        match (&self.revocation, live.then(|| self.stricter(policy)).flatten()) {
             (Some(by), _) if by.note.is_empty() => format!("{} ({})", self.why, by.who),
             (Some(by), _) => format!("{} ({}): {}", self.why, by.who, by.note),
-            (None, Some((method, rule))) => {
-                format!("{}; today's policy refuses {method} ({rule})", self.why)
-            }
+            (None, Some((what, rule))) => format!("{}; today's policy refuses {what} ({rule})", self.why),
             (None, None) => self.why.clone(),
         }
     }
 }
 
+impl Operating {
+    /// The rule by which today's policy no longer lets it pass at the level that it has or would get.
+    fn stricter(&self, policy: &Policy) -> Option<String> {
+        let facts = &self.planned.as_ref()?.facts;
+        let level = self.grant.methods.values().max().copied().unwrap_or(Level::Auto);
+        match policy.authorize_operation(&self.asked, facts, level) {
+            Authorize::Allow => None,
+            Authorize::Deny { rule } => Some(rule),
+        }
+    }
+}
+
 impl Access {
-    fn view(&self, policy: &Policy) -> RequestView {
+    /// What its grant is, without what it lets through: that follows from the operation.
+    fn grant_view(&self, policy: &Policy) -> RequestView {
         let clocks = policy.clocks();
         RequestView {
-            methods: texts(&self.asked),
             granted: self.to_granted(),
-            targets: texts(&self.targets),
-            raw: self.raw,
             wanted_ms: millis(self.wanted),
-            asked: self.methods.iter().map(|(method, level)| self.asked(method, *level, policy)).collect(),
             certificate_ttl_ms: millis(clocks.certificate_ttl),
             work_window_ms: millis(clocks.work_window),
             claim_window_ms: millis(clocks.claim_window),
             ..RequestView::default()
+        }
+    }
+
+    fn view(&self, policy: &Policy) -> RequestView {
+        RequestView {
+            methods: texts(&self.asked),
+            targets: texts(&self.targets),
+            raw: self.raw,
+            asked: self.methods.iter().map(|(method, level)| self.asked(method, *level, policy)).collect(),
+            ..self.grant_view(policy)
         }
     }
 
@@ -138,6 +176,7 @@ impl Subject {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Access(_) => "access",
+            Self::Operation(_) => "operation",
             Self::Certificate(_) => "certificate",
             Self::Withdraw(_) => "withdraw",
             Self::Unreadable => "unreadable",

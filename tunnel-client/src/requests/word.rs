@@ -25,8 +25,7 @@ pub(super) struct Consent {
 impl Word {
     /// For the audit log.
     pub(super) fn record(&self) -> By {
-        let approval = self.signed().map(|signed| signed.envelope.clone()).unwrap_or_default();
-        By { by: self.by.to_string(), note: self.note.to_string(), approval }
+        self.by.record(self.note.as_str())
     }
 
     /// As an answer to a request.
@@ -37,6 +36,7 @@ impl Word {
             time: now,
             note: self.note.to_string(),
             proof: self.signed().map(Proof::from),
+            void: false,
         }
     }
 
@@ -45,10 +45,7 @@ impl Word {
     }
 
     pub(super) fn signed(&self) -> Option<&Signed> {
-        match &self.by {
-            Who::Approver(approver) => approver.signed(),
-            Who::Peer(_) => None,
-        }
+        self.by.signed()
     }
 }
 

@@ -68,7 +68,7 @@ impl<S: Store> Clerk<S> {
         let access = self.room.access.borrow().clone();
         let issued = access.current().issue_grant(&asked.csr, &terms, now);
         let issued = issued.map_err(|error| refused(chain(&error).to_string()))?;
-        let first = grant.state == State::Approved;
+        let first = grant.deadlines.work.is_none();
         let claimed = grant.claim(issued.serial, issued.not_after, grant_end, now);
         claimed.map_err(|error| refused(error.to_string()))?;
         if first {

@@ -30,7 +30,7 @@ impl<S: Store> Clerk<S> {
         self.keep(record, Some(entry), now).await
     }
 
-    async fn keep(
+    pub(super) async fn keep(
         &mut self,
         mut record: Record,
         entry: Option<audit::Entry>,
@@ -214,6 +214,7 @@ impl Shared {
 
     fn forget(&self, id: &RequestId) {
         self.grants.remove(&(*id).into());
+        self.desk.forget(*id);
         self.book.write().remove(id);
         self.changed();
     }

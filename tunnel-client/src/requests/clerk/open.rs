@@ -1,6 +1,9 @@
 //! Starting on a store: everything that was stored is in force again before the first command is taken.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
@@ -12,7 +15,7 @@ use crate::{
     audit::{self, Audit},
     clock::{Clock, Wall},
     gate::grants::{GrantsView, GrantsWriter},
-    operations,
+    operations::{self, Desk},
     policy::Policy,
     requests::{Record, Requests, Room, Shared, codec, orders::Standing, outbox::Outbox, unproven::Unproven},
     store::{History, Store, StoreError},
@@ -35,6 +38,10 @@ pub struct Settings<S, W> {
     pub view: GrantsView,
     /// The audit log.
     pub audit: Audit,
+    /// Where operations are planned and run.
+    pub desk: Desk,
+    /// What is told there.
+    pub words: mpsc::Receiver<operations::Word>,
 }
 
 /// Why the stored requests cannot be worked with.
@@ -66,6 +73,7 @@ impl Requests {
             standing: Standing::default(),
             policy: settings.policy.clone(),
             changes: watch::Sender::default(),
+            desk: settings.desk,
         });
         let ((sender, commands), (orderer, orders)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
         let mut clerk = Clerk {
@@ -76,6 +84,8 @@ impl Requests {
             audit: settings.audit,
             commands,
             orders,
+            words: settings.words,
+            handed: BTreeMap::new(),
             refuse_before: start.refuse_before,
             restored: start.history == History::Restored,
             unproven: Unproven::default(),
@@ -99,6 +109,7 @@ impl<S: Store> Clerk<S> {
         // Only now: what the log's writer adds may hide what was done to it.
         self.audit.begin();
         let objects = self.store.list().await.map_err(OpenError::Store)?;
+        // Runs have objects of their own beside the requests.
         for object in objects.into_iter().filter(|object| !operations::is_record(&object.id)) {
             if object.id == ORDERS {
                 let orders = codec::orders::decode(&object.body);
@@ -133,7 +144,10 @@ impl<S: Store> Clerk<S> {
     }
 
     async fn load_void(&mut self, mut record: Record, now: UnixMillis) {
-        match record.void("Void: the client's store was put back to an earlier state", now) {
+        const WHY: &str = "Void: the client's store was put back to an earlier state";
+        // What became of a run after the moment of that state, nobody knows.
+        let lost = record.lose(WHY, now);
+        match lost.or_else(|_| record.void(WHY, now)) {
             // Kept for a retry if it cannot be stored.
             Ok(()) => drop(self.close(record, now).await),
             // It was over already.

@@ -6,10 +6,9 @@ use super::Clerk;
 use crate::{
     approvers::{AnswerError, RevokeError, Signed},
     audit::Event,
-    gate::grants::Over,
     requests::{
         Record, answer,
-        judge::{self, Approval},
+        judge::{self, Approval, Shown},
         word::{Consent, Word},
     },
     store::Store,
@@ -19,7 +18,7 @@ impl<S: Store> Clerk<S> {
     pub(super) async fn approve(
         &mut self,
         id: &RequestId,
-        shown: &Digest,
+        shown: &Shown,
         consent: Consent,
     ) -> Result<(), AnswerError> {
         let now = self.shared.clock.now();
@@ -36,7 +35,7 @@ impl<S: Store> Clerk<S> {
     fn approvable(
         &self,
         id: &RequestId,
-        shown: &Digest,
+        shown: &Shown,
         signed: Option<&Signed>,
         now: UnixMillis,
     ) -> Result<Record, AnswerError> {
@@ -70,7 +69,9 @@ impl<S: Store> Clerk<S> {
     }
 
     async fn record_answer(&self, record: &Record, yes: bool, word: &Word) -> Result<(), AnswerError> {
-        let event = Event::Answer { request: record.id, digest: record.digest, yes, by: word.record() };
+        let plan = record.operation().and_then(|operation| operation.planned.as_ref());
+        let plan = plan.map(|planned| Digest::new(planned.digest()));
+        let event = Event::Answer { request: record.id, digest: record.digest, plan, yes, by: word.record() };
         self.audit.record(event).await.map_err(not_stored)
     }
 
@@ -101,7 +102,7 @@ impl<S: Store> Clerk<S> {
     ) -> Result<(), RevokeError> {
         let now = self.shared.clock.now();
         let mut record = self.shared.record(&grant.into()).ok_or(RevokeError::Unknown)?;
-        let over = |record: &Record| record.state.over() == Some(Over::Revoked);
+        let over = Record::is_cut;
         // The same cut once more, as after a full disk: nothing is lost by saying yes when it is stored.
         if over(&record) && self.unsaved.contains(&record.id) {
             return self.close(record, now).await.map_err(|error| RevokeError::NotStored(Box::new(error)));

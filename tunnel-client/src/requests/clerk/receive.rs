@@ -4,7 +4,7 @@ use prost::Message;
 use tracing::{debug, info};
 use tunnel_certs::{
     seal::{self, SealError},
-    statement::request::{self, Kind, OpenError, Opened, Place},
+    statement::request::{self, Kind, OpenError, Opened, Place, operation::What},
 };
 use tunnel_protos::{
     EnvelopeId, SealingKeyId, UnixMillis,
@@ -89,13 +89,22 @@ impl<S: Store> Clerk<S> {
                 self.decide(&mut record, now);
                 self.finish(record, None, now).await
             }
-            Kind::Operation(_) => {
-                let refusal = Refusal::new("operations", "Operations are not carried out here");
-                self.refuse_unheard(record, &refusal, now).await
-            }
+            Kind::Operation(asked) => self.take_operation(record, &asked.what, now).await,
             Kind::Certificate(asked) => self.certify(record, asked, now).await,
             Kind::Withdraw(asked) => self.withdraw(record, &asked.request, now).await,
         }
+    }
+
+    /// A kind that is denied is refused at once; everything else is decided once it is planned.
+    async fn take_operation(&mut self, mut record: Record, what: &What, now: UnixMillis) -> ReceivedStatus {
+        let policy = self.policy.borrow().clone();
+        if let Some(reason) = policy.refuses(what) {
+            record.conclude(State::Denied, &reason.rule, &reason.text, now);
+        } else {
+            "Being planned".clone_into(&mut record.why);
+            record.wait(policy.clocks());
+        }
+        self.finish(record, None, now).await
     }
 
     fn admissible(&self, record: &Record) -> Result<(), Refusal> {
@@ -219,7 +228,7 @@ fn key(sealed: &SealedRequest) -> Option<SealingKeyId> {
 
 impl Record {
     /// Takes the policy's decision on: refused, waiting for a person, or a grant at once.
-    fn apply(&mut self, decision: &Decision, clocks: &policy::Clocks, now: UnixMillis) {
+    pub(super) fn apply(&mut self, decision: &Decision, clocks: &policy::Clocks, now: UnixMillis) {
         let reason = decision.reason();
         reason.rule.clone_into(&mut self.rule);
         reason.text.clone_into(&mut self.why);

@@ -1,6 +1,13 @@
 //! What the audit log is told of a request.
 
-use tunnel_certs::{issue::IssuedGrant, words::Words};
+use tunnel_certs::{
+    issue::IssuedGrant,
+    statement::request::{
+        Operation,
+        operation::{Scale, Size, What},
+    },
+    words::Words,
+};
 use tunnel_protos::v1::{self, ReasonType};
 
 use crate::{
@@ -62,14 +69,42 @@ fn asked(record: &Record) -> Asked {
         reason: record.reason.text.clone(),
         ticket: record.reason.ticket.clone(),
         methods: access.iter().flat_map(|access| &access.asked).map(ToString::to_string).collect(),
+        operation: record.operation().map(|operation| describe(&operation.asked)),
         targets: access.iter().flat_map(|access| &access.targets).map(ToString::to_string).collect(),
         about: match &record.subject {
             Subject::Certificate(grant) => Some(grant.to_string()),
             Subject::Withdraw(request) => Some(request.to_string()),
-            Subject::Access(_) | Subject::Unreadable => None,
+            Subject::Access(_) | Subject::Operation(_) | Subject::Unreadable => None,
         },
         issued: Millis(record.issued),
     }
+}
+
+/// What an operation asks for, in one line.
+fn describe(asked: &Operation) -> String {
+    let what = match &asked.what {
+        What::Scale(Scale { component, size: Size::Replicas { expected, wanted } }) => {
+            format!("scale {component}: {expected} → {wanted} replicas")
+        }
+        What::Scale(Scale { component, .. }) => format!("scale {component}: resources"),
+        What::Upgrade(upgrade) => {
+            let components = upgrade.components.iter().map(|upgrade| &upgrade.component);
+            format!("upgrade {}", list(components))
+        }
+        What::Restart(restart) => format!("restart {}: {}", restart.component, list(&restart.nodes)),
+        What::Configure(configure) => {
+            let names = configure.settings.iter().map(|change| &change.name);
+            format!("configure {}: {}", configure.component, list(names))
+        }
+        What::RunTask(run) => format!("runTask {}: {}", run.task, list(&run.targets)),
+        What::CollectDebug(debug) => format!("collectDebug: {}", list(&debug.collectors)),
+    };
+    if asked.dry_run { format!("{what} (dry run)") } else { what }
+}
+
+fn list<'i, T: ToString + 'i>(items: impl IntoIterator<Item = &'i T>) -> String {
+    let items: Vec<_> = items.into_iter().map(ToString::to_string).collect();
+    if items.is_empty() { "all".to_owned() } else { items.join(", ") }
 }
 
 fn granted(access: &Access) -> Vec<GrantedMethod> {

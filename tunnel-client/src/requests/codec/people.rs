@@ -18,6 +18,8 @@ pub(super) struct StoredVerdict {
     note: String,
     #[prost(message, optional, tag = "5")]
     proof: Option<StoredProof>,
+    #[prost(bool, tag = "6")]
+    void: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -57,6 +59,7 @@ impl From<&Verdict> for StoredVerdict {
             time_ms: verdict.time.0,
             note: verdict.note.clone(),
             proof: verdict.proof.as_ref().map(StoredProof::from),
+            void: verdict.void,
         }
     }
 }
@@ -72,6 +75,7 @@ impl StoredVerdict {
             time: UnixMillis(self.time_ms),
             note: self.note,
             proof: self.proof.map(StoredProof::proof).transpose()?,
+            void: self.void,
         })
     }
 }

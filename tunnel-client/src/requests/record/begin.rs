@@ -3,7 +3,7 @@
 use tunnel_certs::statement::request::{Kind, Occasion, Opened, Reason, Reply};
 use tunnel_protos::{Digest, EnvelopeId, OperatorName, UnixMillis, v1};
 
-use super::{Access, Answer, Deadlines, Record, State, Subject, TOMBSTONE};
+use super::{Access, Answer, Deadlines, Operating, Record, State, Subject, TOMBSTONE};
 
 impl Record {
     /// A request that has just proven itself, not decided yet.
@@ -79,7 +79,7 @@ impl From<&Kind> for Subject {
                 wanted: asked.wanted,
                 ..Access::default()
             }),
-            Kind::Operation(_) => Self::Unreadable,
+            Kind::Operation(asked) => Self::Operation(Box::new(Operating::new(asked))),
             Kind::Certificate(asked) => Self::Certificate(asked.grant),
             Kind::Withdraw(asked) => Self::Withdraw(asked.request),
         }

@@ -6,6 +6,7 @@ use tunnel_protos::{Digest, Door, MethodName, TargetName, UnixMillis, v1};
 
 use super::{Access, Event, Record, State, TransitionError};
 use crate::{
+    gate::grants::Level,
     policy::{Approval, Clocks, Policy},
     requests::orders::Denied,
 };
@@ -23,6 +24,8 @@ pub struct Verdict {
     pub note: String,
     /// The signed approval that proves it; none if the socket's peer was proof enough.
     pub proof: Option<Proof>,
+    /// It was about a plan that was made anew since: it counts no more, and cannot be given again.
+    pub void: bool,
 }
 
 /// A signed approval, kept as it came.
@@ -94,18 +97,31 @@ impl Record {
 
     /// The yeses it has.
     pub fn approvals_had(&self) -> u32 {
-        let yes = self.verdicts.iter().filter(|verdict| verdict.answer == v1::Answer::Yes).count();
+        let yes = self.verdicts.iter().filter(|verdict| verdict.is(v1::Answer::Yes)).count();
         u32::try_from(yes).unwrap_or(u32::MAX)
     }
 
     /// The yeses it needs or needed: none where a rule alone decided.
     pub fn approvals_needed(&self) -> u32 {
-        u32::from(self.deadlines.pending.is_some())
+        match self.operation() {
+            // While it is being planned nobody knows.
+            Some(operation) => {
+                u32::from(operation.grant.methods.values().any(|level| *level == Level::Manual))
+            }
+            None => u32::from(self.deadlines.pending.is_some()),
+        }
     }
 
     /// Whether a person said no to it.
     pub fn is_refused_by_person(&self) -> bool {
-        self.verdicts.iter().any(|verdict| verdict.answer == v1::Answer::No)
+        self.verdicts.iter().any(|verdict| verdict.is(v1::Answer::No))
+    }
+}
+
+impl Verdict {
+    /// Whether it is this answer, and counts.
+    pub fn is(&self, answer: v1::Answer) -> bool {
+        !self.void && self.answer == answer
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn pending(house: &House) -> Sent {
 }
 
 pub(super) async fn approve(house: &House, sent: &Sent, by: Approver) -> Result<(), AnswerError> {
-    house.requests.approve(sent.request.id, sent.digest, note(), by).await
+    house.requests.approve(sent.request.id, sent.digest, None, note(), by).await
 }
 
 pub(super) async fn deny(house: &House, sent: &Sent) -> Result<(), AnswerError> {
@@ -62,7 +62,7 @@ async fn a_yes_makes_a_grant_at_the_level_of_a_person() {
 async fn a_yes_counts_only_for_what_was_shown() {
     let house = House::new().await;
     let sent = pending(&house).await;
-    let other = house.requests.approve(sent.request.id, Digest::new([7; 32]), note(), alice()).await;
+    let other = house.requests.approve(sent.request.id, Digest::new([7; 32]), None, note(), alice()).await;
     assert!(matches!(other, Err(AnswerError::Changed)));
     let other = house.requests.deny(sent.request.id, Some(Digest::new([7; 32])), note(), anybody()).await;
     assert!(matches!(other, Err(AnswerError::Changed)));

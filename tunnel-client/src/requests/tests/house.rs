@@ -32,6 +32,7 @@ use crate::{
     audit::Audit,
     clock::Wall,
     gate::grants::{GrantRef, GrantsView, channel},
+    operations::hands::Hands,
     policy::{Methods, Policy},
     requests::{Admission, KeyPair, Keyring, OpenError, Operators, Requests, Room, Settings},
     store::{Object, Start, Store, StoreError, sqlite::SqliteStore},
@@ -64,6 +65,7 @@ pub(super) struct House {
     pub(super) keys: Arc<HouseKeys>,
     pub(super) folder: TempDir,
     pub(super) live: Live,
+    pub(super) hands: Hands,
     clerk: Task<()>,
     _drain: drain::Drain,
 }
@@ -106,6 +108,7 @@ impl House {
         let (policy, in_force) = watch::channel(Arc::new(load(POLICY)));
         let (writer, view) = channel();
         let disk = Disk::default();
+        let (desk, words, hands) = Hands::new();
         let (live, room) = keys.room(admission);
         let (requests, clerk) = Requests::open(Settings {
             room,
@@ -115,12 +118,14 @@ impl House {
             grants: writer,
             view: view.clone(),
             audit,
+            desk,
+            words,
         })
         .await
         .unwrap();
         let (drain, watch) = drain::channel();
         let clerk = Task::spawn(Span::none(), clerk.run(watch));
-        Self { requests, view, wall, policy, disk, keys, folder, live, clerk, _drain: drain }
+        Self { requests, view, wall, policy, disk, keys, folder, live, hands, clerk, _drain: drain }
     }
 
     /// A start that does not get far: on this disk the client only opens its store, and is gone.
@@ -135,7 +140,9 @@ impl House {
         let store = disk.store(folder, &audit).await;
         let policy = watch::channel(Arc::new(load(POLICY))).1;
         let (room, wall) = (keys.room(Admission::Open).1, wall.clone());
-        let opened = Requests::open(Settings { room, store, wall, policy, grants, view, audit }).await;
+        let (desk, words, _hands) = Hands::new();
+        let settings = Settings { room, store, wall, policy, grants, view, audit, desk, words };
+        let opened = Requests::open(settings).await;
         opened.map(drop)
     }
 

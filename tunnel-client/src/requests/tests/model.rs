@@ -8,6 +8,8 @@ pub(super) mod stage;
 
 use proptest::prelude::*;
 
+use crate::operations::RunState;
+
 use self::{
     disk::Fault,
     reference::Method,
@@ -16,11 +18,28 @@ use self::{
 
 fn turn() -> impl Strategy<Value = Turn> {
     let method = prop_oneof![3 => Just(Method::Auto), 3 => Just(Method::Manual), 1 => Just(Method::Unknown)];
+    let method_of_tasks =
+        prop_oneof![3 => Just(Method::Auto), 3 => Just(Method::Manual), 1 => Just(Method::Unknown)];
+    let run_state = prop_oneof![
+        Just(RunState::Running),
+        Just(RunState::Succeeded),
+        Just(RunState::Failed),
+        Just(RunState::RolledBack),
+        Just(RunState::Cancelled),
+        Just(RunState::Indeterminate),
+    ];
     let fault = prop_oneof![Just(Fault::Fail), Just(Fault::FailDone), Just(Fault::Die), Just(Fault::DieDone)];
     let signed = || prop::option::of(0..4_u8);
     prop_oneof![
         8 => (0..2_usize, method, prop::bool::weighted(0.2))
             .prop_map(|(operator, method, held)| Turn::Ask { operator, method, held }),
+        4 => (0..2_usize, method_of_tasks, prop::bool::weighted(0.2))
+            .prop_map(|(operator, method, held)| Turn::Operate { operator, method, held }),
+        6 => WHICH.prop_map(Turn::Plan),
+        5 => WHICH.prop_map(Turn::Begin),
+        2 => WHICH.prop_map(Turn::Stale),
+        4 => (WHICH, run_state).prop_map(|(which, state)| Turn::Ran(which, state)),
+        2 => WHICH.prop_map(Turn::Stop),
         2 => WHICH.prop_map(Turn::Again),
         1 => WHICH.prop_map(Turn::Twin),
         1 => WHICH.prop_map(Turn::Reseal),
@@ -64,6 +83,27 @@ async fn play(turns: impl IntoIterator<Item = Turn>) {
 #[tokio::test(start_paused = true)]
 async fn orders_are_stored_though_the_answer_to_their_first_write_was_lost() {
     play([Turn::Break(0, Fault::FailDone), Turn::DenyOperator(0), Turn::Pause, Turn::Kill]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_goes_its_way_through_each_fault() {
+    let asks = Turn::Operate { operator: 0, method: Method::Manual, held: false };
+    let way =
+        [Turn::Plan(0), Turn::Approve(0, Some(1)), Turn::Begin(0), Turn::Stale(0), Turn::Approve(0, None)];
+    let rest = [Turn::Begin(0), Turn::Certify(0, 0), Turn::Ran(0, RunState::Succeeded), Turn::Revoke(0)];
+    let way: Vec<_> = [asks].into_iter().chain(way).chain(rest).collect();
+    for broken in 0..way.len() {
+        for fault in [Fault::Fail, Fault::FailDone, Fault::Die, Fault::DieDone] {
+            let mut turns = way.clone();
+            turns.insert(broken, Turn::Break(0, fault));
+            // What was lost is said, or done, once more.
+            turns.insert(broken + 2, way[broken]);
+            if broken == 0 {
+                turns[2] = Turn::Again(0);
+            }
+            play(turns).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

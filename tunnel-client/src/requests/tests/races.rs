@@ -52,11 +52,9 @@ impl Arena {
     fn run(&self, racer: Racer) -> BoxFuture<'_, bool> {
         let (requests, id) = (&self.life.requests, self.asked.request.id);
         match racer {
-            Approve => {
-                Box::pin(
-                    async move { requests.approve(id, self.asked.digest, note(), alice()).await.is_ok() },
-                )
-            }
+            Approve => Box::pin(async move {
+                requests.approve(id, self.asked.digest, None, note(), alice()).await.is_ok()
+            }),
             Certify => Box::pin(self.ask(OPERATORS[0].certificate(id.into(), NOW))),
             Withdraw => Box::pin(self.ask(OPERATORS[0].withdraw(id, NOW))),
             Revoke => Box::pin(async move { requests.revoke(id.into(), note(), anybody()).await.is_ok() }),

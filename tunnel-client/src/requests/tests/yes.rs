@@ -13,11 +13,15 @@ use crate::{
     requests::{
         Record, SKEW, State, TOMBSTONE,
         book::Book,
-        judge::{self, Approval},
+        judge::{self, Approval, Shown},
         orders::{Denied, Orders},
         record::{Access, Notice, Subject},
     },
 };
+
+fn shown(record: &Record) -> Shown {
+    Shown { request: record.digest, plan: None }
+}
 
 /// A pending request of ann's for one method, with a day to live.
 fn pending() -> Record {
@@ -40,7 +44,7 @@ fn yes(record: &Record, change: impl FnOnce(&mut Approval<'_>, &mut Orders)) -> 
     let mut facts = Approval { book: &book, policy: &policy, targets: &targets, refusing: None, now: NOW };
     let mut orders = Orders::default();
     change(&mut facts, &mut orders);
-    judge::approval(&facts, &orders, record, &record.digest)
+    judge::approval(&facts, &orders, record, &shown(record))
 }
 
 #[test]
@@ -85,7 +89,7 @@ fn a_yes_never_gives_more_doors_than_may_be_announced() {
     record.access_mut().unwrap().targets = many.clone();
     let (book, policy) = (Book::default(), load(POLICY));
     let facts = Approval { book: &book, policy: &policy, targets: &many, refusing: None, now: NOW };
-    let refused = judge::approval(&facts, &Orders::default(), &record, &record.digest);
+    let refused = judge::approval(&facts, &Orders::default(), &record, &shown(&record));
     assert!(matches!(refused, Err(AnswerError::Refusing(why)) if why.contains("doors")));
 }
 

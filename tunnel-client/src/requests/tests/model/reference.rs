@@ -6,6 +6,7 @@ use tunnel_protos::{Digest, UnixMillis};
 
 use super::super::house::{HOUR, MINUTE};
 use crate::{
+    operations::RunState,
     policy::{Approval, STALE_AFTER},
     requests::state::{Event, State},
 };
@@ -31,6 +32,23 @@ pub(super) struct Ask {
     pub(super) by_person: bool,
     pub(super) refused: bool,
     pub(super) due: Option<UnixMillis>,
+    /// Of an operation, which waits for its operator to begin.
+    pub(super) operation: Option<Run>,
+}
+
+/// What is known of an operation besides.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Run {
+    /// The number of its plan; none while it is being made.
+    pub(super) plan: Option<u8>,
+    pub(super) granted: bool,
+    pub(super) claimed: bool,
+    pub(super) stop: bool,
+    pub(super) cut: bool,
+    /// The end of its grant; nothing ends it while it runs and nobody has a certificate.
+    pub(super) end: Option<UnixMillis>,
+    /// When it would expire while it waits for a person.
+    pub(super) pending: Option<UnixMillis>,
 }
 
 /// The methods that are asked for, by what the policy says of them.
@@ -47,6 +65,14 @@ impl Method {
             Self::Auto => "e.Admin/Get",
             Self::Manual => "e.Admin/Compact",
             Self::Unknown => "e.Admin/Drop",
+        }
+    }
+
+    pub(super) fn task(self) -> &'static str {
+        match self {
+            Self::Auto => "compact",
+            Self::Manual => "reindex",
+            Self::Unknown => "drop",
         }
     }
 
@@ -80,6 +106,38 @@ impl Ask {
         self.state.is_some_and(State::is_live_grant)
     }
 
+    /// Whether the gate may know it as anything but over.
+    pub(super) fn is_open_at_the_gate(&self) -> bool {
+        let Some(run) = &self.operation else { return self.is_live() };
+        let stands = |state: State| state == State::Pending || state.is_live_grant() || state.is_over_run();
+        run.granted && !run.cut && self.state.is_some_and(stands)
+    }
+
+    /// Whether its operator gets a certificate, as far as time and state say.
+    fn holds_grant(&self, now: UnixMillis) -> bool {
+        let Some(run) = &self.operation else { return self.is_live() };
+        let in_time = match self.state {
+            Some(State::Running) if !run.claimed => true,
+            Some(state) if state.is_live_grant() || state.is_over_run() => {
+                run.end.is_some_and(|end| end > now)
+            }
+            _ => false,
+        };
+        run.granted && !run.cut && in_time
+    }
+
+    /// A yes, by whomever: how long it may stay unused, unless it is in use already.
+    fn granted(&mut self, now: UnixMillis) {
+        self.due = Some(now.plus(30 * MINUTE));
+        if let Some(run) = &mut self.operation {
+            run.granted = true;
+            if !run.claimed {
+                run.end = self.due;
+            }
+            self.due = run.end;
+        }
+    }
+
     /// Whether `strict` or not, the policy lets it pass at the level that it has or would get.
     fn passes(&self, strict: bool) -> bool {
         let widest = if self.by_person { Approval::Manual } else { Approval::Auto };
@@ -96,9 +154,13 @@ impl Model {
         }
         let again = |other: &Ask| {
             let same = (other.operator, other.method) == (ask.operator, ask.method);
-            same && other.state.is_some() && other.refused
+            let kind = other.operation.is_some() == ask.operation.is_some();
+            same && kind && other.state.is_some() && other.refused
         };
         let person = self.paused || now.since(ask.issued) > STALE_AFTER || self.asks.iter().any(again);
+        if ask.operation.is_some() {
+            return self.arrive_operation(at, now);
+        }
         let state = match ask.method.approval(self.strict) {
             Approval::Deny => State::Denied,
             _ if self.denied.contains(&ask.operator) => State::Denied,
@@ -111,15 +173,116 @@ impl Model {
         ask.due = Some(now.plus(if state == State::Pending { 2 * HOUR } else { 30 * MINUTE }));
     }
 
+    fn arrive_operation(&mut self, at: usize, now: UnixMillis) {
+        let ask = &self.asks[at];
+        let denied =
+            self.denied.contains(&ask.operator) || ask.method.approval(self.strict) == Approval::Deny;
+        let ask = &mut self.asks[at];
+        ask.state = Some(if denied { State::Denied } else { State::Pending });
+        ask.due = Some(now.plus(2 * HOUR));
+        if let Some(run) = &mut ask.operation {
+            run.pending = ask.due;
+        }
+    }
+
+    /// The planner's word.
+    pub(super) fn plan(&mut self, at: usize, now: UnixMillis) {
+        let unplanned = |run: &Run| run.plan.is_none();
+        let ask = &self.asks[at];
+        if ask.state == Some(State::Pending) && ask.operation.as_ref().is_some_and(unplanned) {
+            self.decide(at, 0, now);
+        }
+    }
+
+    /// The runner's word that the world has moved on.
+    pub(super) fn stale(&mut self, at: usize, now: UnixMillis) {
+        let ask = &mut self.asks[at];
+        let Some(run) = ask.operation.clone().filter(|_| ask.state == Some(State::Running)) else { return };
+        if run.stop {
+            return self.ran(at, RunState::Cancelled, now);
+        }
+        ask.step(Event::Replan);
+        ask.due = run.pending;
+        self.decide(at, run.plan.map_or(0, |plan| plan.wrapping_add(1)), now);
+    }
+
+    fn decide(&mut self, at: usize, plan: u8, now: UnixMillis) {
+        let ask = &self.asks[at];
+        let again = |other: &Ask| {
+            let same = (other.operator, other.method) == (ask.operator, ask.method);
+            same && other.operation.is_some() && other.state.is_some() && other.refused
+        };
+        let person = self.paused || now.since(ask.issued) > STALE_AFTER || self.asks.iter().any(again);
+        let approval = ask.method.approval(self.strict);
+        let ask = &mut self.asks[at];
+        if let Some(run) = &mut ask.operation {
+            run.plan = Some(plan);
+        }
+        match approval {
+            Approval::Deny => {
+                ask.step(Event::Deny);
+            }
+            Approval::Auto if !person => {
+                ask.by_person = false;
+                ask.step(Event::Approve);
+                ask.granted(now);
+            }
+            Approval::Auto | Approval::Manual => ask.by_person = true,
+        }
+    }
+
+    pub(super) fn ran(&mut self, at: usize, state: RunState, now: UnixMillis) {
+        let ask = &mut self.asks[at];
+        let event = match state {
+            RunState::Running => return,
+            RunState::Succeeded => Event::Succeed,
+            RunState::Failed => Event::Fail,
+            RunState::RolledBack => Event::RollBack,
+            RunState::Cancelled => Event::Cancel,
+            RunState::Indeterminate => Event::Lose,
+        };
+        let runs = ask.state == Some(State::Running);
+        if let Some(run) = ask.operation.as_mut().filter(|_| runs) {
+            if !run.claimed {
+                run.end = Some(now.plus(30 * MINUTE));
+            }
+            ask.step(event);
+        }
+    }
+
+    pub(super) fn begin(&mut self, at: usize) -> bool {
+        let (paused, strict) = (self.paused, self.strict);
+        let refused = self.denied.contains(&self.asks[at].operator);
+        let ask = &mut self.asks[at];
+        if ask.operation.is_none() {
+            return false;
+        }
+        if ask.state.is_some_and(|state| state == State::Running || state.is_over_run()) {
+            return true;
+        }
+        let begins = ask.state == Some(State::Approved) && !paused && !refused && ask.passes(strict);
+        begins && ask.step(Event::Begin)
+    }
+
+    pub(super) fn stop(&mut self, at: usize) -> bool {
+        let ask = &mut self.asks[at];
+        let (Some(run), Some(state)) = (&mut ask.operation, ask.state) else { return false };
+        if state == State::Running {
+            run.stop = true;
+        }
+        state == State::Running || state.is_over_run() || ask.step(Event::Cancel)
+    }
+
     pub(super) fn approve(&mut self, at: usize, signed: Option<Digest>, now: UnixMillis) -> bool {
         let ask = &self.asks[at];
-        let allowed = ask.state == Some(State::Pending) && ask.passes(self.strict) && !self.paused;
+        let planned = ask.operation.as_ref().is_none_or(|run| run.plan.is_some());
+        let allowed = ask.state == Some(State::Pending) && planned && ask.passes(self.strict) && !self.paused;
         let fresh = signed.is_none_or(|digest| !self.used.contains(&digest));
         if !allowed || !fresh || self.denied.contains(&ask.operator) {
             return false;
         }
         self.used.extend(signed);
-        self.asks[at].due = Some(now.plus(30 * MINUTE));
+        self.asks[at].granted(now);
         self.asks[at].step(Event::Approve)
     }
 
@@ -137,18 +300,36 @@ impl Model {
     pub(super) fn certify(&mut self, at: usize, by: usize, now: UnixMillis) -> bool {
         let ask = &self.asks[at];
         let own = ask.operator == by && !self.denied.contains(&by);
-        if !own || self.paused || !ask.is_live() || !ask.passes(self.strict) {
+        if !own || self.paused || !ask.holds_grant(now) || !ask.passes(self.strict) {
             return false;
         }
         let ask = &mut self.asks[at];
+        if let Some(run) = &mut ask.operation {
+            if !std::mem::replace(&mut run.claimed, true) {
+                run.end = Some(now.plus(30 * MINUTE));
+                ask.due = run.end;
+            }
+            return true;
+        }
         if ask.state == Some(State::Approved) {
             ask.due = Some(now.plus(30 * MINUTE));
         }
         ask.step(Event::Claim)
     }
 
-    pub(super) fn revoke(&mut self, at: usize) -> bool {
-        self.asks[at].step(Event::Revoke)
+    pub(super) fn revoke(&mut self, at: usize, now: UnixMillis) -> bool {
+        let ask = &mut self.asks[at];
+        let runs = ask.state == Some(State::Running);
+        let over = ask.state.is_some_and(State::is_over_run);
+        if ask.operation.is_none() || !(runs || over) {
+            return ask.step(Event::Revoke);
+        }
+        let cuts = runs || ask.holds_grant(now);
+        if let Some(run) = ask.operation.as_mut().filter(|_| cuts) {
+            run.stop |= runs;
+            return !std::mem::replace(&mut run.cut, true);
+        }
+        false
     }
 
     pub(super) fn resume(&mut self, signed: Option<Digest>) -> bool {
@@ -161,17 +342,17 @@ impl Model {
         resumed
     }
 
-    pub(super) fn deny_operator(&mut self, operator: usize) -> bool {
+    pub(super) fn deny_operator(&mut self, operator: usize, now: UnixMillis) -> bool {
         self.denied.insert(operator);
-        self.cut();
+        self.cut(now);
         true
     }
 
     /// Nothing of a denied operator is open.
-    pub(super) fn cut(&mut self) {
+    pub(super) fn cut(&mut self, now: UnixMillis) {
         for at in 0..self.asks.len() {
             if self.denied.contains(&self.asks[at].operator) && !self.deny(at) {
-                self.revoke(at);
+                self.revoke(at, now);
             }
         }
     }

@@ -7,8 +7,9 @@ use std::{
 
 use tokio::sync::watch;
 use tracing::Span;
+use tunnel_certs::statement::request::{Kind, Operation, operation::Start};
 use tunnel_protos::{
-    Digest, EnvelopeId, GrantId, OperatorName, UnixMillis,
+    Digest, EnvelopeId, GrantId, OperatorName, RequestId, UnixMillis,
     v1::{ReceivedStatus, RequestState, SealedRequest},
 };
 use tunnel_runtime::{drain, tasks::Task};
@@ -19,15 +20,17 @@ use super::{
         house::{HOUR, HouseKeys, MINUTE, NOW, Operator, Sent, TestWall, access, load},
     },
     disk::{Disk, Fault},
-    reference::{Ask, Method, Model},
+    reference::{Ask, Method, Model, Run},
 };
 use crate::{
     approvers::{Approver, Signed},
     audit::Audit,
     clock::Wall,
     gate::grants::{GrantsView, Life, Serial, channel},
+    operations::hands::Hands,
+    operations::{Office, Planned, RunState, Word},
     policy::Policy,
-    requests::{Admission, Requests, Settings, State},
+    requests::{Admission, Record, Requests, Settings, State},
     tunnels::Inbox,
 };
 
@@ -35,6 +38,12 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Turn {
     Ask { operator: usize, method: Method, held: bool },
+    Operate { operator: usize, method: Method, held: bool },
+    Plan(usize),
+    Begin(usize),
+    Stale(usize),
+    Ran(usize, RunState),
+    Stop(usize),
     Again(usize),
     Twin(usize),
     Reseal(usize),
@@ -75,6 +84,7 @@ pub(super) struct Stage {
 pub(in super::super) struct ClientLife {
     pub(in super::super) requests: Requests,
     pub(in super::super) view: GrantsView,
+    pub(in super::super) hands: Hands,
     clerk: Task<()>,
     _drain: drain::Drain,
 }
@@ -155,6 +165,11 @@ impl Stage {
         let known = |which| at(which).filter(|at| self.model.asks[*at].state.is_some());
         Some(match turn {
             Turn::Again(which) => Turn::Again(at(which)?),
+            Turn::Plan(which) => Turn::Plan(at(which)?),
+            Turn::Begin(which) => Turn::Begin(at(which)?),
+            Turn::Stale(which) => Turn::Stale(at(which)?),
+            Turn::Ran(which, state) => Turn::Ran(at(which)?, state),
+            Turn::Stop(which) => Turn::Stop(at(which)?),
             Turn::Twin(which) => Turn::Twin(known(which)?),
             Turn::Reseal(which) => Turn::Reseal(known(which)?),
             Turn::Approve(which, signed) => Turn::Approve(at(which)?, signed),
@@ -180,11 +195,18 @@ impl Stage {
 
     /// A new request, of which the client knows nothing yet.
     fn introduce(&mut self, turn: Turn) {
-        let Turn::Ask { operator, method, held } = turn else { return };
+        let (Turn::Ask { operator, method, held } | Turn::Operate { operator, method, held }) = turn else {
+            return;
+        };
         let issued = if held { self.now().minus(6 * MINUTE) } else { self.now() };
         let (state, by_person, refused, due) = (None, false, false, None);
-        let ask = Ask { operator, method, issued, state, by_person, refused, due };
-        self.sent.push(OPERATORS[operator].access(&[method.name()], issued));
+        let operation = matches!(turn, Turn::Operate { .. }).then(Run::default);
+        let by = &OPERATORS[operator];
+        self.sent.push(match &operation {
+            Some(_) => by.send(by.request(Kind::Operation(Box::new(on_call(method.task()))), issued)),
+            None => by.access(&[method.name()], issued),
+        });
+        let ask = Ask { operator, method, issued, state, by_person, refused, due, operation };
         self.model.asks.push(ask.clone());
         self.stored.asks.push(ask);
     }
@@ -194,12 +216,17 @@ impl Stage {
         let now = self.now();
         let model = &mut self.model;
         match turn {
-            Turn::Ask { .. } => model.arrive(model.asks.len() - 1, now),
+            Turn::Ask { .. } | Turn::Operate { .. } => model.arrive(model.asks.len() - 1, now),
+            Turn::Plan(at) => model.plan(at, now),
+            Turn::Stale(at) => model.stale(at, now),
+            Turn::Ran(at, state) => model.ran(at, state, now),
+            Turn::Begin(at) => return model.begin(at),
+            Turn::Stop(at) => return model.stop(at),
             Turn::Again(at) => match self.lost.remove(&at) {
                 // Stored before, and taken as it was then.
                 Some(lost) if self.disk.record(&self.sent[at].request.id.to_string()).is_some() => {
                     model.asks[at] = lost;
-                    model.cut();
+                    model.cut(now);
                 }
                 _ => model.arrive(at, now),
             },
@@ -207,10 +234,10 @@ impl Stage {
             Turn::Deny(at) => return model.deny(at),
             Turn::Withdraw(at, by) => return model.withdraw(at, by),
             Turn::Certify(at, by) => return model.certify(at, by, now),
-            Turn::Revoke(at) => return model.revoke(at),
+            Turn::Revoke(at) => return model.revoke(at, now),
             Turn::Pause => model.paused = true,
             Turn::Resume(signed) => return model.resume(signed.map(digest)),
-            Turn::DenyOperator(operator) => return model.deny_operator(operator),
+            Turn::DenyOperator(operator) => return model.deny_operator(operator, now),
             Turn::AllowOperator(operator) => return model.denied.remove(&operator),
             Turn::Policy(strict) => model.strict = strict,
             _ => {}
@@ -222,7 +249,16 @@ impl Stage {
     async fn act(&mut self, turn: Turn) -> bool {
         let requests = self.life.requests.clone();
         match turn {
-            Turn::Ask { .. } => self.deliver(self.sent.len() - 1).await,
+            Turn::Ask { .. } | Turn::Operate { .. } => self.deliver(self.sent.len() - 1).await,
+            Turn::Plan(at) => self.say(at, Word::Planned(self.id(at), Ok(numbered(0)))).await,
+            Turn::Stale(at) => {
+                let next =
+                    self.model.asks[at].operation.as_ref().and_then(|run| run.plan).unwrap_or_default();
+                self.say(at, Word::Stale(self.id(at), Ok(numbered(next)))).await
+            }
+            Turn::Ran(at, state) => self.say(at, Word::Moved(self.id(at), state, format!("{state:?}"))).await,
+            Turn::Begin(at) => Office::start(&requests, self.id(at)).await.is_ok(),
+            Turn::Stop(at) => requests.cancel_operation(self.id(at), note(), anybody()).await.is_ok(),
             Turn::Again(at) => self.deliver(at).await,
             Turn::Twin(at) => {
                 let operator = &OPERATORS[self.model.asks[at].operator];
@@ -238,7 +274,9 @@ impl Stage {
             }
             Turn::Approve(at, signed) => {
                 let (sent, by) = (&self.sent[at], signed.map_or_else(alice, |byte| self.signed(byte)));
-                requests.approve(sent.request.id, sent.digest, note(), by).await.is_ok()
+                let running = requests.view(&sent.request.id).and_then(|view| view.running);
+                let plan = running.and_then(|running| Digest::try_from(&running.plan_digest[..]).ok());
+                requests.approve(sent.request.id, sent.digest, plan, note(), by).await.is_ok()
             }
             Turn::Deny(at) => requests.deny(self.sent[at].request.id, None, note(), anybody()).await.is_ok(),
             Turn::Withdraw(at, by) => {
@@ -298,6 +336,23 @@ impl Stage {
         }
     }
 
+    fn id(&self, at: usize) -> RequestId {
+        self.sent[at].request.id
+    }
+
+    /// Whether what planner or runner said led where the reference is.
+    async fn say(&self, at: usize, word: Word) -> bool {
+        self.life.hands.say(word).await;
+        self.life.settle().await;
+        self.seen(at) == self.model.asks[at].seen()
+    }
+
+    /// State and plan, as the client has them.
+    fn seen(&self, at: usize) -> Seen {
+        let record = self.life.requests.shared.record(&self.id(at));
+        (record.as_ref().map(|record| record.state), record.as_ref().and_then(plan_of))
+    }
+
     async fn deliver(&self, at: usize) -> bool {
         let status = self.life.requests.deliver(self.sent[at].sealed.clone()).await;
         matches!(status, ReceivedStatus::Taken | ReceivedStatus::Known)
@@ -321,7 +376,8 @@ impl Stage {
     fn acknowledged(&self, turn: Turn) {
         let orders = self.disk.orders();
         match turn {
-            Turn::Ask { .. } => self.is_stored(self.sent.len() - 1),
+            Turn::Ask { .. } | Turn::Operate { .. } => self.is_stored(self.sent.len() - 1),
+            Turn::Begin(at) | Turn::Stop(at) => self.is_stored(at),
             Turn::Again(at)
             | Turn::Approve(at, _)
             | Turn::Deny(at)
@@ -353,16 +409,15 @@ impl Stage {
         let now = self.now();
         let requests = &self.life.requests;
         for at in 0..self.sent.len() {
-            let state = self.life.state_of(&self.sent[at]);
+            let seen = self.seen(at);
             let after = self.model.asks[at].at(now);
-            if state.is_none() && after.state.is_some() {
+            if seen.0.is_none() && after.state.is_some() {
                 self.lost.insert(at, after.clone());
             }
-            self.model.asks[at] = either(state, [Some(&after), Some(&before.asks[at].at(now))]);
-            assert!(
-                !acknowledged || self.model.asks[at] == after,
-                "{after:?} was acknowledged, is {state:?}"
-            );
+            self.model.asks[at] = either(seen, [Some(&after), Some(&before.asks[at].at(now))]);
+            assert!(!acknowledged || self.model.asks[at] == after, "{after:?} was acknowledged, is {seen:?}");
+            let record = self.life.requests.shared.record(&self.id(at));
+            self.model.asks[at].follow(record.as_ref());
         }
         let paused = requests.pause_view().is_some();
         assert!(paused == self.model.paused || paused == before.paused && !acknowledged);
@@ -382,13 +437,16 @@ impl Stage {
             let over = self.model.asks[at].at(now);
             let known = [&self.model.asks[at], &over, &before.asks[at], &self.stored.asks[at]];
             let known = known.map(Some).into_iter().chain([lost.as_ref()]);
-            self.model.asks[at] = either(self.on_disk(at), known);
+            let record = self.disk.record(&self.id(at).to_string());
+            let seen = (record.as_ref().map(|record| record.state), record.as_ref().and_then(plan_of));
+            self.model.asks[at] = either(seen, known);
+            self.model.asks[at].follow(record.as_ref());
         }
         let orders = self.disk.orders();
         self.model.paused = orders.pause.is_some();
         self.model.denied = (0..2).filter(|at| orders.denied.contains_key(&name(*at))).collect();
         self.model.used = self.disk.used();
-        self.model.cut();
+        self.model.cut(now);
         self.life.clerk.abort();
         self.life = ClientLife::start(&self.disk, &self.wall, &self.policy).await;
     }
@@ -399,7 +457,7 @@ impl Stage {
         for (sent, ask) in self.sent.iter().zip(&self.model.asks) {
             assert_eq!(self.life.state_of(sent), ask.state, "after {turn:?}: {ask:?}");
             let live = view.grant(&sent.request.id.into()).is_some_and(|grant| is_live(grant.life()));
-            assert_eq!(live, ask.is_live(), "the gate of {ask:?} after {turn:?}");
+            assert_eq!(live, ask.is_open_at_the_gate(), "the gate of {ask:?} after {turn:?}");
         }
         assert_eq!(requests.paused().borrow().is_some(), self.model.paused, "after {turn:?}");
         assert_eq!(requests.denied_operators().len(), self.model.denied.len(), "after {turn:?}");
@@ -424,7 +482,8 @@ impl Stage {
             let grant = self.life.view.grant(&sent.request.id.into()).filter(|grant| is_live(grant.life()));
             let Some(grant) = grant else { continue };
             let record = self.disk.record(&sent.request.id.to_string()).expect("open, but not stored");
-            assert!(record.state.is_live_grant() && record.access().unwrap().doors == grant.grant().doors);
+            assert!(record.state.is_live_grant() || record.operation().is_some());
+            assert!(record.access().unwrap().doors == grant.grant().doors);
         }
         self.unique();
     }
@@ -450,6 +509,7 @@ impl ClientLife {
         policy: &watch::Sender<Arc<Policy>>,
     ) -> Self {
         let (writer, view) = channel();
+        let (desk, words, hands) = Hands::new();
         let (requests, clerk) = Requests::open(Settings {
             room: KEYS.room(Admission::Open).1,
             store: disk.clone(),
@@ -458,12 +518,14 @@ impl ClientLife {
             grants: writer,
             view: view.clone(),
             audit: Audit::default(),
+            desk,
+            words,
         })
         .await
         .unwrap();
         let (drain, watch) = drain::channel();
         let clerk = Task::spawn(Span::none(), clerk.run(watch));
-        Self { requests, view, clerk, _drain: drain }
+        Self { requests, view, hands, clerk, _drain: drain }
     }
 
     /// The clerk lets time pass between two commands.
@@ -484,11 +546,46 @@ impl ClientLife {
     }
 }
 
-/// The first of what may be that is in this state.
-fn either<'a>(state: Option<State>, possible: impl IntoIterator<Item = Option<&'a Ask>>) -> Ask {
+/// A state, and the number of the plan of an operation.
+type Seen = (Option<State>, Option<u8>);
+
+/// The first of what may be that is in this state, with this plan.
+fn either<'a>(seen: Seen, possible: impl IntoIterator<Item = Option<&'a Ask>>) -> Ask {
     let possible: Vec<_> = possible.into_iter().flatten().collect();
-    let found = possible.iter().find(|ask| ask.state == state);
-    (*found.unwrap_or_else(|| panic!("{state:?} is none of {possible:?}"))).clone()
+    let found = possible.iter().find(|ask| ask.seen() == seen);
+    (*found.unwrap_or_else(|| panic!("{seen:?} is none of {possible:?}"))).clone()
+}
+
+impl Ask {
+    fn seen(&self) -> Seen {
+        let plan = self.operation.as_ref().and_then(|run| run.plan);
+        (self.state, plan.filter(|_| self.state.is_some()))
+    }
+
+    /// After a fault, what is no state of its own is as it was kept.
+    fn follow(&mut self, record: Option<&Record>) {
+        let (Some(run), Some(record)) = (&mut self.operation, record) else { return };
+        let Some(operation) = record.operation() else { return };
+        run.granted = !operation.grant.doors.is_empty();
+        run.claimed = record.deadlines.work.is_some();
+        run.stop = operation.stop.is_some();
+        run.cut = operation.cut;
+        run.end = record.deadlines.work.or(record.deadlines.claim);
+        self.due = record.due();
+    }
+}
+
+fn plan_of(record: &Record) -> Option<u8> {
+    record.operation()?.planned.as_ref()?.plan.title.parse().ok()
+}
+
+/// A plan that is told apart by its number.
+fn numbered(number: u8) -> Planned {
+    super::super::operating::plan(&on_call("compact"), &number.to_string())
+}
+
+fn on_call(task: &str) -> Operation {
+    Operation { start: Start::OnCall, ..super::super::operating::task(task) }
 }
 
 pub(in super::super) fn is_live(life: Life) -> bool {
@@ -519,6 +616,7 @@ clocks: { requestTtl: 2h, claimWindow: 30m, workWindow: 30m, certificateTtl: 10m
 access:
   - { methods: ["e.Admin/Get"], approval: auto }
   - { methods: ["e.Admin/Compact"], approval: manual }
+approvals: { runTask: { compact: auto, reindex: manual } }
 "#;
 
 const STRICT: &str = r#"
@@ -526,4 +624,5 @@ version: 1
 clocks: { requestTtl: 2h, claimWindow: 30m, workWindow: 30m, certificateTtl: 10m }
 access:
   - { methods: ["e.Admin/Get"], approval: manual }
+approvals: { runTask: { compact: manual } }
 "#;
