@@ -100,7 +100,7 @@ impl FromStr for Event {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let name = format!("{STATE}{}", text.to_uppercase());
+        let name = format!("{STATE}{}", text.to_uppercase().replace('-', "_"));
         let state = RequestState::from_str_name(&name).filter(|state| *state != RequestState::Unspecified);
         state.map(Self).ok_or("not a state of a request: pending, approved, denied, expired, active, …")
     }

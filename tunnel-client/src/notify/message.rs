@@ -18,9 +18,12 @@ pub(super) struct About {
     pub(super) label: Label,
 }
 
-/// The same for each attempt to tell this state of this request, so that a receiver can tell repeats apart.
+/// The same for each attempt to tell this state of this request, so that a receiver can tell repeats apart; a request
+/// that waits with another plan is told anew.
 pub(super) fn id(view: &RequestView) -> String {
-    format!("{}-{}", view.id, state(view))
+    let plan = view.running.as_ref().and_then(|running| running.plan_digest.get(..PLAN_BYTES));
+    let plan = plan.map(|digest| format!("-{}", data_encoding::HEXLOWER.encode(digest))).unwrap_or_default();
+    format!("{}-{}{plan}", view.id, state(view))
 }
 
 /// The whole event.
@@ -55,12 +58,37 @@ fn data(view: &RequestView, about: &About) -> Value {
         "methodsTotal": view.asked.len(),
         "targets": view.targets.iter().map(|target| safe(target)).collect::<Vec<_>>(),
         "raw": view.raw,
+        "operation": operation(view),
         "approvals": { "had": view.approvals_had, "needed": view.approvals_needed },
         "deniedBefore": safe(&view.denied_before),
         "deadlines": deadlines(view),
         "approve": pending.then(|| approve(view)),
         "deny": pending.then(|| format!("tunnel-client deny {}", safe(&view.id))),
     })
+}
+
+/// What an operation would do; none for other kinds.
+fn operation(view: &RequestView) -> Option<Value> {
+    let asked = view.operation.as_ref()?;
+    let running = view.running.as_ref()?;
+    let plan = running.plan.as_ref();
+    Some(json!({
+        "kind": plan.map(|plan| safe(&plan.operation)),
+        "title": title(view),
+        "component": plan.map(|plan| safe(&plan.component)),
+        "risk": plan.map(|plan| spoken(plan.risk().as_str_name(), "RISK_CLASS_")),
+        "riskReason": plan.map(|plan| safe(&plan.risk_reason)),
+        "dryRun": asked.dry_run,
+        "steps": plan.map(|plan| plan.steps.len()),
+        "affected": plan.map(|plan| plan.affected.iter().take(MOST_METHODS).map(|name| safe(name)).collect::<Vec<_>>()),
+        "planDigest": data_encoding::HEXLOWER.encode(&running.plan_digest),
+    }))
+}
+
+/// What the plan of an operation says that it does; none for other kinds.
+pub(super) fn title(view: &RequestView) -> Option<String> {
+    let plan = view.running.as_ref()?.plan.as_ref()?;
+    Some(safe(&plan.title))
 }
 
 fn methods(view: &RequestView) -> Vec<Value> {
@@ -116,6 +144,8 @@ pub(super) fn safe(text: &str) -> String {
     escape(text, LONGEST)
 }
 
+/// Enough to tell the plans of one request apart.
+const PLAN_BYTES: usize = 4;
 /// As many as a person reads in a message; how many there are is told beside them.
 const MOST_METHODS: usize = 64;
 /// As long as a text from a person may be.

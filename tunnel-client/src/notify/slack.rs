@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tunnel_protos::{UnixMillis, approvers::RequestView, v1::RequestState};
 
-use super::message::{About, approve, occasion, safe, state, time};
+use super::message::{About, approve, occasion, safe, state, time, title};
 
 pub(super) fn message(view: &RequestView, about: &About, _now: UnixMillis) -> Bytes {
     let reason = view.reason.clone().unwrap_or_default();
@@ -20,6 +20,9 @@ pub(super) fn message(view: &RequestView, about: &About, _now: UnixMillis) -> By
         plain(&reason.ticket),
         plain(&view.words),
     );
+    if let Some(title) = title(view) {
+        let _infallible = writeln!(text, "Operation: {}", plain(&title));
+    }
     for asked in view.asked.iter().take(MOST_METHODS) {
         let effect = if asked.mutates { "mutates" } else { "reads" };
         let _infallible = writeln!(text, "• {} ({effect})", plain(&asked.method));

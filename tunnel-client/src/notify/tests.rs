@@ -19,7 +19,8 @@ use tokio_rustls::TlsAcceptor;
 use tunnel_protos::{
     RequestId,
     approvers::{AskedMethod, RequestView},
-    v1::{Deadlines, Reason, ReasonType},
+    operations::v1 as operations,
+    v1::{Deadlines, OperationRequest, Reason, ReasonType},
 };
 use tunnel_runtime::drain;
 
@@ -278,6 +279,51 @@ async fn slack_gets_a_text_that_mentions_nobody() {
     let text = body["text"].as_str().unwrap();
     assert!(text.contains("&lt;!channel&gt; ''look''") && !text.contains('<'), "{text}");
     assert!(text.contains("tunnel-client approve"), "{text}");
+}
+
+fn planned(id: RequestId, plan: u8) -> RequestView {
+    let operation = operations::Plan {
+        operation: "scale".into(),
+        title: "Scale storage from 3 to <5> replicas".into(),
+        risk: operations::RiskClass::Medium.into(),
+        ..Default::default()
+    };
+    let running =
+        operations::Operation { plan: Some(operation), plan_digest: vec![plan; 32], ..Default::default() };
+    let asked = OperationRequest { dry_run: true, ..Default::default() };
+    RequestView { kind: "operation".into(), operation: Some(asked), running: Some(running), ..view(id) }
+}
+
+#[tokio::test]
+async fn an_operation_is_told_by_what_its_plan_does() {
+    let receiver = receiver(None, &[]).await;
+    let (cloud, slack) = (WebhookFormat::CloudEvents, WebhookFormat::Slack);
+    for (format, told) in [(cloud, 1), (slack, 2)] {
+        let world = start(&format!("http://{}/", receiver.address), None, format);
+        world.desk.ask(planned(RequestId::random(), 1));
+        eventually(|| receiver.got.lock().len() == told).await;
+    }
+    let bodies: Vec<_> = receiver.got.lock().iter().map(|got| body(got)).collect();
+    let told = &bodies[0]["data"]["operation"];
+    assert_eq!(
+        (&told["kind"], &told["risk"], &told["dryRun"]),
+        (&"scale".into(), &"medium".into(), &true.into())
+    );
+    assert_eq!(told["title"], "Scale storage from 3 to <5> replicas");
+    assert!(
+        bodies[1]["text"].as_str().unwrap().contains("Operation: Scale storage from 3 to &lt;5&gt; replicas")
+    );
+}
+
+#[test]
+fn another_plan_of_the_same_request_is_another_event() {
+    let id = RequestId::random();
+    let ids = [message::id(&planned(id, 1)), message::id(&planned(id, 2)), message::id(&view(id))];
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[2] == format!("{id}-pending"));
+}
+
+fn body(got: &str) -> serde_json::Value {
+    serde_json::from_str(got.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
 #[tokio::test]
