@@ -5,6 +5,7 @@
 mod build;
 mod desk;
 mod identity;
+mod operating;
 mod status;
 
 use std::{
@@ -19,6 +20,7 @@ use tunnel_certs::key::SigningKey;
 use tunnel_protos::{ClusterName, Label, TargetName, v1::TargetHealth};
 use tunnel_runtime::{
     drain::Watch,
+    grpc::GrpcServer,
     ready::{Latch, Readiness},
     shards::Shards,
     tasks::{Task, Tasks},
@@ -35,6 +37,7 @@ use crate::{
     enrollment::{Enrollment, Entries, Office},
     gate::{self, Gate, grants::GrantsView},
     notify::Webhook,
+    operations::{Operations, debug},
     policy::{Policy, PolicyFile, PolicyState},
     requests::{Clerk, Requests},
     store::sqlite::SqliteStore,
@@ -45,8 +48,11 @@ use crate::{
 /// A client that is bound and does not serve yet.
 pub struct Client {
     requests: Requests,
+    operations: GrpcServer,
+    runner: Operations<SqliteStore>,
+    bundles: debug::Keeper,
     webhook: Option<Webhook>,
-    clerk: Clerk<SqliteStore>,
+    clerk: Clerk<Arc<SqliteStore>>,
     policy_file: PolicyFile,
     engine: EngineState,
     profile: ProfileFile,
@@ -94,6 +100,7 @@ impl Client {
         if let Some(webhook) = self.webhook {
             tasks.spawn(info_span!("webhook"), webhook.run(self.requests.clone(), drain.clone()));
         }
+        tasks.spawn(info_span!("operations"), self.runner.run(drain.clone()));
         tasks.spawn(info_span!("policy"), self.policy_file.watch());
         tasks.spawn(info_span!("trust"), self.keeper.run(self.audit.clone()));
         tasks.spawn(info_span!("entries"), self.office.run(self.requests.clock()));
@@ -109,7 +116,7 @@ impl Client {
         tasks.supervise(self.tunnels.run(&rooms, &self.shards, &drain)).await;
         self.readiness.drain();
         // Their handles go with them, which ends the clerk; it closes the store.
-        drop((rooms, tasks, self.requests, self.trust, self.entries));
+        drop((rooms, tasks, self.operations, self.requests, self.trust, self.entries));
         if !matches!(tokio::time::timeout(CLOSE, clerk).await, Ok(Ok(()))) {
             warn!("Store not closed in order");
         }
@@ -137,7 +144,11 @@ impl Client {
     fn offices(&self) -> Offices {
         let (trust, access) = (self.trust.clone(), self.access.clone());
         let trust = TrustDesk::new(trust, access, self.requests.clock());
-        Offices { trust: Arc::new(trust), enrollment: Arc::new(self.entries.clone()) }
+        Offices {
+            trust: Arc::new(trust),
+            enrollment: Arc::new(self.entries.clone()),
+            bundles: Arc::new(self.bundles.clone()),
+        }
     }
 
     fn rooms(&self) -> Rooms<Requests, Gate, Link> {
@@ -161,6 +172,7 @@ impl Client {
             paused: self.requests.paused(),
             sessions: self.sessions.clone(),
             engine: self.engine.engine.clone(),
+            operations: self.operations.clone(),
             audit: self.audit.clone(),
             clock: gate::Clock::new(move || clock.now()),
             newcomers: self.newcomers,

@@ -10,6 +10,7 @@ use tunnel_transport::{Deadlines, Limits};
 use super::{
     Client,
     identity::{GateIdentity, IdentityError},
+    operating::Pipeline,
     status::Glance,
 };
 use crate::{
@@ -19,15 +20,13 @@ use crate::{
     config::{Cluster, Config},
     engine::{EngineState, ProfileErrors, ProfileFile},
     enrollment::{self, Enrollment, Entries, Facts, Home, HomeError, Office, Progress},
-    gate::{
-        self,
-        grants::{self, GrantsView},
-    },
+    gate,
     keys::Keys,
     notify::{Webhook, WebhookError},
+    operations,
     policy::{Methods, PolicyFile, PolicyState},
-    requests::{self, Clerk, Requests, Room},
-    store::{StoreError, sqlite::SqliteStore},
+    requests::{self, Requests, Room},
+    store::StoreError,
     trust::{AccessCa, AccessCaError, Keeper, LoadError, Pace, Sources, Trust},
     tunnels::{Settings, Tunnels},
 };
@@ -56,6 +55,12 @@ pub enum BuildError {
     /// The requests in it.
     #[error("the requests in {0}")]
     Requests(PathBuf, #[source] requests::OpenError),
+    /// The operations in it.
+    #[error("the operations")]
+    Operations(#[source] operations::OpenError),
+    /// The debug bundles.
+    #[error("the debug bundles")]
+    Bundles(#[source] operations::debug::OpenError),
     /// The audit log.
     #[error("the audit log")]
     Audit(#[source] audit::OpenError),
@@ -88,6 +93,8 @@ impl BuildError {
             | Self::AccessCa(_)
             | Self::Store(..)
             | Self::Requests(..)
+            | Self::Operations(_)
+            | Self::Bundles(_)
             | Self::Audit(_)
             | Self::Socket(_)
             | Self::Tls(_)
@@ -100,17 +107,14 @@ impl Client {
     /// Reads and checks every file and binds the socket; call it inside a tokio runtime.
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         let files = Files::read(&config, clock::wall())?;
-        let (policy_file, policy) = PolicyFile::open(
-            config.policy.clone(),
-            Arc::new(Methods::of(files.engine.engine.borrow().profile())),
-        );
-        let policy_file = policy_file.following(files.engine.engine.clone());
+        let (policy_file, policy) = files.policy(&config);
         let settings = config.audit.settings(&config.state_dir, &files.home.cluster);
         let (audit, log) = Audit::open_held(settings).map_err(BuildError::Audit)?;
         // Before the clerk has its first thought: what follows in the log is of this run.
         audit.note(audit::Event::Started { build: env!("CARGO_PKG_VERSION").to_owned() });
         let Belonging { entries, office, enrollment } = files.belonging(&config, &audit)?;
-        let (requests, clerk, view) = files.open_requests(&config, &entries, &policy, &audit).await?;
+        let Pipeline { requests, clerk, view, runner, bundles, operations } =
+            files.pipeline(&config, &entries, &policy, &audit).await?;
         let gate = files.gate(requests.clock())?;
         let tunnels = Tunnels::new(files.tunnel_settings(&config, &entries, &requests)?);
         let readiness = Readiness::new();
@@ -128,6 +132,9 @@ impl Client {
             enrollment,
             mesh_key: files.keys.mesh.clone(),
             attached: readiness.latch("tunnel"),
+            operations,
+            runner,
+            bundles,
             engine: files.engine,
             profile: files.profile,
             socket: config.listen.socket,
@@ -156,13 +163,13 @@ fn webhook(config: &Config, cluster: &Cluster) -> Result<Option<Webhook>, BuildE
 }
 
 /// What was read and checked.
-struct Files {
+pub(super) struct Files {
     home: Home,
     keys: Keys,
-    trust: Trust,
+    pub(super) trust: Trust,
     keeper: Keeper,
     access: AccessCa,
-    engine: EngineState,
+    pub(super) engine: EngineState,
     profile: ProfileFile,
 }
 
@@ -182,6 +189,12 @@ impl Files {
         let (trust, keeper) = Trust::open(sources(config, *label, &keys), now).map_err(BuildError::Vendor)?;
         let (profile, engine) = ProfileFile::open(config.profile.clone()).map_err(BuildError::Profile)?;
         Ok(Self { home, keys, trust, keeper, access, engine, profile })
+    }
+
+    fn policy(&self, config: &Config) -> (PolicyFile, PolicyState) {
+        let methods = Methods::of(self.engine.engine.borrow().profile());
+        let (file, state) = PolicyFile::open(config.policy.clone(), Arc::new(methods));
+        (file.following(self.engine.engine.clone()), state)
     }
 
     fn belonging(&self, config: &Config, audit: &Audit) -> Result<Belonging, BuildError> {
@@ -210,31 +223,7 @@ impl Files {
         Ok(Belonging { entries, office, enrollment })
     }
 
-    async fn open_requests(
-        &self,
-        config: &Config,
-        entries: &Entries,
-        policy: &PolicyState,
-        audit: &Audit,
-    ) -> Result<(Requests, Clerk<SqliteStore>, GrantsView), BuildError> {
-        let folder = || config.state_dir.clone();
-        let store = SqliteStore::open(&config.state_dir).await;
-        let (writer, view) = grants::channel();
-        let settings = requests::Settings {
-            room: self.room(entries),
-            store: store.map_err(|error| BuildError::Store(folder(), error))?.beside(audit.clone()),
-            wall: clock::SystemWall,
-            policy: policy.policy.clone(),
-            grants: writer,
-            view: view.clone(),
-            audit: audit.clone(),
-        };
-        let opened = Requests::open(settings).await;
-        let (requests, clerk) = opened.map_err(|error| BuildError::Requests(folder(), error))?;
-        Ok((requests, clerk, view))
-    }
-
-    fn room(&self, entries: &Entries) -> Room {
+    pub(super) fn room(&self, entries: &Entries) -> Room {
         let Cluster { name, label } = &self.home.cluster;
         Room {
             cluster: name.clone(),

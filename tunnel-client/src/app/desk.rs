@@ -9,8 +9,8 @@ use super::status::Glance;
 use crate::{
     approvers::EnrollmentDesk,
     approvers::{
-        AnswerError, Approver, ClockError, Desk, OperatorDenied, OperatorError, ResumeError, RevokeError,
-        Revoked, Who,
+        AnswerError, Approver, CancelError, ClockError, Desk, OperatorDenied, OperatorError, ResumeError,
+        RevokeError, Revoked, Who,
     },
     audit::{self, Audit},
     engine::EngineState,
@@ -70,10 +70,11 @@ impl Desk for AppDesk {
         &self,
         request: RequestId,
         digest: Digest,
+        plan: Option<Digest>,
         note: PersonText,
         by: Approver,
     ) -> Result<(), AnswerError> {
-        self.requests.approve(request, digest, note, by).await
+        self.requests.approve(request, digest, plan, note, by).await
     }
 
     async fn deny(
@@ -84,6 +85,15 @@ impl Desk for AppDesk {
         by: Who,
     ) -> Result<(), AnswerError> {
         self.requests.deny(request, digest, note, by).await
+    }
+
+    async fn cancel_operation(
+        &self,
+        request: RequestId,
+        note: PersonText,
+        by: Who,
+    ) -> Result<(), CancelError> {
+        self.requests.cancel_operation(request, note, by).await
     }
 
     async fn revoke(&self, grant: GrantId, note: PersonText, by: Who) -> Result<Revoked, RevokeError> {
