@@ -87,6 +87,21 @@ impl Gaining<'_> {
         Ok(record)
     }
 
+    /// Writes the files of a session with an operation and proves its door; what is remembered of the request stays, for
+    /// the operation goes on by itself.
+    pub(crate) async fn operation_session(
+        &mut self,
+        record: &Record,
+        certified: &Certified,
+        folder: PathBuf,
+    ) -> Result<Session, Failure> {
+        let (place, methods) = (self.desk.place(&self.to), granted(record));
+        let session = Session::new(folder, place, record.id.into(), certified, methods);
+        session.save(certified)?;
+        self.prove(&session).await?;
+        Ok(session)
+    }
+
     /// Asks for methods and waits for the answer.
     pub(crate) async fn request(
         &mut self,
@@ -94,7 +109,7 @@ impl Gaining<'_> {
         ask: &Ask,
     ) -> Result<Step<Record>, Failure> {
         let record = self.make(methods, ask)?;
-        self.wait(record).await
+        self.decided(record).await
     }
 
     /// Goes on with an open request of this machine.
@@ -108,7 +123,7 @@ impl Gaining<'_> {
         }
         self.app.console.note(format_args!("going on with request {id}"));
         self.app.console.note(format_args!("words   {}", record.words()));
-        self.wait(record).await
+        self.decided(record).await
     }
 
     /// Gets a certificate under a granted request, writes the session's files and proves each door.
@@ -162,7 +177,8 @@ impl Gaining<'_> {
         Ok(session)
     }
 
-    async fn wait(&mut self, mut record: Record) -> Result<Step<Record>, Failure> {
+    /// Waits for the customer's yes.
+    pub(crate) async fn decided(&mut self, mut record: Record) -> Result<Step<Record>, Failure> {
         let now = self.desk.clock.now();
         let patience = self.patience(record.expires.since(now));
         let finish = {
@@ -222,7 +238,8 @@ impl Gaining<'_> {
         Ok(())
     }
 
-    fn patience(&self, time: Duration) -> Patience {
+    /// What waiting may take, within all that the command may.
+    pub(crate) fn patience(&self, time: Duration) -> Patience {
         match &self.bound {
             Some(bound) => bound.at_most(time),
             None => Patience::new(time, self.app.interrupt.clone()),
@@ -238,13 +255,17 @@ pub(crate) fn targets(ask: &Ask) -> Vec<TargetName> {
 fn reason(ask: &Ask) -> Result<Reason, Failure> {
     let missing = || Failure::Usage("access needs a reason: --reason 'why you need it'".into());
     let text = ask.reason.clone().ok_or_else(missing)?;
-    let occasion = match ask.reason_type {
+    Ok(Reason { occasion: occasion(ask.reason_type), text, ticket: ask.ticket.clone().unwrap_or_default() })
+}
+
+/// The occasion as requests name it.
+pub(crate) const fn occasion(said: cli::Occasion) -> Occasion {
+    match said {
         cli::Occasion::Incident => Occasion::Incident,
         cli::Occasion::Change => Occasion::Change,
         cli::Occasion::Support => Occasion::Support,
         cli::Occasion::Other => Occasion::Other,
-    };
-    Ok(Reason { occasion, text, ticket: ask.ticket.clone().unwrap_or_default() })
+    }
 }
 
 /// The grant's own reason, for its certificate.

@@ -8,11 +8,13 @@ use tunnel_protos::{ClusterName, RequestId};
 use crate::{console::Format, context};
 
 mod admin;
+mod amount;
 mod ask;
 mod doctor;
 mod enroll;
 mod examples;
 mod login;
+mod operation;
 mod signing;
 mod work;
 
@@ -22,6 +24,10 @@ pub use self::{
     doctor::Doctor,
     enroll::{Enroll, EnrollConfirm, EnrollCreate, Kind, Which},
     login::Login,
+    operation::{
+        Bundle, Cancel, GetBundle, Order, RequestConfigure, RequestDebug, RequestRestart, RequestRun,
+        RequestScale, RequestUpgrade, ShowPlan, Start, StartOperation,
+    },
     signing::{Signing, VendorKey},
     work::{Access, Call, Connect, Proxy},
 };
@@ -64,13 +70,22 @@ pub enum Command {
     Call(Box<Call>),
     /// A local end without TLS for etcdctl, grpcurl and any other client of the engine
     Proxy(Box<Proxy>),
-    /// Ask without waiting
+    /// Ask for access without waiting, or for an operation: scale, upgrade, restart, configure, run, debug
     #[command(subcommand)]
     Request(Request),
     /// List your own requests and grants of this machine
     Requests(Requests),
-    /// Follow a request of yours
+    /// Follow a request of yours; of an operation, step by step
     Watch(Watch),
+    /// Show what an operation of yours would do, or did, exactly
+    Plan(ShowPlan),
+    /// Begin an operation of yours that was approved and waits for your word
+    Start(StartOperation),
+    /// Stop an operation of yours before its next step; it is rolled back if its plan says so
+    Cancel(Cancel),
+    /// Debug bundles
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// End your own pending request or live grant
     Withdraw(Withdraw),
     /// Find out what is wrong between this machine and the clusters
@@ -130,19 +145,18 @@ pub struct Watch {
     /// The request's id, as `requests` shows it
     #[arg(value_parser = request_id)]
     pub id: RequestId,
-    /// How far to follow it
-    #[arg(long, value_enum, default_value_t)]
-    pub until: Until,
+    /// How far to follow it [default: access until it is decided, an operation until it has ended]
+    #[arg(long, value_enum)]
+    pub until: Option<Until>,
     /// Stop waiting after this time [default: until the request expires]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
 }
 
 /// How far `watch` follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Until {
     /// Until the customer has decided
-    #[default]
     Decided,
     /// Until the request, or the grant it became, is over
     Ended,

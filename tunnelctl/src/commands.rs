@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod ban;
+mod bundle;
 mod call;
 mod clusters;
 mod connect;
@@ -21,9 +22,10 @@ mod enroll;
 mod grpcurl;
 mod inventory;
 mod login;
+mod operation;
 mod proxy;
 mod replicas;
-mod request;
+pub(crate) mod request;
 mod requests;
 pub(crate) mod trust;
 mod watch;
@@ -43,6 +45,10 @@ pub(crate) async fn run(app: &mut App, command: Command) -> Result<Ending, Failu
         Command::Request(request) => request::run(app, request).await,
         Command::Requests(args) => requests::run(app, &args),
         Command::Watch(args) => watch::run(app, &args).await,
+        Command::Plan(args) => operation::plan(app, &args).await,
+        Command::Start(args) => operation::start(app, &args).await,
+        Command::Cancel(args) => operation::cancel(app, &args).await,
+        Command::Bundle(command) => bundle::run(app, command).await,
         Command::Withdraw(args) => withdraw::run(app, &args).await,
         Command::Doctor(args) => doctor::run(app, &args).await,
         Command::Enroll(command) => enroll::run(app, command).await,

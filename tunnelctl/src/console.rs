@@ -37,7 +37,7 @@ pub struct Console {
     stderr: Box<dyn Write + Send>,
     terminal: Terminal,
     format: Format,
-    live: live::Line,
+    live: live::Lines,
     /// The newest lines of [`Console::once`].
     said: VecDeque<String>,
     failed: Option<io::Error>,
@@ -62,7 +62,7 @@ impl Console {
             stderr,
             terminal,
             format,
-            live: live::Line::default(),
+            live: live::Lines::default(),
             said: VecDeque::new(),
             failed: None,
         }
@@ -103,10 +103,20 @@ impl Console {
 
     /// Shows what goes on right now, in one line that is written over again and again; only on a terminal.
     pub fn live(&mut self, line: &str) {
+        self.live_lines(&[line]);
+    }
+
+    /// The same for several lines.
+    pub fn live_lines<L: AsRef<str>>(&mut self, lines: &[L]) {
         if self.terminal.stderr {
-            let text = self.live.show(line, self.terminal.columns);
+            let text = self.live.show(lines, self.terminal.columns);
             let _ = self.stderr.write_all(text.as_bytes()).and_then(|()| self.stderr.flush());
         }
+    }
+
+    /// Whether results go to a terminal that shows colors.
+    pub const fn is_painted(&self) -> bool {
+        self.terminal.stdout && self.terminal.color
     }
 
     /// Whether a person sees standard error as it is written.

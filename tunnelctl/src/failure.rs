@@ -8,7 +8,7 @@ use crate::{
     api::{CallError, SetupError},
     call, context,
     ending::Ending,
-    enroll, entries, operator, proxy,
+    enroll, entries, operate, operator, proxy,
     requester::{
         self, CertificateError,
         record::{self, Record},
@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     Signing(#[from] signing::Error),
     #[error(transparent)]
     Rotation(#[from] rotation::Error),
+    #[error(transparent)]
+    Operation(#[from] operate::Error),
     /// The broker takes the operator, or itself, for someone else.
     #[error(
         "the broker says {what} is {said:?}, you say {wanted:?}: check the address, the suffix and the identity"
@@ -127,6 +129,7 @@ impl Failure {
             Self::Over { call: Some(code), .. } => Ending::Status(*code as u8),
             Self::Over { told, .. } => told.exit.into(),
             Self::Call(error) => error.ending(),
+            Self::Operation(error) => error.ending(),
         }
     }
 }

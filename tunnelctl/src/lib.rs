@@ -31,6 +31,7 @@ mod enroll;
 mod failure;
 mod folder;
 mod office;
+mod operate;
 mod proxy;
 mod rotation;
 mod signing;

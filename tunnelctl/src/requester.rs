@@ -11,7 +11,7 @@ use tunnel_certs::{
     statement::{
         envelope,
         inventory::Entry,
-        request::{self, Kind, Reason, Request},
+        request::{self, Kind, Operation, Reason, Request, operation::Start},
     },
 };
 use tunnel_protos::RequestId;
@@ -75,10 +75,17 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// Makes, signs and seals a request to the cluster of a verified entry, and keeps it.
+    /// Makes, signs and seals a request to the cluster of a verified entry, and keeps it; it lives as long as its kind
+    /// usually does.
     pub fn make(&self, to: &Entry, kind: Kind, reason: Reason) -> Result<Record, Error> {
+        let life = usual_life(&kind);
+        self.make_for(to, kind, reason, life)
+    }
+
+    /// The same, for a request that lives as long as `life` if it may.
+    pub fn make_for(&self, to: &Entry, kind: Kind, reason: Reason, life: Duration) -> Result<Record, Error> {
         let outcome_key = SealingKey::generate().map_err(Error::OutcomeKey)?;
-        let request = self.request(to, kind, reason, &outcome_key);
+        let request = self.request(to, kind, reason, life, &outcome_key);
         let credential = &self.operator.credential;
         let envelope =
             request::make(&request, &**credential.key(), credential.certificate()).map_err(Error::Sign)?;
@@ -90,16 +97,15 @@ impl Requester {
         Ok(record)
     }
 
-    fn request(&self, to: &Entry, kind: Kind, reason: Reason, key: &SealingKey) -> Request {
+    fn request(&self, to: &Entry, kind: Kind, reason: Reason, life: Duration, key: &SealingKey) -> Request {
         let issued = self.clock.now();
-        let life = if matches!(kind, Kind::Certificate(_)) { CERTIFICATE_LIFE } else { LONGEST_LIFE };
         Request {
             id: RequestId::random(),
             cluster: to.cluster.clone(),
             label: to.label,
             operator: self.operator.name.clone(),
             issued,
-            expires: issued.plus(life).min(self.operator.not_after),
+            expires: issued.plus(life.min(request::MAX_LIFE)).min(self.operator.not_after),
             reason,
             outcome_key: *key.public(),
             kind,
@@ -107,8 +113,15 @@ impl Requester {
     }
 }
 
-/// As long as a request may live: people may be asleep, clusters offline.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// People may be asleep and clusters offline; but what begins by itself must not find another world.
+fn usual_life(kind: &Kind) -> Duration {
+    match kind {
+        Kind::Certificate(_) => CERTIFICATE_LIFE,
+        Kind::Operation(operation) if operation.start == Start::OnApproval => Operation::LIFE_ON_APPROVAL,
+        Kind::Access(_) | Kind::Operation(_) | Kind::Withdraw(_) => request::MAX_LIFE,
+    }
+}
+
 /// Clients refuse certificate requests older than 5 min, so older ones would only fill their books.
 const CERTIFICATE_LIFE: Duration = Duration::from_secs(5 * 60);
 

@@ -31,6 +31,7 @@ use crate::{operator::Operator, surroundings::Clock};
 
 pub(crate) mod broker;
 pub(crate) mod hall;
+pub(crate) mod operations;
 
 /// An output that can be read back.
 #[derive(Clone, Default)]
@@ -121,6 +122,8 @@ pub(crate) struct Cluster {
     pub(crate) key: SigningKey,
     pub(crate) sealing: SealingKey,
     pub(crate) access: Authority,
+    /// The target of the doors that it gives.
+    pub(crate) target: Mutex<TargetName>,
     /// Anchors that outcomes name beside that of `access`, while the access CA is replaced.
     pub(crate) anchors: Mutex<Vec<CertificateDer<'static>>>,
     verifier: OperatorVerifier,
@@ -137,6 +140,7 @@ impl Cluster {
             key: SigningKey::generate(Algorithm::Ed25519).unwrap(),
             sealing: SealingKey::generate().unwrap(),
             access: Authority::create(CaKind::Access, "aaaaaaaaaa", Arc::new(ca), vendor.now).unwrap(),
+            target: Mutex::new(TargetName::default_target()),
             anchors: Mutex::default(),
             verifier: operators(vendor),
         }
@@ -190,8 +194,8 @@ impl Cluster {
         };
         let work_until_ms = self.lives.lock().1.0;
         let deadlines = Deadlines { work_until_ms, ..deadlines(self.clock.now()) };
-        let outcome =
-            Outcome { issued, deadlines, reason: reason.into(), ..outcome(&opened, sequence, state) };
+        let (time, reason) = (self.clock.now(), reason.into());
+        let outcome = Outcome { issued, deadlines, time, reason, ..outcome(&opened, sequence, state) };
         self.answer(sealed, &opened.request, &outcome)
     }
 
@@ -201,7 +205,7 @@ impl Cluster {
         let terms = GrantTerms { label: self.label, grant, ttl: life, grant_end: until };
         Issued {
             certificate: self.access.issue_grant(csr, &terms, self.clock.now()).unwrap().certificate,
-            doors: vec![(TargetName::default_target(), Door::from_random([7; 17]))],
+            doors: vec![(self.target.lock().clone(), Door::from_random([7; 17]))],
             anchors: {
                 let own = std::iter::once(self.access.certificate().clone());
                 self.anchors.lock().iter().cloned().chain(own).collect()

@@ -16,6 +16,7 @@ mod administrators;
 mod enrolling;
 mod keeping;
 mod keeping_trust;
+mod operating;
 mod proxying;
 mod rotating;
 mod stage;

@@ -48,6 +48,7 @@ pub(crate) fn over(record: &Record, state: RequestState, reason: &str, rule: &st
         RequestState::Denied => ("denied by the customer", DENIED, Exit::Denied),
         RequestState::Withdrawn => ("withdrawn by you", "", Exit::Expired),
         RequestState::Ended => ("the grant has ended", "", Exit::Expired),
+        state if operation_over(state).is_some() => return operation(record, state, reason),
         _ => ("the request expired before it was used", EXPIRED, Exit::Expired),
     };
     // Only a denial comes from a rule; what was granted by one is ended by people or by time.
@@ -56,6 +57,36 @@ pub(crate) fn over(record: &Record, state: RequestState, reason: &str, rule: &st
     let said = reason.to_lowercase().starts_with(text);
     let text = if said { safe(reason) } else { format!("{text}{}", why(reason, rule)) };
     told(&state_name(state), text, hint, vec![again(record)], exit)
+}
+
+/// What an operation that is over came to, and how the command ends.
+pub(crate) const fn operation_over(state: RequestState) -> Option<(&'static str, Exit)> {
+    Some(match state {
+        RequestState::Succeeded => ("succeeded", Exit::Ok),
+        RequestState::Failed => ("it failed", Exit::Failed),
+        RequestState::RolledBack => ("it failed and was rolled back", Exit::Failed),
+        RequestState::Cancelled => ("it was cancelled", Exit::Failed),
+        RequestState::Indeterminate => ("nobody knows whether it took effect", Exit::Failed),
+        _ => return None,
+    })
+}
+
+/// Says how an operation ended; its own page says more.
+pub(crate) fn operation(record: &Record, state: RequestState, reason: &str) -> Told {
+    let (text, exit) = operation_over(state).unwrap_or(("it goes on", Exit::Waiting));
+    let text = format!("{text}{}", why(reason, ""));
+    let hint = if state == RequestState::Indeterminate { INDETERMINATE } else { "" };
+    let mut commands = vec![plan(record)];
+    if state != RequestState::Succeeded {
+        commands.push(again(record));
+    }
+    told(&state_name(state), text, hint, commands, exit)
+}
+
+/// Says that the waiting ended, not what runs.
+pub(crate) fn goes_on(record: &Record) -> Told {
+    let text = "the operation goes on; nobody watches it here".to_owned();
+    told("running", text, "", vec![resume(record), cancel(record)], Exit::Waiting)
 }
 
 /// Says that a withdraw found nothing to end, which is as good as having ended it.
@@ -70,7 +101,8 @@ fn denied(record: &Record, outcome: &Outcome) -> Told {
         let show = format!("tunnelctl cluster show {}", record.cluster);
         return told("denied", text, NO_TARGET, vec![show], Exit::Denied);
     }
-    let commands = if record.what == What::Access { vec![again(record)] } else { vec![] };
+    let asks_people = matches!(record.what, What::Access | What::Operation);
+    let commands = if asks_people { vec![again(record)] } else { vec![] };
     told("denied", text, if commands.is_empty() { "" } else { DENIED }, commands, Exit::Denied)
 }
 
@@ -106,6 +138,17 @@ fn told(event: &str, text: String, hint: &'static str, commands: Vec<String>, ex
 
 /// The command that asks the same again.
 pub(crate) fn again(record: &Record) -> String {
+    let reason = quoted(&safe(&record.reason));
+    match &record.operation {
+        Some(asked) => {
+            let (command, words) = (safe(&asked.command), safe(&asked.words));
+            format!("tunnelctl request {command} {} {words} --reason {reason}", record.cluster)
+        }
+        None => access_again(record),
+    }
+}
+
+fn access_again(record: &Record) -> String {
     let mut words = vec![format!("tunnelctl connect {}", record.cluster)];
     words.extend(record.methods.iter().map(|method| format!("--method {}", quoted(&safe(method)))));
     let targets = record.targets.iter().filter(|target| *target != "default");
@@ -125,7 +168,18 @@ pub(crate) fn again(record: &Record) -> String {
 
 /// The command that goes on with it.
 pub(crate) fn resume(record: &Record) -> String {
-    format!("tunnelctl connect {} --resume {}", record.cluster, record.id)
+    match record.what {
+        What::Operation => format!("tunnelctl watch {}", record.id),
+        _ => format!("tunnelctl connect {} --resume {}", record.cluster, record.id),
+    }
+}
+
+fn plan(record: &Record) -> String {
+    format!("tunnelctl plan {}", record.id)
+}
+
+fn cancel(record: &Record) -> String {
+    format!("tunnelctl cancel {}", record.id)
 }
 
 fn withdraw(record: &Record) -> String {
@@ -154,6 +208,8 @@ const DENIED: &str = "A denial is final. Talk to the customer first: the same as
 const NO_TARGET: &str =
     "Ask for a target that the cluster has (--target NAME); the broker says which those are:";
 const REVOKED: &str = "Every session was cut. Ask the customer why before you ask again:";
+const INDETERMINATE: &str =
+    "Look at the engine, together with the customer, before you ask for anything else:";
 const EXPIRED: &str = "Ask again, and tell the customer that you wait:";
 const NO_CERTIFICATE: &str = "The grant itself may go on: if the customer has paused access, or changed the policy, ask them; \
                               when they have resumed, go on with:";

@@ -232,7 +232,7 @@ impl Withdraw {
 }
 
 /// Waits until the cluster says that the grant is over; trouble with the broker is no such word.
-async fn ending(requester: &Requester, mut record: Record) -> Told {
+pub(crate) async fn ending(requester: &Requester, mut record: Record) -> Told {
     let patience = Patience::new(FOREVER, interrupt(Box::pin(std::future::pending())));
     match requester.ask(&mut record, Goal::End, &patience, &mut |_| {}).await {
         Ok(finish @ (Finish::Over(_) | Finish::Denied(_))) => over(&record, &finish),

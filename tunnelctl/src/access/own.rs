@@ -7,12 +7,13 @@ use tunnel_protos::{
 use super::advice;
 use crate::{
     failure::Failure,
-    requester::record::{self, Folder, Record},
+    requester::record::{self, Folder, Record, What},
 };
 
 /// The newest live grant with the cluster, else the newest undecided request.
 pub(crate) fn newest(open: &[Record], cluster: &ClusterName, now: UnixMillis) -> Result<RequestId, Failure> {
-    let own = || open.iter().rev().filter(|record| record.cluster == *cluster);
+    let is_access = |record: &&Record| record.what == What::Access && record.cluster == *cluster;
+    let own = || open.iter().rev().filter(is_access);
     let live = own().find(|record| record.is_live(now));
     let granted = || own().find(|record| record.is_granted(now));
     let any = live.or_else(granted).or_else(|| own().next());
@@ -58,6 +59,22 @@ pub(crate) fn open(folder: &Folder, id: RequestId, now: UnixMillis) -> Result<Re
             Err(folder.any(id).map_or_else(Failure::from, |record| ended(&record, now)))
         }
         found => Ok(found?),
+    }
+}
+
+/// Whether an operation was asked for here under this id.
+pub(crate) fn is_operation(folder: &Folder, id: RequestId) -> bool {
+    folder.any(id).is_ok_and(|record| record.what == What::Operation)
+}
+
+/// An operation that was asked for here, open or over: it can be looked at as long as its time lasts.
+pub(crate) fn operation(folder: &Folder, id: RequestId, now: UnixMillis) -> Result<Record, Failure> {
+    let record = folder.any(id)?;
+    let is_open = folder.record(id).is_ok();
+    match record.what {
+        What::Operation if is_open || record.is_answered_yes() => Ok(record),
+        What::Operation => Err(ended(&record, now)),
+        _ => Err(Failure::Usage(format!("request {id} asks for no operation: {}", advice::resume(&record)))),
     }
 }
 

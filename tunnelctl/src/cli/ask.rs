@@ -5,7 +5,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use tunnel_protos::{ClusterName, MethodPattern, PersonText, TargetName, v1::ReasonType};
 
-use super::{duration, examples};
+use super::{
+    duration, examples,
+    operation::{RequestConfigure, RequestDebug, RequestRestart, RequestRun, RequestScale, RequestUpgrade},
+};
 
 /// What every asking for access says besides its methods.
 #[derive(Debug, Clone, Args)]
@@ -38,6 +41,18 @@ pub struct Ask {
 pub enum Request {
     /// Ask for access without waiting for the answer; prints the request's id and words
     Access(RequestAccess),
+    /// Change how many replicas a component has, or their resources
+    Scale(Box<RequestScale>),
+    /// Bring components to signed releases
+    Upgrade(Box<RequestUpgrade>),
+    /// Restart nodes of a component, one after the other
+    Restart(Box<RequestRestart>),
+    /// Change settings of a component
+    Configure(Box<RequestConfigure>),
+    /// Run a task that the engine profile lists
+    Run(Box<RequestRun>),
+    /// Have a debug bundle collected
+    Debug(Box<RequestDebug>),
 }
 
 /// `request access`.

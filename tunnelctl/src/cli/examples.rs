@@ -7,7 +7,8 @@ Exit codes: 0 done, 1 failed, 2 usage or context, 3 denied or revoked, 4 still w
 First minute:
   tunnelctl connect acme/prod --method 'engine.admin.v1.Admin/*' --reason 'disk of node 3 is full' --keep
   tunnelctl call acme/prod list
-  tunnelctl proxy acme/prod";
+  tunnelctl proxy acme/prod
+  tunnelctl request scale acme/prod storage --expect 3 --replicas 5 --reason 'more load'";
 
 pub(super) const LOGIN: &str = "\
 Example:
@@ -43,9 +44,62 @@ Examples:
 The flags of grpcurl (-d, -H, -protoset, -max-time, -emit-defaults) are understood with one dash, too.";
 
 pub(super) const WATCH: &str = "\
-Exit codes: 0 granted (or done), 3 denied or revoked, 4 still waiting, 5 expired, withdrawn or ended, 6 cluster offline.
+Exit codes: 0 granted, done or succeeded, 1 an operation did not succeed, 3 denied or revoked, 4 still waiting,
+5 expired, withdrawn or ended, 6 cluster offline.
 Example:
   tunnelctl watch ID && tunnelctl connect acme/prod --resume ID";
+
+pub(super) const SCALE: &str = "\
+Examples:
+  tunnelctl request scale acme/prod storage --expect 3 --replicas 5 --reason 'more load since monday'
+  tunnelctl request scale acme/prod storage --expect-memory 2GiB --memory 4GiB --reason 'cache misses' --dry-run
+The customer's client plans it, their policy or people decide, and it runs; you see each step. What you expect to find
+is part of what is approved: if it is not so any more, nothing is done.";
+
+pub(super) const UPGRADE: &str = "\
+Examples:
+  tunnelctl request upgrade acme/prod --release storage-2.4.1.release --expect 2.4.0 --reason 'fixes INC-7'
+  tunnelctl request upgrade acme/prod --release storage.release --expect storage=2.4.0 \\
+    --release proxy.release --expect proxy=1.9 --soak 2m --start on-call --reason 'release train 12'
+Manifests are made and signed by `tunnel-certs release sign`.";
+
+pub(super) const RESTART: &str = "\
+Example:
+  tunnelctl request restart acme/prod storage --node n3 --expect 5 --reason 'n3 leaks memory' --reason-type incident";
+
+pub(super) const CONFIGURE: &str = "\
+Example:
+  tunnelctl request configure acme/prod storage --expect cache.mb=64 --set cache.mb=128 --reason 'cache misses'";
+
+pub(super) const RUN: &str = "\
+Examples:
+  tunnelctl request run acme/prod defragment --reason 'half of the file is free'
+  tunnelctl request run acme/prod compact --arg revision=1200 --target n1 --dry-run --reason 'look first'";
+
+pub(super) const DEBUG: &str = "\
+Example:
+  tunnelctl request debug acme/prod status alarms --reason 'INC-7' && tunnelctl bundle get ID --wait 1h
+The customer sees exactly which fields would leave, and may look into the bundle before it does.";
+
+pub(super) const START: &str = "\
+Exit codes: 0 it succeeded, 1 it did not, 3 denied or revoked, 4 still waiting or running, 5 expired.
+Example:
+  tunnelctl request restart acme/prod storage --expect 3 --start on-call --reason 'maintenance' && tunnelctl start ID";
+
+pub(super) const CANCEL: &str = "\
+Exit codes: 0 it was stopped (and rolled back if its plan says so), 1 it had ended otherwise, 4 still stopping.
+Example:
+  tunnelctl cancel ID";
+
+pub(super) const PLAN: &str = "\
+Example:
+  tunnelctl plan ID --output json";
+
+pub(super) const BUNDLE: &str = "\
+Exit codes: 0 written and its digest verified, 1 failed, 4 the customer has not released it yet, 5 its time is over.
+Example:
+  tunnelctl bundle get ID -o inc-7.tar.zst --wait 1h
+It is never unpacked here: it comes from another house. `tar --zstd -tf FILE` lists it.";
 
 pub(super) const ENROLL_CREATE: &str = "\
 Examples:

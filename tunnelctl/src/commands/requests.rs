@@ -11,7 +11,7 @@ use crate::{
     ending::Ending,
     failure::Failure,
     requester::{
-        record::{Folder, Record, What},
+        record::{Asked, Folder, Record, What},
         state_name,
     },
 };
@@ -44,6 +44,9 @@ struct Row {
     words: String,
     methods: Vec<String>,
     targets: Vec<String>,
+    /// What operation was asked for, as a title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
     reason: String,
     deadlines: Option<Deadlines>,
 }
@@ -70,6 +73,7 @@ impl Row {
             words: record.words().to_string(),
             methods: record.methods.clone(),
             targets: record.targets.clone(),
+            operation: record.operation.as_ref().map(title),
             reason: record.reason.clone(),
             deadlines: answer.map(|answer| Deadlines {
                 pending_until_ms: answer.deadlines.pending_until_ms,
@@ -83,9 +87,13 @@ impl Row {
     /// Which deadline comes next depends on the state.
     fn next(&self, now: UnixMillis) -> String {
         let until = when::until(UnixMillis(self.until_ms), now);
-        match RequestState::from_str_name(&format!("REQUEST_STATE_{}", self.state.to_ascii_uppercase())) {
+        match RequestState::from_str_name(&format!(
+            "REQUEST_STATE_{}",
+            self.state.to_ascii_uppercase().replace('-', "_")
+        )) {
             Some(RequestState::Approved) => format!("unused until {until}"),
             Some(RequestState::Active) => format!("work until {until}"),
+            Some(RequestState::Running) => format!("follow it: tunnelctl watch {}", self.id),
             Some(RequestState::Pending) => format!("decided until {until}"),
             Some(_) => safe(&self.because),
             None => format!("expires {until}"),
@@ -98,8 +106,13 @@ impl Row {
 
     fn more(&self) -> String {
         let methods: Vec<_> = self.methods.iter().map(|method| safe(method)).collect();
-        format!("  {}\n  {} – {}", self.words, methods.join(", "), safe(&self.reason))
+        let what = self.operation.as_deref().map_or_else(|| methods.join(", "), safe);
+        format!("  {}\n  {what} – {}", self.words, safe(&self.reason))
     }
+}
+
+fn title(asked: &Asked) -> String {
+    if asked.dry_run { format!("{} (only planned)", asked.title) } else { asked.title.clone() }
 }
 
 /// Two lines more for each: the words, as the customer sees them, and what was asked why.

@@ -4,6 +4,7 @@ use serde_json::json;
 use tunnel_certs::statement::outcome::Outcome;
 use tunnel_protos::{UnixMillis, v1::RequestState};
 
+use super::operation;
 use crate::{
     access::{
         advice, own,
@@ -15,6 +16,7 @@ use crate::{
     desk::Desk,
     ending::Ending,
     failure::Failure,
+    operate,
     requester::{
         Patience,
         record::Record,
@@ -26,10 +28,18 @@ use crate::{
 pub(super) async fn run(app: &mut App, args: &Watch) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let now = app.clock.now();
+    if own::is_operation(&desk.requester.folder, args.id) {
+        let until = match args.until {
+            Some(Until::Decided) => operate::Until::Decided,
+            Some(Until::Ended) | None => operate::Until::Over,
+        };
+        return operation::watch(app, &desk, args.id, until, args.wait).await;
+    }
     let mut record = own::open(&desk.requester.folder, args.id, now)?;
     app.console.note(format_args!("request {} to {}", record.id, record.cluster));
     app.console.note(format_args!("words   {}", record.words()));
-    if args.until == Until::Decided && record.is_granted(now) {
+    let until = args.until.unwrap_or(Until::Decided);
+    if until == Until::Decided && record.is_granted(now) {
         return Ok(granted(app, &record));
     }
     let finish = follow(app, &desk, &mut record, args).await?;
@@ -40,7 +50,7 @@ pub(super) async fn run(app: &mut App, args: &Watch) -> Result<Ending, Failure> 
 }
 
 async fn follow(app: &mut App, desk: &Desk, record: &mut Record, args: &Watch) -> Result<Finish, Failure> {
-    let goal = match args.until {
+    let goal = match args.until.unwrap_or(Until::Decided) {
         Until::Decided => Goal::Grant,
         Until::Ended => Goal::End,
     };

@@ -1,29 +1,31 @@
-//! One line that is written over again and again while something takes time.
+//! Lines that are written over again and again while something takes time.
 
-use std::fmt::Write as _;
-
-/// What of it is on the screen.
+/// What of them is on the screen.
 #[derive(Debug, Default)]
-pub(super) struct Line {
-    shown: Option<String>,
+pub(super) struct Lines {
+    shown: Vec<String>,
 }
 
-impl Line {
-    /// What to write so that `text` stands there instead; nothing if it stands there already.
-    pub(super) fn show(&mut self, text: &str, columns: usize) -> String {
-        let text = fit(text, if columns == 0 { COLUMNS } else { columns });
-        if self.shown.as_ref() == Some(&text) {
+impl Lines {
+    /// What to write so that `lines` stand there instead; nothing if they stand there already.
+    pub(super) fn show<L: AsRef<str>>(&mut self, lines: &[L], columns: usize) -> String {
+        let columns = if columns == 0 { COLUMNS } else { columns };
+        let lines: Vec<_> = lines.iter().map(|line| fit(line.as_ref(), columns)).collect();
+        if self.shown == lines {
             return String::new();
         }
-        let mut out = ERASE.to_owned();
-        let _ = write!(out, "{text}");
-        self.shown = Some(text);
-        out
+        let out = format!("{}{}", self.clear(), lines.join("\n"));
+        self.shown = lines;
+        // The first line may have been left as somebody else's.
+        if out.starts_with(ERASE) { out } else { format!("{ERASE}{out}") }
     }
 
-    /// What to write so that nothing stands there.
-    pub(super) fn clear(&mut self) -> &'static str {
-        if self.shown.take().is_some() { ERASE } else { "" }
+    /// What to write so that nothing stands there; the place is where they began.
+    pub(super) fn clear(&mut self) -> String {
+        match std::mem::take(&mut self.shown).len() {
+            0 => String::new(),
+            lines => format!("{ERASE}{}", UP_ERASE.repeat(lines - 1)),
+        }
     }
 }
 
@@ -38,6 +40,8 @@ fn fit(text: &str, columns: usize) -> String {
 
 /// To the first column, and erase to the end of the line.
 const ERASE: &str = "\r\x1b[K";
+/// To the line above, and erase all of it.
+const UP_ERASE: &str = "\x1b[1A\x1b[2K";
 /// As wide as terminals are when nobody says.
 const COLUMNS: usize = 80;
 
@@ -47,16 +51,24 @@ mod tests {
 
     #[test]
     fn a_line_is_written_over_and_only_when_it_changed() {
-        let mut line = Line::default();
-        assert_eq!(line.show("1 s", 80), "\r\x1b[K1 s");
-        assert_eq!(line.show("1 s", 80), "");
-        assert_eq!(line.show("2 s", 80), "\r\x1b[K2 s");
+        let mut line = Lines::default();
+        assert_eq!(line.show(&["1 s"], 80), "\r\x1b[K1 s");
+        assert_eq!(line.show(&["1 s"], 80), "");
+        assert_eq!(line.show(&["2 s"], 80), "\r\x1b[K2 s");
         assert_eq!(line.clear(), "\r\x1b[K");
         assert_eq!(line.clear(), "");
     }
 
     #[test]
     fn a_line_never_wraps() {
-        assert_eq!(Line::default().show("0123456789", 6), "\r\x1b[K0123…");
+        assert_eq!(Lines::default().show(&["0123456789"], 6), "\r\x1b[K0123…");
+    }
+
+    #[test]
+    fn several_lines_are_taken_away_from_the_last_to_the_first() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.show(&["a", "b", "c"], 80), "\r\x1b[Ka\nb\nc");
+        assert_eq!(lines.show(&["d"], 80), "\r\x1b[K\x1b[1A\x1b[2K\x1b[1A\x1b[2Kd");
+        assert_eq!(lines.clear(), "\r\x1b[K");
     }
 }

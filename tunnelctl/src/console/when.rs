@@ -20,6 +20,11 @@ pub fn short(time: UnixMillis, now: UnixMillis) -> String {
     }
 }
 
+/// `03:02:05`, for a line of a log; UTC as everywhere.
+pub fn clock(time: UnixMillis) -> String {
+    time.to_string().get(11..19).unwrap_or_default().to_owned()
+}
+
 /// `14m 3s ago`, or `never` for 0.
 pub fn ago(time: UnixMillis, now: UnixMillis) -> String {
     match time.0 {

@@ -32,7 +32,8 @@ impl Requester {
         let mut events = Events::new(self.api.clone(), record.envelope_id, sealed, reader);
         let mut wait = Wait::new(goal);
         loop {
-            let event = match ticking(patience.during(events.next()), tell).await {
+            // On the heap: a connection's future is large, and every command would hold it some ten calls deep.
+            let event = match Box::pin(ticking(patience.during(events.next()), tell)).await {
                 Ok(event) => event.map_err(Error::Broker)?,
                 Err(over) => over,
             };
@@ -110,6 +111,8 @@ fn deadline(outcome: &Outcome) -> UnixMillis {
     UnixMillis(match outcome.state {
         RequestState::Pending => outcome.deadlines.pending_until_ms,
         RequestState::Approved => outcome.deadlines.claim_until_ms,
+        // An operation may be over before anybody looked at it.
+        _ if outcome.deadlines.work_until_ms == 0 => outcome.deadlines.claim_until_ms,
         _ => outcome.deadlines.work_until_ms,
     })
 }

@@ -21,10 +21,11 @@ use tunnel_protos::{
 
 use super::reader::Newest;
 
+mod asked;
 mod form;
 mod store;
 
-pub use self::store::Folder;
+pub use self::{asked::Asked, store::Folder};
 
 /// Why an open request could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +97,8 @@ pub struct Record {
     pub wanted: Duration,
     /// The reason as given.
     pub reason: String,
+    /// What operation was asked for.
+    pub operation: Option<Asked>,
     /// What the cluster answered last.
     pub answer: Option<Answer>,
 }
@@ -132,9 +135,10 @@ impl Record {
             Kind::Certificate(_) => (What::Certificate, Vec::new(), Vec::new()),
             Kind::Withdraw(_) => (What::Withdraw, Vec::new(), Vec::new()),
         };
-        let (raw, wanted) = match &request.kind {
-            Kind::Access(access) => (access.raw, access.wanted),
-            _ => (false, Duration::ZERO),
+        let (raw, wanted, operation) = match &request.kind {
+            Kind::Access(access) => (access.raw, access.wanted, None),
+            Kind::Operation(operation) => (false, operation.wanted, Some(Asked::of(operation))),
+            _ => (false, Duration::ZERO, None),
         };
         Self {
             id: request.id,
@@ -151,6 +155,7 @@ impl Record {
             raw,
             wanted,
             reason: request.reason.text.to_string(),
+            operation,
             answer: None,
         }
     }
@@ -198,6 +203,8 @@ impl Record {
     /// When nothing can come of it any more.
     pub fn ends(&self) -> UnixMillis {
         match &self.answer {
+            // What runs ends by its own word, whatever becomes of the time to look at it.
+            Some(answer) if answer.state == RequestState::Running => answer.at.plus(LONGEST_RUN),
             Some(answer) if answer.until.0 > 0 => answer.until,
             _ => self.expires,
         }
@@ -206,10 +213,30 @@ impl Record {
 
 impl Answer {
     fn grants(&self) -> bool {
-        matches!(self.state, RequestState::Approved | RequestState::Active)
+        match self.state {
+            RequestState::Approved
+            | RequestState::Active
+            | RequestState::Running
+            | RequestState::Succeeded
+            | RequestState::Failed
+            | RequestState::RolledBack
+            | RequestState::Cancelled
+            | RequestState::Indeterminate => true,
+            RequestState::Unspecified
+            | RequestState::Pending
+            | RequestState::Denied
+            | RequestState::Expired
+            | RequestState::Withdrawn
+            | RequestState::Ended
+            | RequestState::Revoked
+            | RequestState::Done => false,
+        }
     }
 }
 
 fn texts(items: &[impl ToString]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
 }
+
+/// Longer than any operation that still says where it stands.
+const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use tonic::Status;
 use tunnel_certs::{
     key::{Algorithm, SigningKey},
-    statement::request::{Access, Occasion, Withdraw},
+    statement::request::{Access, Occasion, Withdraw, operation},
 };
 use tunnel_protos::{
     PersonText, TargetName,
@@ -103,6 +103,18 @@ async fn requests_hold_for_the_cluster_and_live_no_longer_than_allowed() {
     assert_eq!(opened.words, record.words());
     assert_eq!(opened.request.expires, scene.operator.not_after);
     assert_eq!(record.what, What::Access);
+}
+
+#[test]
+fn what_begins_by_itself_lives_for_an_hour_only() {
+    let debug = operation::CollectDebug { collectors: vec!["status".parse().unwrap()], targets: vec![] };
+    let kind = |start| {
+        let what = operation::What::CollectDebug(debug.clone());
+        Kind::Operation(Box::new(Operation { what, start, dry_run: false, wanted: Duration::ZERO }))
+    };
+    assert_eq!(usual_life(&kind(Start::OnApproval)), Duration::from_secs(3600));
+    assert_eq!(usual_life(&kind(Start::OnCall)), request::MAX_LIFE);
+    assert_eq!(usual_life(&access()), request::MAX_LIFE);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tunnel_protos::{UnixMillis, operators::Delivery, v1::RequestState};
 /// What was asked, as far as waiting differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// An access request: until it is granted.
+    /// An access request or operation: until it is granted.
     Grant,
     /// A certificate or withdraw request: until it is done.
     Done,
@@ -57,7 +57,7 @@ pub enum News {
     Pending(Pending),
     /// The cluster granted it, and its end is awaited.
     Granted {
-        /// Approved or active.
+        /// Approved, active or running.
         state: RequestState,
         /// When the grant ends, or has to be used.
         until: UnixMillis,
@@ -187,23 +187,35 @@ enum Meaning {
 impl Meaning {
     fn of(state: RequestState, goal: Goal) -> Self {
         match state {
-            RequestState::Approved | RequestState::Active if goal == Goal::Grant => Self::Yes,
-            RequestState::Done => Self::Yes,
-            RequestState::Denied => Self::No,
-            RequestState::Expired | RequestState::Withdrawn | RequestState::Ended | RequestState::Revoked => {
-                Self::Over
-            }
-            // The states of operations, which this build never asks for, wait for one that it knows.
-            RequestState::Unspecified
-            | RequestState::Pending
-            | RequestState::Approved
+            // Whoever waits for the yes to an operation has it, however it went on since.
+            RequestState::Approved
             | RequestState::Active
             | RequestState::Running
             | RequestState::Succeeded
             | RequestState::Failed
             | RequestState::RolledBack
             | RequestState::Cancelled
-            | RequestState::Indeterminate => Self::NotYet,
+            | RequestState::Indeterminate
+                if goal == Goal::Grant =>
+            {
+                Self::Yes
+            }
+            RequestState::Done => Self::Yes,
+            RequestState::Denied => Self::No,
+            RequestState::Expired
+            | RequestState::Withdrawn
+            | RequestState::Ended
+            | RequestState::Revoked
+            | RequestState::Succeeded
+            | RequestState::Failed
+            | RequestState::RolledBack
+            | RequestState::Cancelled
+            | RequestState::Indeterminate => Self::Over,
+            RequestState::Unspecified
+            | RequestState::Pending
+            | RequestState::Approved
+            | RequestState::Active
+            | RequestState::Running => Self::NotYet,
         }
     }
 }
@@ -214,7 +226,9 @@ fn standing(outcome: Outcome) -> News {
         state @ RequestState::Approved => {
             News::Granted { state, until: UnixMillis(deadlines.claim_until_ms) }
         }
-        state @ RequestState::Active => News::Granted { state, until: UnixMillis(deadlines.work_until_ms) },
+        state @ (RequestState::Active | RequestState::Running) => {
+            News::Granted { state, until: UnixMillis(deadlines.work_until_ms) }
+        }
         _ => News::Pending(Pending {
             had: outcome.approvals_had,
             needed: outcome.approvals_needed,

@@ -31,6 +31,7 @@ use tunnel_certs::{
     verify::{GrantCertificate, GrantVerifier, Serial},
 };
 use tunnel_protos::{
+    operations::v1::operations_server::OperationsServer,
     operators::Delivery,
     v1::{RequestState, SealedRequest},
 };
@@ -41,6 +42,7 @@ use crate::{
     testing::{
         Captured, Cluster, Vendor,
         broker::{Broker, Script, delivered, listen, told},
+        operations::Played,
         operators,
     },
 };
@@ -50,7 +52,7 @@ pub(super) struct Stage {
     pub(super) home: TempDir,
     pub(super) vendor: Vendor,
     pub(super) cluster: Arc<Cluster>,
-    /// What the cluster says of access requests, one after the other.
+    /// What the cluster says of access and operation requests, one after the other.
     pub(super) says: watch::Sender<Vec<(RequestState, &'static str)>>,
     /// What it says of certificate requests.
     pub(super) certificates: watch::Sender<(RequestState, &'static str)>,
@@ -60,6 +62,10 @@ pub(super) struct Stage {
     pub(super) refusal: Arc<AtomicI32>,
     /// Of the certificates that sessions at the gate were opened with, in order.
     pub(super) serials: Arc<Mutex<Vec<Serial>>>,
+    /// The operation behind the gate.
+    pub(super) operation: Played,
+    /// The operations that were asked for.
+    asked: Arc<Mutex<Vec<Kind>>>,
     api: String,
     pub(super) gate: String,
     _tasks: JoinSet<()>,
@@ -89,31 +95,64 @@ pub(super) async fn stage(state: RequestState) -> Stage {
     let says = watch::Sender::new(vec![(state, "")]);
     let certificates = watch::Sender::new((RequestState::Done, ""));
     let delivery = watch::Sender::new(Delivery::Taken);
-    let (access, other, where_to) = (says.subscribe(), certificates.subscribe(), delivery.subscribe());
-    let answering = Arc::clone(&cluster);
-    let broker = Broker::listing(vendor.listed(&cluster.entry()), move |_, sealed| {
-        let first = stream::iter([delivered(*where_to.borrow())]);
-        let answers = match answering.open(sealed).request.kind {
-            Kind::Access(_) => access_answers(&answering, sealed, access.clone()).boxed(),
-            Kind::Certificate(_) => {
-                let (state, reason) = *other.borrow();
-                stream::iter([told(answering.say(sealed, 1, state, reason))]).boxed()
-            }
-            Kind::Operation(_) => stream::empty().boxed(),
-            Kind::Withdraw(_) => {
-                stream::iter([told(answering.settle(sealed, 1, RequestState::Done))]).boxed()
-            }
-        };
-        Script::Live(first.chain(answers).boxed())
-    });
+    let asked = Arc::default();
+    let saying = (says.subscribe(), certificates.subscribe(), delivery.subscribe());
+    let broker = broker(&vendor, &cluster, Arc::clone(&asked), saying);
     let server = server(&cluster.access);
     let config = tls::operator_api_server(&server.to_server(), operators(&vendor), &[b"h2"]).unwrap();
     let api = listen(config, broker.router(), &mut tasks).await.to_string();
     let refusal = Arc::default();
-    let serials = Arc::default();
-    let gate = gate(&cluster, Arc::clone(&refusal), Arc::clone(&serials), &mut tasks).await;
+    let (serials, operation) = (Arc::default(), Played::new(state));
+    let gate =
+        gate(&cluster, Arc::clone(&refusal), Arc::clone(&serials), operation.clone(), &mut tasks).await;
     let home = tempfile::tempdir().unwrap();
-    Stage { home, vendor, cluster, says, certificates, delivery, refusal, serials, api, gate, _tasks: tasks }
+    Stage {
+        home,
+        vendor,
+        cluster,
+        says,
+        certificates,
+        delivery,
+        refusal,
+        serials,
+        operation,
+        asked,
+        api,
+        gate,
+        _tasks: tasks,
+    }
+}
+
+/// What is said about access and operations, about certificates, and where requests are.
+type Saying = (
+    watch::Receiver<Vec<(RequestState, &'static str)>>,
+    watch::Receiver<(RequestState, &'static str)>,
+    watch::Receiver<Delivery>,
+);
+
+fn broker(
+    vendor: &Vendor,
+    cluster: &Arc<Cluster>,
+    asked: Arc<Mutex<Vec<Kind>>>,
+    (access, other, delivery): Saying,
+) -> Broker {
+    let cluster = Arc::clone(cluster);
+    Broker::listing(vendor.listed(&cluster.entry()), move |_, sealed| {
+        let first = stream::iter([delivered(*delivery.borrow())]);
+        let answers = match cluster.open(sealed).request.kind {
+            Kind::Access(_) => access_answers(&cluster, sealed, access.clone()).boxed(),
+            Kind::Certificate(_) => {
+                let (state, reason) = *other.borrow();
+                stream::iter([told(cluster.say(sealed, 1, state, reason))]).boxed()
+            }
+            kind @ Kind::Operation(_) => {
+                asked.lock().push(kind);
+                access_answers(&cluster, sealed, access.clone()).boxed()
+            }
+            Kind::Withdraw(_) => stream::iter([told(cluster.settle(sealed, 1, RequestState::Done))]).boxed(),
+        };
+        Script::Live(first.chain(answers).boxed())
+    })
 }
 
 /// The newest of what is said, and what comes later.
@@ -137,11 +176,12 @@ fn server(access: &Authority) -> Credential {
     access.issue_gate_server(&label, &suffix, Clock::system().now()).unwrap()
 }
 
-/// A gate whose engine has nothing but reflection.
+/// A gate whose engine has nothing but reflection, before an operation.
 async fn gate(
     cluster: &Cluster,
     refusal: Arc<AtomicI32>,
     serials: Arc<Mutex<Vec<Serial>>>,
+    operation: Played,
     tasks: &mut JoinSet<()>,
 ) -> String {
     let roots = Roots::new(vec![cluster.access.certificate().clone()]).unwrap();
@@ -156,8 +196,9 @@ async fn gate(
         0 => Ok(request),
         code => Err(Status::new(Code::from_i32(code), "the gate says no")),
     };
+    let operation = OperationsServer::with_interceptor(operation, refuse.clone());
     let engine = InterceptedService::new(engine, refuse);
-    listen(config, Server::builder().add_service(engine), tasks).await.to_string()
+    listen(config, Server::builder().add_service(engine).add_service(operation), tasks).await.to_string()
 }
 
 impl Stage {
@@ -219,6 +260,11 @@ impl Stage {
     pub(super) async fn connect(&self, more: &[&str]) -> Done {
         let line = ["connect", "acme/prod", "--reason", "disk full", "--method", "a.B/C"];
         self.run(&[&line[..], more].concat()).await
+    }
+
+    /// The operation that was asked for last.
+    pub(super) fn asked(&self) -> Kind {
+        self.asked.lock().last().cloned().unwrap()
     }
 
     /// The id of the only open request.

@@ -10,7 +10,7 @@ use tunnel_protos::{
     v1::{Deadlines, RequestState},
 };
 
-use super::{Answer, Newest, Record, What};
+use super::{Answer, Asked, Newest, Record, What};
 
 #[derive(Serialize, Deserialize)]
 struct Form {
@@ -30,6 +30,8 @@ struct Form {
     #[serde(default)]
     wanted_ms: u64,
     reason: String,
+    #[serde(default)]
+    operation: Option<Asked>,
     answer: Option<AnswerForm>,
 }
 
@@ -68,6 +70,7 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
         raw: record.raw,
         wanted_ms: u64::try_from(record.wanted.as_millis()).unwrap_or(u64::MAX),
         reason: record.reason.clone(),
+        operation: record.operation.clone(),
         answer: record.answer.as_ref().map(answer_form),
     };
     serde_json::to_vec(&form).unwrap_or_default()
@@ -90,6 +93,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Record> {
         raw: form.raw,
         wanted: Duration::from_millis(form.wanted_ms),
         reason: form.reason,
+        operation: form.operation,
         answer: match form.answer {
             Some(answer) => Some(parse_answer(answer)?),
             None => None,

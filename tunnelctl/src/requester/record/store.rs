@@ -78,7 +78,7 @@ impl Folder {
 
     /// A request that ended: its outcome key goes, what was asked and answered stays for `requests --all`.
     pub fn close(&self, record: &Record) -> Result<(), Error> {
-        if record.what == What::Access {
+        if matches!(record.what, What::Access | What::Operation) {
             self.write(&self.ended_file(record.id), record.id, &form::encode(record))?;
             self.prune()?;
         }

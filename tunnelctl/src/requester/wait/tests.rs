@@ -54,6 +54,23 @@ fn whoever_waits_for_the_end_is_told_of_the_grant() {
 }
 
 #[test]
+fn an_operation_that_went_on_was_decided_and_its_end_is_an_end() {
+    for state in [
+        RequestState::Succeeded,
+        RequestState::Failed,
+        RequestState::RolledBack,
+        RequestState::Cancelled,
+        RequestState::Indeterminate,
+    ] {
+        assert!(matches!(finished(wait().on(answer(state))), Finish::Yes(_)), "{state:?}");
+        assert!(matches!(finished(Wait::new(Goal::End).on(answer(state))), Finish::Over(_)), "{state:?}");
+    }
+    assert!(matches!(finished(wait().on(answer(RequestState::Running))), Finish::Yes(_)));
+    let mut waiting = Wait::new(Goal::End);
+    assert!(matches!(waiting.on(answer(RequestState::Running)), Step::Say(News::Granted { .. })));
+}
+
+#[test]
 fn the_same_news_is_said_once() {
     let mut wait = wait();
     assert!(matches!(wait.on(answer(RequestState::Pending)), Step::Say(_)));
