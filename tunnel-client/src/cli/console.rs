@@ -5,7 +5,10 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use serde_json::Value;
-use tunnel_protos::text::escape_json;
+use tunnel_protos::{
+    operations::Paint,
+    text::{escape, escape_json},
+};
 
 use super::output::Format;
 
@@ -92,6 +95,23 @@ impl Console {
     /// Prints one line of JSON, for what comes again and again.
     pub(super) fn json_line(&mut self, json: &Value) -> io::Result<()> {
         self.text(&(escape_json(&json.to_string()) + "\n"))
+    }
+
+    /// How changes are marked in what goes to standard output.
+    pub(super) fn paint(&self) -> Paint {
+        if self.is_painted() { Paint::Colors } else { Paint::Plain }
+    }
+
+    /// Prints what came from elsewhere: escaped on a terminal, as it is elsewhere.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.is_screen() {
+            self.out.write_all(bytes)?;
+            return self.out.flush();
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.lines().map(|line| escape(line, usize::MAX) + "\n");
+        let shown: String = lines.collect();
+        self.text(&shown)
     }
 
     /// Prints text that is safe to show.

@@ -5,12 +5,15 @@ use std::{future::Future, io, path::Path, path::PathBuf, time::Duration};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::{
-    Code, Response, Status,
+    Code, Response, Status, Streaming,
     transport::{Channel, Endpoint},
 };
 use tunnel_certs::key::{KeyError, SignError};
 use tunnel_protos::{
-    approvers::{RequestView, approvers_client::ApproversClient, membership_client::MembershipClient},
+    approvers::{
+        RequestView, approvers_client::ApproversClient, bundles_client::BundlesClient,
+        membership_client::MembershipClient,
+    },
     text::escape,
     v1::RequestState,
 };
@@ -52,6 +55,9 @@ pub enum Failed {
     /// The approver key did not sign.
     #[error("the approver key")]
     Sign(#[source] SignError),
+    /// A file of a bundle, or a plan, is not what it is said to be.
+    #[error("what came is not what its digest says; nothing was done")]
+    Damaged,
     /// Standard input or output.
     #[error("cannot read the answer or print the result")]
     Io(#[from] io::Error),
@@ -67,6 +73,7 @@ impl Failed {
             Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Declined
+            | Self::Damaged
             | Self::Key(_)
             | Self::Sign(_)
             | Self::Io(_) => Exit::Failed,
@@ -102,6 +109,14 @@ pub(super) async fn membership(socket: &Path) -> Result<Membership, Failed> {
     Ok(MembershipClient::new(channel(socket).await?))
 }
 
+/// Its API of operations and bundles.
+pub(super) type Bundles = BundlesClient<Channel>;
+
+/// Connects to the daemon for operations and bundles.
+pub(super) async fn bundles(socket: &Path) -> Result<Bundles, Failed> {
+    Ok(BundlesClient::new(channel(socket).await?).max_decoding_message_size(LARGEST_ANSWER))
+}
+
 async fn channel(socket: &Path) -> Result<Channel, Failed> {
     let path = socket.to_owned();
     let connector = tower::service_fn(move |_: http::Uri| {
@@ -121,6 +136,13 @@ pub(super) async fn answered<T>(
     let late = |_| Err(Status::deadline_exceeded(""));
     let answer = tokio::time::timeout(ANSWER, call).await.unwrap_or_else(late);
     answer.map(Response::into_inner).map_err(|status| refused(&status))
+}
+
+/// The next message of a stream; none at its end.
+pub(super) async fn next<T>(stream: &mut Streaming<T>) -> Result<Option<T>, Failed> {
+    let late = |_| Err(Status::deadline_exceeded(""));
+    let message = tokio::time::timeout(ANSWER, stream.message()).await.unwrap_or_else(late);
+    message.map_err(|status| refused(&status))
 }
 
 /// Why the daemon did not do it.

@@ -1,6 +1,7 @@
 //! The customer's commands to the running daemon.
 
 mod answer;
+mod bundles;
 mod enroll;
 mod loosen;
 mod signing;
@@ -17,6 +18,7 @@ use tunnel_runtime::exit::Exit;
 pub(super) use self::enroll::RotateKeys;
 use self::{
     answer::{Approve, Deny},
+    bundles::{Bundle, Cancel},
     enroll::Enroll,
     loosen::{AllowOperator, ResetClock, Resume},
     tighten::{DenyOperator, Pause, Revoke},
@@ -24,7 +26,7 @@ use self::{
 };
 use super::{
     console::Console,
-    customer::{self, Client, Failed, Membership, answered},
+    customer::{self, Bundles, Client, Failed, Membership, answered},
     output::{self, Format},
 };
 use crate::clock;
@@ -60,6 +62,11 @@ pub(super) enum Command {
     Deny(Deny),
     /// End a grant for ever; its sessions are cut within a second.
     Revoke(Revoke),
+    /// Stop an operation before its next step; it is rolled back if its plan says so.
+    Cancel(Cancel),
+    /// Debug bundles: list them, look into them, let them leave, delete them.
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// Stop everything: sessions are cut, and nothing is let in until an approver resumes.
     Pause(Pause),
     /// End the pause in force; needs an approver.
@@ -180,6 +187,8 @@ impl Command {
             Command::Approve(approve) => approve.run(console).await,
             Command::Deny(deny) => deny.run(console).await,
             Command::Revoke(revoke) => revoke.run(console).await,
+            Command::Cancel(cancel) => cancel.run(console).await,
+            Command::Bundle(bundle) => bundle.run(console).await,
             Command::Pause(pause) => pause.run(console).await,
             Command::Resume(resume) => resume.run(console).await,
             Command::Operators { command: None, daemon } => operators(&daemon, console).await,
@@ -210,6 +219,11 @@ impl Daemon {
         customer::membership(&self.socket).await
     }
 
+    async fn bundles(&self, console: &mut Console) -> Result<Bundles, Failed> {
+        console.format = self.output;
+        customer::bundles(&self.socket).await
+    }
+
     /// The words that a pasted command needs to reach the same daemon.
     fn elsewhere(&self) -> Option<&Path> {
         (self.socket != Path::new(DEFAULT_SOCKET)).then_some(&*self.socket)
@@ -227,7 +241,7 @@ async fn requests(daemon: &Daemon, all: bool, console: &mut Console) -> Result<E
 async fn show(daemon: &Daemon, id: String, console: &mut Console) -> Result<Exit, Failed> {
     let mut client = daemon.connect(console).await?;
     let view = answered(client.get_request(api::GetRequestRequest { id })).await?;
-    let text = output::request(&view, clock::wall(), daemon.elsewhere());
+    let text = output::request(&view, clock::wall(), daemon.elsewhere(), console.paint());
     console.result(&text, &output::json::request(&view))?;
     Ok(Exit::Ok)
 }

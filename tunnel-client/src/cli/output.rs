@@ -7,6 +7,7 @@ pub(super) mod json;
 
 mod enrollment;
 mod list;
+mod operation;
 mod request;
 mod status;
 mod text;
@@ -21,6 +22,7 @@ use tunnel_protos::{text::spoken, v1};
 pub(super) use self::{
     enrollment::enrollment,
     list::{operators, paused, requests},
+    operation::{bundle, bundles},
     request::request,
     status::status,
     text::{bytes, columns, safe, stamp},

@@ -1,5 +1,7 @@
 //! The commands as they are typed, over the real socket, with a desk that remembers what it was asked.
 
+mod operations;
+
 use std::{
     io::{self, Write},
     path::PathBuf,

@@ -1,7 +1,7 @@
 //! The JSON forms. Keys are camelCase and stay; new ones may come. Times are Unix milliseconds.
 
 use serde_json::{Value, json};
-use tunnel_protos::{approvers as api, text::spoken, v1};
+use tunnel_protos::{approvers as api, operations, text::spoken, v1};
 
 use super::{health, level, occasion, state};
 
@@ -34,8 +34,21 @@ pub(in crate::cli) fn request(view: &api::RequestView) -> Value {
         "received": view.received_ms,
         "deadlines": view.deadlines.as_ref().map(deadlines),
         "windows": windows(view),
+        "operation": view.running.as_ref().map(operations::operation_json),
         "sessions": view.sessions,
     })
+}
+
+pub(in crate::cli) fn bundles(views: &[api::BundleView]) -> Value {
+    let bundle = |view: &api::BundleView| {
+        json!({
+            "id": view.id,
+            "operator": view.operator,
+            "made": view.made_ms,
+            "bundle": view.bundle.as_ref().map(operations::bundle_json),
+        })
+    };
+    json!({ "bundles": views.iter().map(bundle).collect::<Vec<_>>() })
 }
 
 fn asked(asked: &api::AskedMethod) -> Value {

@@ -2,24 +2,44 @@
 
 use std::{path::Path, time::Duration};
 
-use tunnel_protos::{UnixMillis, approvers as api, time::lasting, v1};
+use tunnel_protos::{UnixMillis, approvers as api, operations::Paint, time::lasting, v1};
 use tunnel_runtime::layout::quoted;
 
 use super::{
-    answer, level, occasion, state,
-    text::{block, bytes, columns, fields, moment, relative, stamp},
+    answer, level, occasion,
+    operation::operation,
+    state,
+    text::{block, bytes, columns, fields, moment, relative, safe, stamp},
 };
 
 /// The whole request; `elsewhere` is the socket that a pasted command must name.
-pub(in crate::cli) fn request(view: &api::RequestView, now: UnixMillis, elsewhere: Option<&Path>) -> String {
+pub(in crate::cli) fn request(
+    view: &api::RequestView,
+    now: UnixMillis,
+    elsewhere: Option<&Path>,
+    paint: Paint,
+) -> String {
     let mut text = fields(head(view, now));
-    text += &block("Asks for", &asked(view));
+    match view.operation {
+        Some(_) => text += &operation(view, paint),
+        None => text += &block("Asks for", &asked(view)),
+    }
     text += &block("Until", &deadlines(view, now));
     if !view.answers.is_empty() {
         text += &block("Answers", &answers(&view.answers));
     }
-    if view.state() == v1::RequestState::Pending {
-        text += &block("To answer", &commands(view, elsewhere));
+    text += &match view.state() {
+        v1::RequestState::Pending => block("To answer", &commands(view, elsewhere)),
+        v1::RequestState::Running => block("To stop it", &cancel(view, elsewhere)),
+        _ => String::new(),
+    };
+    if view
+        .running
+        .as_ref()
+        .and_then(|running| running.bundle.as_ref())
+        .is_some_and(|bundle| !bundle.released)
+    {
+        text += &block("To let the bundle leave", &release(view, elsewhere));
     }
     text
 }
@@ -126,14 +146,37 @@ fn answers(answers: &[api::AnswerView]) -> String {
     columns(&answers.iter().map(row).collect::<Vec<_>>())
 }
 
-fn commands(view: &api::RequestView, elsewhere: Option<&Path>) -> String {
+fn cancel(view: &api::RequestView, elsewhere: Option<&Path>) -> String {
+    format!("tunnel-client cancel {}{}", quoted(&safe(&view.id)), socket(elsewhere))
+}
+
+fn release(view: &api::RequestView, elsewhere: Option<&Path>) -> String {
+    let (id, socket) = (quoted(&safe(&view.id)), socket(elsewhere));
+    format!("tunnel-client bundle list {id}{socket}\ntunnel-client bundle release {id}{socket}")
+}
+
+fn socket(elsewhere: Option<&Path>) -> String {
     let socket = elsewhere.map(|path| format!(" --socket {}", quoted(&path.display().to_string())));
-    let socket = socket.unwrap_or_default();
+    socket.unwrap_or_default()
+}
+
+/// What a script must say beside the words: an operation is approved with the plan that was shown.
+fn plan(view: &api::RequestView) -> String {
+    let digest = view.running.as_ref().map(|running| data_encoding::HEXLOWER.encode(&running.plan_digest));
+    match digest.filter(|digest| view.operation.is_some() && !digest.is_empty()) {
+        Some(digest) => format!(" --plan {}", digest.get(..16).unwrap_or(&digest)),
+        None => String::new(),
+    }
+}
+
+fn commands(view: &api::RequestView, elsewhere: Option<&Path>) -> String {
+    let socket = socket(elsewhere);
     let id = quoted(&view.id);
     let until = relative(view.deadlines.unwrap_or_default().pending_until_ms, crate::clock::wall());
     format!(
-        "tunnel-client approve {id}{socket} --words {}\ntunnel-client deny {id}{socket}\n\
+        "tunnel-client approve {id}{socket} --words {}{}\ntunnel-client deny {id}{socket}\n\
          (an approver key needs --key FILE too; the request expires {until})",
-        quoted(&view.words)
+        quoted(&view.words),
+        plan(view)
     )
 }

@@ -1,6 +1,6 @@
 //! What people and scripts see.
 
-use tunnel_protos::{UnixMillis, approvers as api};
+use tunnel_protos::{UnixMillis, approvers as api, operations::Paint};
 
 use super::*;
 
@@ -60,7 +60,7 @@ fn a_list_shows_pending_ones_first_with_their_deadline_and_words() {
 
 #[test]
 fn one_request_shows_all_that_an_approver_must_see() {
-    let text = request(&pending(), UnixMillis(0), None);
+    let text = request(&pending(), UnixMillis(0), None, Paint::Plain);
     let words = "'one two three four five six seven eight'";
     for expected in [
         "3fa85f64-5717-4562-b3fc-2c963f66afa6",
@@ -88,7 +88,7 @@ fn one_request_shows_all_that_an_approver_must_see() {
 
 #[test]
 fn a_pasted_command_reaches_the_same_daemon() {
-    let text = request(&pending(), UnixMillis(0), Some(std::path::Path::new("/a b/x.sock")));
+    let text = request(&pending(), UnixMillis(0), Some(std::path::Path::new("/a b/x.sock")), Paint::Plain);
     assert!(text.contains("--socket '/a b/x.sock' --words"), "{text}");
 }
 
@@ -102,7 +102,7 @@ fn hostile_texts_stay_in_their_place() {
     view.answers[0].note = evil.into();
     view.notified[0].who = evil.into();
     view.words = "a'; rm -rf / #".into();
-    let text = request(&view, UnixMillis(0), None);
+    let text = request(&view, UnixMillis(0), None, Paint::Plain);
     assert!(!text.chars().any(|c| tunnel_protos::text::is_deceptive(c) && c != '\n'), "{text}");
     assert!(!text.lines().any(|line| line.starts_with("! All")), "{text}");
     assert!(text.contains(r"--words 'a'\''; rm -rf / #'"), "{text}");
@@ -176,4 +176,92 @@ fn a_quiet_status_needs_nobody_and_leaves_out_what_is_empty() {
     let quiet = api::Status { cluster: "acme/prod".into(), tunnels: vec![tunnel], ..Default::default() };
     let text = status(&quiet, &api::EnrollmentView::default(), UnixMillis(0), true);
     assert!(text.starts_with("Cluster:") && !text.contains("Webhook"), "{text}");
+}
+
+fn operation() -> api::RequestView {
+    use tunnel_protos::operations::v1::*;
+
+    let collected = Collected {
+        collector: "status".into(),
+        target: "default".into(),
+        method: "a.B/Status".into(),
+        fields: vec!["version".into(), "dbSize".into()],
+        size_cap: 65_536,
+    };
+    let change =
+        Change { object: "storage".into(), field: "replicas".into(), old: "3".into(), new: "5".into() };
+    let status = StepStatus { state: StepState::Calling.into(), done: 4, total: 10, ..Default::default() };
+    let plan = Plan {
+        title: "Scale storage from 3 to 5 replicas".into(),
+        steps: vec![Step { title: "Add n4".into(), ..Default::default() }],
+        diff: vec![change],
+        risk: RiskClass::High.into(),
+        risk_reason: "cannot be taken back".into(),
+        leaves: vec![collected],
+        ..Default::default()
+    };
+    let running = Operation {
+        plan: Some(plan),
+        plan_digest: vec![0xab; 32],
+        steps: vec![status],
+        started_ms: 1,
+        ..Default::default()
+    };
+    let kind = v1::operation_request::Kind::Scale(v1::Scale {
+        component: "storage".into(),
+        expected_replicas: 3,
+        replicas: 5,
+        ..Default::default()
+    });
+    let asked = v1::OperationRequest {
+        kind: Some(kind),
+        start: v1::StartWhen::OnApproval.into(),
+        ..Default::default()
+    };
+    api::RequestView {
+        kind: "operation".into(),
+        methods: vec![],
+        asked: vec![],
+        operation: Some(asked),
+        running: Some(running),
+        ..pending()
+    }
+}
+
+#[test]
+fn an_operation_shows_its_plan_as_a_diff_and_what_would_leave() {
+    let text = request(&operation(), UnixMillis(0), None, Paint::Plain);
+    for expected in [
+        "Scale:     storage",
+        "Replicas:  5 (expects 3)",
+        "Begins:    as soon as it is approved",
+        "Scale storage from 3 to 5 replicas",
+        "      - replicas: 3\n      + replicas: 5\n",
+        "Risk:     high: cannot be taken back",
+        "Rollback: none",
+        "status of default by a.B/Status, at most 65536 bytes:\n      version, dbSize",
+        "Add n4  calling  4 of 10",
+        "--plan abababababababab\n",
+    ] {
+        assert!(text.contains(expected), "{expected} is missing in\n{text}");
+    }
+    assert!(!text.contains('\u{1b}'), "no color unless asked");
+    let painted = request(&operation(), UnixMillis(0), None, Paint::Colors);
+    assert!(painted.contains("\u{1b}[32m  + replicas: 5\u{1b}[0m"), "{painted}");
+}
+
+#[test]
+fn one_that_runs_says_how_to_stop_it() {
+    let running = api::RequestView { state: v1::RequestState::Running.into(), ..operation() };
+    let text = request(&running, UnixMillis(0), None, Paint::Plain);
+    assert!(text.contains("To stop it\n  tunnel-client cancel 3fa85f64"), "{text}");
+    assert!(!text.contains("To answer"), "{text}");
+}
+
+#[test]
+fn an_operation_is_complete_in_json() {
+    let json = json::request(&operation());
+    assert_eq!(json["operation"]["plan"]["diff"][0]["new"], "5");
+    assert_eq!(json["operation"]["planDigest"], "ab".repeat(32));
+    assert!(json::request(&pending())["operation"].is_null());
 }
