@@ -250,6 +250,11 @@ pub(super) const REFLECTION: [&str; 2] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
+/// Whether this is a method of it, without the leading slash.
+pub(super) fn is_reflection(name: &str) -> bool {
+    REFLECTION.iter().any(|path| path.strip_prefix('/') == Some(name))
+}
+
 /// Tools use one call; an answer may be as large as all descriptors, and making it costs the client's own thread.
 const REFLECTION_LIMITS: Limits = Limits { bytes: None, calls_per_minute: Some(600), streams: Some(16) };
 

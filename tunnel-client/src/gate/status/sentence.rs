@@ -3,7 +3,7 @@
 use tunnel_protos::MethodName;
 
 use super::{Caller, Limit, Refusal, Shape};
-use crate::gate::grants::Over;
+use crate::gate::{grants::Over, methods::is_reflection};
 
 impl Refusal {
     /// What an operator reads.
@@ -64,7 +64,9 @@ fn ask(caller: &Caller, method: Option<&MethodName>) -> String {
     if method.is_some_and(MethodName::is_reserved) {
         return format!("tunnelctl request … {cluster} … --reason …");
     }
-    let method = method.map_or("…", MethodName::as_str);
+    // Clients reflect by themselves, on the way to what their caller wants.
+    let wanted = method.map(MethodName::as_str).filter(|name| !is_reflection(name));
+    let method = wanted.unwrap_or("…");
     format!("tunnelctl connect {cluster} --method {method} --reason …")
 }
 

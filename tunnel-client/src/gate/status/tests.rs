@@ -69,6 +69,17 @@ fn a_method_of_an_operation_is_answered_with_the_request_to_make() {
 }
 
 #[test]
+fn what_tools_ask_by_themselves_is_not_what_a_caller_should_ask_for() {
+    let reflection = "grpc.reflection.v1.ServerReflection/ServerReflectionInfo".parse().unwrap();
+    let over = Refusal::GrantOver(Over::Revoked).status(&caller(), Some(&reflection));
+    assert!(
+        over.message().contains("`tunnelctl connect acme/prod --method … --reason …`"),
+        "{}",
+        over.message()
+    );
+}
+
+#[test]
 fn an_ungranted_method_is_named_with_the_command_that_asks_for_it() {
     let status = told(&Refusal::NotGranted(method()));
     assert_eq!(status.code(), Code::PermissionDenied);
