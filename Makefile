@@ -83,7 +83,8 @@ unit: ## Tests of each crate by itself
 
 # Not part of `test`: libFuzzer is compiled, and cargo-fuzz needs a nightly toolchain.
 fuzz-check: ## The targets for cargo-fuzz compile
-	@$(CARGO) check --quiet --locked --manifest-path fuzz/Cargo.toml
+	@cp Cargo.lock fuzz/
+	@$(CARGO) check --quiet --manifest-path fuzz/Cargo.toml --target-dir $(TARGET)
 
 doctests: ## Examples in the documentation
 	@$(CARGO) test --quiet --locked --workspace --doc
