@@ -139,7 +139,7 @@ impl Gaining<'_> {
             }
             Answered::No(finish) => {
                 self.doubt(record.clone(), &finish)?;
-                Ok(Step::Break(report::ended(self.app, record, &finish)))
+                Ok(Step::Break(self.refused(record, &finish).await))
             }
         }
     }
@@ -200,6 +200,18 @@ impl Gaining<'_> {
             self.desk.requester.folder.update(&record)?;
         }
         Ok(())
+    }
+
+    /// A certificate that is refused says little: the grant's own last word, if it is over, says why.
+    async fn refused(&mut self, record: &Record, finish: &Finish) -> Ending {
+        let verdict = match finish {
+            Finish::Denied(_) => keep::verdict(self.desk, record).await,
+            _ => None,
+        };
+        match verdict {
+            Some(told) => report::say(self.app, record, told),
+            None => report::ended(self.app, record, finish),
+        }
     }
 
     /// The policy's longest time, where more was asked for; said once, with the first certificate.

@@ -45,7 +45,7 @@ pub(crate) fn of(record: &Record, finish: &Finish) -> Told {
 pub(crate) fn over(record: &Record, state: RequestState, reason: &str, rule: &str) -> Told {
     let (text, hint, exit) = match state {
         RequestState::Revoked => ("revoked by the customer", REVOKED, Exit::Denied),
-        RequestState::Denied => ("denied by the customer", DENIED, Exit::Denied),
+        RequestState::Denied => ("denied by the customer", denial(rule), Exit::Denied),
         RequestState::Withdrawn => ("withdrawn by you", "", Exit::Expired),
         RequestState::Ended => ("the grant has ended", "", Exit::Expired),
         state if operation_over(state).is_some() => return operation(record, state, reason),
@@ -103,7 +103,13 @@ fn denied(record: &Record, outcome: &Outcome) -> Told {
     }
     let asks_people = matches!(record.what, What::Access | What::Operation);
     let commands = if asks_people { vec![again(record)] } else { vec![] };
-    told("denied", text, if commands.is_empty() { "" } else { DENIED }, commands, Exit::Denied)
+    let hint = if commands.is_empty() { "" } else { denial(&outcome.rule) };
+    told("denied", text, hint, commands, Exit::Denied)
+}
+
+/// A person's no can be talked about; a rule's stands until the rule is changed.
+const fn denial(rule: &str) -> &'static str {
+    if rule.is_empty() { DENIED } else { DENIED_BY_RULE }
 }
 
 fn certificate_denied(record: &Record, outcome: &Outcome) -> Told {
@@ -205,6 +211,8 @@ fn why(reason: &str, rule: &str) -> String {
 
 const DENIED: &str = "A denial is final. Talk to the customer first: the same ask again needs a person there and is shown to \
                       them as denied before. Then ask for what they agree to:";
+const DENIED_BY_RULE: &str = "No person was asked: the same ask gets the same answer until the customer changes that rule. Talk to \
+                              them, or ask for less:";
 const NO_TARGET: &str =
     "Ask for a target that the cluster has (--target NAME); the broker says which those are:";
 const REVOKED: &str = "Every session was cut. Ask the customer why before you ask again:";

@@ -79,7 +79,8 @@ pub(crate) fn operation(folder: &Folder, id: RequestId, now: UnixMillis) -> Resu
 }
 
 fn ended(record: &Record, now: UnixMillis) -> Failure {
-    let state = record.state(now).unwrap_or(RequestState::Expired);
+    // Who closes what was never answered is its operator.
+    let state = record.state(now).unwrap_or(RequestState::Withdrawn);
     let (reason, rule) = record.answer.as_ref().map_or(("", ""), |said| (&said.reason, &said.rule));
     Failure::Over {
         record: Box::new(record.clone()),

@@ -1,5 +1,7 @@
 //! `watch`: follows an own request to its decision, or to its end; of one that ended it is told how.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tunnel_certs::statement::outcome::Outcome;
 use tunnel_protos::{UnixMillis, v1::RequestState};
@@ -39,22 +41,28 @@ pub(super) async fn run(app: &mut App, args: &Watch) -> Result<Ending, Failure> 
     app.console.note(format_args!("request {} to {}", record.id, record.cluster));
     app.console.note(format_args!("words   {}", record.words()));
     let until = args.until.unwrap_or(Until::Decided);
-    if until == Until::Decided && record.is_granted(now) {
-        return Ok(granted(app, &record));
-    }
-    let finish = follow(app, &desk, &mut record, args).await?;
+    let was_granted = until == Until::Decided && record.is_granted(now);
+    let finish = follow(app, &desk, &mut record, (until, was_granted, args.wait)).await?;
     Ok(match finish {
         Finish::Yes(outcome) => yes(app, &record, &outcome),
+        Finish::StillWaiting { .. } if was_granted => granted(app, &record),
         other => report::ended(app, &record, &other),
     })
 }
 
-async fn follow(app: &mut App, desk: &Desk, record: &mut Record, args: &Watch) -> Result<Finish, Failure> {
-    let goal = match args.until.unwrap_or(Until::Decided) {
+/// What was granted may have been revoked since; whether it was, brokers know at once.
+async fn follow(
+    app: &mut App,
+    desk: &Desk,
+    record: &mut Record,
+    (until, was_granted, wait): (Until, bool, Option<Duration>),
+) -> Result<Finish, Failure> {
+    let goal = match until {
         Until::Decided => Goal::Grant,
         Until::Ended => Goal::End,
     };
-    let time = args.wait.unwrap_or_else(|| record.expires.since(app.clock.now()));
+    let time = wait.unwrap_or_else(|| record.expires.since(app.clock.now()));
+    let time = if was_granted { time.min(NEWS) } else { time };
     let patience = Patience::new(time, app.interrupt.clone());
     let mut teller = Teller::new(app);
     let mut tell = |news| teller.tell(&news);
@@ -86,3 +94,6 @@ fn granted(app: &mut App, record: &Record) -> Ending {
     app.console.note(format_args!("  {}", advice::resume(record)));
     Ending::OK
 }
+
+/// An answer that a broker holds comes within one round trip.
+const NEWS: Duration = Duration::from_secs(5);

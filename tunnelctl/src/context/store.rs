@@ -16,8 +16,8 @@ use crate::folder;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No context was chosen and none was made yet.
-    #[error("no context yet: run `tunnelctl login --help`")]
-    None,
+    #[error("no context in {} yet (XDG_CONFIG_HOME moves it): run `tunnelctl login --help`", .0.display())]
+    None(PathBuf),
     /// The context asked for does not exist.
     #[error("no context named {0}: run `tunnelctl login --context {0} …`, or choose another")]
     Unknown(ContextName),
@@ -81,7 +81,7 @@ impl Contexts {
 
     fn current(&self) -> Result<ContextName, Error> {
         let path = self.current_path();
-        let text = read(&path)?.ok_or(Error::None)?;
+        let text = read(&path)?.ok_or_else(|| Error::None(self.folder.clone()))?;
         text.trim().parse().map_err(|error: NameError| malformed(&path, &error))
     }
 

@@ -125,6 +125,38 @@ async fn a_paused_customer_leaves_the_grant_to_go_on_with() {
 }
 
 #[tokio::test]
+async fn a_grant_that_was_revoked_meanwhile_is_told_as_revoked_by_every_command() {
+    let (stage, id) = asked(RequestState::Active).await;
+    assert_eq!(watch(&stage, &id, &[]).await.ending, Ending::OK);
+    stage.say(RequestState::Revoked, "work is done");
+    stage.certificates.send_replace((RequestState::Denied, "The grant is not live"));
+    let connect = stage.run(&["connect", "acme/prod", "--resume", &id]).await;
+    assert_eq!(connect.ending, Exit::Denied.into());
+    assert!(connect.err.contains("revoked by the customer: work is done"), "{}", connect.err);
+    assert!(connect.err.contains("tunnelctl connect acme/prod --method a.B/C"), "{}", connect.err);
+    assert_eq!(stage.run(&["requests"]).await.out, "no open requests\n");
+}
+
+#[tokio::test]
+async fn watching_a_grant_hears_that_it_was_revoked() {
+    let (stage, id) = asked(RequestState::Active).await;
+    assert_eq!(watch(&stage, &id, &[]).await.ending, Ending::OK);
+    stage.say(RequestState::Revoked, "work is done");
+    let watched = watch(&stage, &id, &[]).await;
+    assert_eq!(watched.ending, Exit::Denied.into(), "{}", watched.err);
+}
+
+#[tokio::test]
+async fn what_was_withdrawn_before_an_answer_was_withdrawn() {
+    let (stage, id) = asked(RequestState::Pending).await;
+    stage.certificates.send_replace((RequestState::Done, ""));
+    assert_eq!(stage.run(&["withdraw", &id]).await.ending, Ending::OK);
+    let again = stage.run(&["withdraw", &id]).await;
+    assert_eq!(again.ending, Exit::Expired.into());
+    assert!(again.err.contains("withdrawn by you"), "{}", again.err);
+}
+
+#[tokio::test]
 async fn a_cluster_is_shown_in_full() {
     let stage = stage(RequestState::Approved).await;
     stage.login("tunnel.example").await;

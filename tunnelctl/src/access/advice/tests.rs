@@ -67,6 +67,14 @@ async fn a_denial_is_told_as_final_with_the_same_ask_ready() {
 }
 
 #[tokio::test]
+async fn a_denial_by_a_rule_promises_no_person() {
+    let mut denied = outcome(RequestState::Denied);
+    denied.rule = "access[0]".into();
+    let told = of(&scene().access(), &Finish::Denied(denied));
+    assert!(told.hint.contains("until the customer changes that rule"), "{}", told.hint);
+}
+
+#[tokio::test]
 async fn a_certificate_denied_leaves_the_grant() {
     let record = granted();
     let mut paused = outcome(RequestState::Denied);

@@ -62,7 +62,7 @@ fn the_last_login_is_current_and_others_stay() {
 fn missing_contexts_say_what_to_do() {
     let home = tempfile::tempdir().unwrap();
     let contexts = Contexts::new(home.path());
-    assert!(matches!(contexts.load(None), Err(Error::None)));
+    assert!(matches!(contexts.load(None), Err(Error::None(_))));
     let unknown = contexts.load(Some(&name("lab"))).unwrap_err();
     assert!(unknown.to_string().contains("tunnelctl login --context lab"));
 }
