@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tunnel_protos::{UnixMillis, operators::Delivery, time::lasting, v1::RequestState};
+use tunnel_protos::{UnixMillis, operators::Delivery, text::spoken, time::lasting, v1::RequestState};
 
 use crate::{
     console::when,
@@ -67,9 +67,8 @@ impl Progress {
             (Some(Answer::Granted(state, until)), _) => {
                 vec![state_name(*state), format!("until {}", when::short(*until, now))]
             }
-            // Every request passes the mailbox; only one that stays there means a cluster that is away.
-            (None, Some(Delivery::Waiting)) if self.stood < SETTLED => {
-                vec!["broker says: in the mailbox".into()]
+            (None, Some(delivery)) if self.stood < SETTLED => {
+                vec![format!("broker says: {}", just_sent(delivery))]
             }
             (None, Some(delivery)) => vec![format!("broker says: {}", delivered(delivery))],
             (None, None) => vec!["asking the broker".into()],
@@ -92,6 +91,20 @@ fn pending(pending: &Pending, now: UnixMillis) -> Vec<String> {
         None => format!("customer asked {}", when::short(*since, now)),
     };
     vec![format!("{had} of {needed} approvals"), told, format!("expires {}", when::short(*until, now))]
+}
+
+/// The same when it was just said: every request passes the mailbox, and only one that stays there means that the
+/// cluster is offline.
+pub(crate) fn just_sent(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Waiting => "in the mailbox",
+        other => delivered(other),
+    }
+}
+
+/// The broker's word for scripts: `waiting`, `sent` …
+pub(crate) fn delivery_name(delivery: Delivery) -> String {
+    spoken(delivery.as_str_name(), "DELIVERY_")
 }
 
 /// The broker's word, as a sentence with what to do.

@@ -1,11 +1,10 @@
 //! What the person, or the script, learns while access is being got. Broker's statements are labeled as such.
 
 use serde_json::json;
-use tunnel_protos::text::spoken;
 
 use super::{
     advice::{self, Told},
-    progress::{Progress, delivered},
+    progress::{Progress, delivery_name, just_sent},
 };
 use crate::{
     app::App,
@@ -103,8 +102,8 @@ impl Drop for Teller<'_> {
 fn event(news: &News) -> Option<serde_json::Value> {
     Some(match news {
         News::BrokerSays(delivery) => {
-            let name = spoken(delivery.as_str_name(), "DELIVERY_");
-            json!({ "event": "delivery", "brokerSays": name, "text": delivered(*delivery) })
+            let name = delivery_name(*delivery);
+            json!({ "event": "delivery", "brokerSays": name, "text": just_sent(*delivery) })
         }
         News::Pending(pending) => pending_event(pending),
         News::Granted { state, until } => {

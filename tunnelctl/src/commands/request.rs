@@ -2,10 +2,14 @@
 
 use serde_json::json;
 use tunnel_certs::statement::request::{Kind, Operation, Reason};
-use tunnel_protos::{ClusterName, operators::Delivery};
+use tunnel_protos::ClusterName;
 
 use crate::{
-    access::{Gaining, advice, occasion, progress::delivered, report},
+    access::{
+        Gaining, advice, occasion,
+        progress::{delivery_name, just_sent},
+        report,
+    },
     app::App,
     cli::{Order, Request, RequestAccess},
     desk::Desk,
@@ -72,7 +76,7 @@ async fn hand_over(app: &mut App, desk: &Desk, record: &Record) -> Result<Ending
     let id = record.id.to_string();
     let value = json!({
         "event": "asked", "id": id, "words": record.words().to_string(), "expiresMs": record.expires.0,
-        "brokerSays": just_sent(delivery),
+        "brokerSays": delivery_name(delivery), "text": just_sent(delivery),
     });
     app.console.result(&value, &id);
     app.console.note(format_args!("broker says: {}", just_sent(delivery)));
@@ -81,12 +85,4 @@ async fn hand_over(app: &mut App, desk: &Desk, record: &Record) -> Result<Ending
         app.console.note(format_args!("  {}", advice::resume(record)));
     }
     Ok(Ending::OK)
-}
-
-/// Every request waits in the mailbox for a moment; only one that stays there says that the cluster is offline.
-fn just_sent(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Waiting => "in the mailbox",
-        other => delivered(other),
-    }
 }

@@ -77,6 +77,7 @@ fn scripts_get_json_for_each_change() {
         screen.out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(events.len(), 2);
     assert_eq!(events[0]["brokerSays"], "waiting");
+    assert_eq!(events[0]["text"], "in the mailbox", "nobody knows yet whether the cluster is offline");
     assert_eq!((&events[1]["approvalsNeeded"], &events[1]["reason"]), (&1.into(), &"asked before".into()));
 }
 
