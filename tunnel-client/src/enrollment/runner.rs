@@ -17,7 +17,7 @@ use tunnel_transport::backoff::Backoff;
 
 use super::{
     Entries, Facts, Home, HomeError, Member,
-    attempt::{Asker, AttemptError},
+    attempt::Asker,
     home, metrics,
     progress::{Phase, Progress},
     ways::{self, Means, Step, Way},
@@ -78,16 +78,21 @@ impl Pace {
 type Mark = Option<(u64, Option<SystemTime>)>;
 
 /// All that was tried was in vain.
+#[derive(Default)]
 struct Vain {
-    why: String,
-    last: Last,
+    /// Each reason once.
+    said: Vec<String>,
+    /// Whether any of it may succeed unchanged, so that it is asked again soon.
+    may_succeed: bool,
 }
 
-/// Whether it may succeed unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    Retry,
-    Final,
+impl Vain {
+    fn add(&mut self, why: String, is_final: bool) {
+        self.may_succeed |= !is_final;
+        if !self.said.contains(&why) {
+            self.said.push(why);
+        }
+    }
 }
 
 impl Progress {
@@ -136,10 +141,10 @@ impl Enrollment {
                         self.enrolled(member);
                         self.pace.first
                     }
-                    Err(Vain { why, last: Last::Final }) => self.stuck(why, random),
-                    Err(Vain { why, last: Last::Retry }) => {
+                    Err(Vain { said, may_succeed: false }) => self.stuck(said.join("; "), random),
+                    Err(Vain { said, may_succeed: true }) => {
                         metrics::attempt("failed");
-                        self.tell(Phase::Asking { until: until(&ways) }, why);
+                        self.tell(Phase::Asking { until: until(&ways) }, said.join("; "));
                         backoff.next_delay(random)
                     }
                 },
@@ -151,33 +156,28 @@ impl Enrollment {
     /// Every way at every broker, until one leads there.
     async fn attempt(&self, ways: &[Way]) -> Result<Member, Vain> {
         self.show_words();
-        let mut said = Vec::new();
+        let mut vain = Vain::default();
         for way in ways {
-            match self.go(way).await {
-                Ok(member) => return Ok(member),
-                Err(Vain { why, last: Last::Final }) => said.push(why),
-                Err(vain) => return Err(vain),
+            if let Some(member) = self.go(way, &mut vain).await {
+                return Ok(member);
             }
         }
-        Err(Vain { why: said.join("; "), last: Last::Final })
+        Err(vain)
     }
 
     /// One broker that may be mistaken or hostile does not end it while another may know better.
-    async fn go(&self, way: &Way) -> Result<Member, Vain> {
-        let mut vain = Vain { why: "there is no broker to ask".to_owned(), last: Last::Retry };
-        let mut first = true;
-        for address in self.addresses(way) {
-            let error = match self.asker.ask(&address, way).await {
-                Ok(member) => return Ok(member),
-                Err(error) => error,
-            };
-            let next = Vain { why: chain(&error).to_string(), last: last(&error) };
-            if first || next.last == Last::Retry {
-                vain = next;
-            }
-            first = false;
+    async fn go(&self, way: &Way, vain: &mut Vain) -> Option<Member> {
+        let addresses = self.addresses(way);
+        if addresses.is_empty() {
+            vain.add("there is no broker to ask".to_owned(), false);
         }
-        Err(vain)
+        for address in addresses {
+            match self.asker.ask(&address, way).await {
+                Ok(member) => return Some(member),
+                Err(error) => vain.add(chain(&error).to_string(), error.is_final()),
+            }
+        }
+        None
     }
 
     /// The customer's own word about addresses stands above the vendor's; beginning anywhere, so that no broker is
@@ -296,10 +296,6 @@ impl Enrollment {
         let path = self.config.as_ref().and_then(|config| config.bundle.as_deref())?;
         std::fs::metadata(path).ok().map(|found| (found.len(), found.modified().ok()))
     }
-}
-
-fn last(error: &AttemptError) -> Last {
-    if error.is_final() { Last::Final } else { Last::Retry }
 }
 
 fn until(ways: &[Way]) -> Option<tunnel_protos::UnixMillis> {

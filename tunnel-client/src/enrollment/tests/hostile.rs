@@ -1,6 +1,9 @@
 //! A broker that lies: it delays, and changes nothing.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tunnel_certs::{
     issue::CaKind,
@@ -150,6 +153,31 @@ async fn one_broker_that_says_no_does_not_keep_another_from_saying_yes() {
     let client = site.start();
     client.eventually_is(EnrollmentState::Registered).await;
     assert_eq!((liar.redeems().len(), broker.redeems().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn no_broker_that_is_merely_busy_hides_what_another_says_or_another_way() {
+    let vendor = Arc::new(Vendor::new());
+    let used = Broker::start(&vendor.broker(), |_| Answer::Refuse(v1::EnrollRefusal::Used)).await;
+    let (mut honest, open) = (honest(&vendor), Arc::new(AtomicBool::new(false)));
+    let opened = open.clone();
+    let busy = Broker::start(&vendor.broker(), move |ask| match ask {
+        Ask::Join(_) if opened.load(Ordering::SeqCst) => honest(ask),
+        _ => Answer::Refuse(v1::EnrollRefusal::Busy),
+    })
+    .await;
+    let site =
+        Site::new(&[&used.address, &busy.address], "enrollment: {bundle: b, serviceAccountToken: token}");
+    site.put_bundle(&vendor.bundle(TokenKind::Replica));
+    std::fs::write(site.path("token"), "e30.e30.c2ln").unwrap();
+    let client = site.start();
+    client
+        .eventually("both are said", |view| {
+            view.last_error.contains("was used before") && view.last_error.contains("busy")
+        })
+        .await;
+    open.store(true, Ordering::SeqCst);
+    client.eventually("the other way leads there", |_| client.has_certificate()).await;
 }
 
 fn p256() -> SigningKey {
