@@ -87,6 +87,9 @@ pub enum KeysError {
     /// The registration could not be written.
     #[error("the registration")]
     Write(#[source] FileError),
+    /// The state folder's disk.
+    #[error(transparent)]
+    Disk(#[from] FileError),
 }
 
 impl Ticket {

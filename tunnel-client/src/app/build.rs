@@ -112,9 +112,11 @@ impl Client {
         let (audit, log) = Audit::open_held(settings).map_err(BuildError::Audit)?;
         // Before the clerk has its first thought: what follows in the log is of this run.
         audit.note(audit::Event::Started { build: env!("CARGO_PKG_VERSION").to_owned() });
-        let Belonging { entries, office, enrollment } = files.belonging(&config, &audit)?;
+        let Belonging { entries, mut office, enrollment } = files.belonging(&config, &audit)?;
         let Pipeline { requests, clerk, view, runner, bundles, operations } =
             files.pipeline(&config, &entries, &policy, &audit).await?;
+        // Before the first tunnel says whether requests are taken.
+        office.begin(requests.clock().now()).await;
         let gate = files.gate(requests.clock())?;
         let tunnels = Tunnels::new(files.tunnel_settings(&config, &entries, &requests)?);
         let readiness = Readiness::new();

@@ -340,6 +340,15 @@ impl Site {
     }
 
     pub(super) fn try_start(&self) -> anyhow::Result<Running> {
+        self.try_start_audited(Audit::default())
+    }
+
+    /// As [`Site::start`], beside this log.
+    pub(super) fn start_audited(&self, audit: Audit) -> Running {
+        self.try_start_audited(audit).unwrap()
+    }
+
+    fn try_start_audited(&self, audit: Audit) -> anyhow::Result<Running> {
         let config = self.config();
         let home = Home::read(&config)?;
         let keys = home.settle(&config.state_dir)?;
@@ -362,7 +371,7 @@ impl Site {
                 belief: trust.belief(),
                 progress: progress.subscribe(),
                 facts: Facts::of(config.enrollment.as_ref()),
-                audit: Audit::default(),
+                audit,
             },
             now(),
         )?;

@@ -1,15 +1,11 @@
 //! The one task that decides about entries.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use prost::Message;
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tracing::{debug, info, warn};
 use tunnel_certs::{
@@ -30,8 +26,10 @@ use crate::{
     approvers::{ConfirmError, RotateKeysError, StoreFault, Who},
     audit::{By, Event, Millis},
     clock::Clock,
+    disk::Disk,
     enrollment::{Member, guard::Guard, metrics, record::Confirmed},
-    keys::{Keys, Next},
+    keys::{Keys, KeysError, Next},
+    mark::{Mark, mark},
     requests::Admission,
 };
 
@@ -46,7 +44,11 @@ pub struct Office {
     /// Of the registration of keys that took the place of others in this run.
     pub(super) words: Option<Words>,
     pub(super) guard: Guard,
-    pub(super) mark: Option<Mark>,
+    /// The configured entry's file as it was read last.
+    pub(super) mark: Mark,
+    /// When it is read once more, though it may not change: what was wrong with it may pass.
+    pub(super) again: Option<Instant>,
+    pub(super) disk: Disk,
     /// Why the configured entry does not count; empty if it does.
     pub(super) file_fault: String,
     /// Why the newest entry of a broker was not taken.
@@ -59,10 +61,13 @@ pub(super) struct Waiting {
     envelope: Vec<u8>,
 }
 
-/// A file at one moment.
-type Mark = (u64, Option<SystemTime>);
-
 impl Office {
+    /// Looks at the configured entry for the first time.
+    pub async fn begin(&mut self, now: UnixMillis) {
+        self.look(now).await;
+        self.refresh(now);
+    }
+
     /// Decides until drained by the drop of the last handle.
     pub async fn run(mut self, clock: Clock) {
         let mut looks = interval(LOOK);
@@ -75,7 +80,7 @@ impl Office {
                 },
                 changed = self.settings.belief.changed() => if changed.is_err() { return },
                 changed = self.settings.progress.changed() => if changed.is_err() { return },
-                _ = looks.tick() => self.look(clock.now()),
+                _ = looks.tick() => self.look(clock.now()).await,
             }
             self.refresh(clock.now());
         }
@@ -85,7 +90,7 @@ impl Office {
     async fn serve(&mut self, command: Command, now: UnixMillis) {
         match command {
             Command::Offer(entry, reply) => {
-                let taken = self.offer(&entry, now);
+                let taken = self.offer(&entry, now).await;
                 self.refresh(now);
                 drop(reply.send(taken));
             }
@@ -95,15 +100,15 @@ impl Office {
                 drop(reply.send(confirmed));
             }
             Command::Rotate(by, reply) => {
-                let rotated = self.rotate(&by);
+                let rotated = self.rotate(&by).await;
                 self.refresh(now);
                 drop(reply.send(rotated));
             }
         }
     }
 
-    fn offer(&mut self, entry: &v1::Envelope, now: UnixMillis) -> Result<(), OfferError> {
-        let taken = self.consider(entry.encode_to_vec(), now);
+    async fn offer(&mut self, entry: &v1::Envelope, now: UnixMillis) -> Result<(), OfferError> {
+        let taken = self.consider(entry.encode_to_vec(), now).await;
         self.refused = match &taken {
             Ok(()) => String::new(),
             Err(error) => {
@@ -115,7 +120,7 @@ impl Office {
         taken
     }
 
-    fn consider(&mut self, envelope: Vec<u8>, now: UnixMillis) -> Result<(), OfferError> {
+    async fn consider(&mut self, envelope: Vec<u8>, now: UnixMillis) -> Result<(), OfferError> {
         let opened = self.open(&envelope, now)?;
         let judged = match self.judge(&opened) {
             // The first replica's keys; requests are its business.
@@ -128,8 +133,7 @@ impl Office {
             Offer::Renew => {
                 let (sequence, expires) = (opened.entry.sequence, opened.entry.expires);
                 let event = Event::EntryRenewed { sequence, digest: opened.digest, expires: Millis(expires) };
-                self.accept(&opened, envelope, now).map_err(OfferError::NotStored)?;
-                self.settings.audit.note(event);
+                self.accept_recorded(&opened, envelope, (event, now)).await.map_err(OfferError::NotStored)?;
                 info!(sequence, expires = %expires, "Inventory entry renewed");
                 Ok(())
             }
@@ -173,30 +177,52 @@ impl Office {
         let opened = self.open(&envelope, now).map_err(|error| over(&error))?;
         self.judge(&opened).map_err(|error| over(&error))?;
         let event = confirmed_event(&opened, by);
-        self.settings.audit.record(event).await.map_err(|error| ConfirmError::NotStored(Box::new(error)))?;
-        self.accept(&opened, envelope, now).map_err(ConfirmError::NotStored)?;
+        self.accept_recorded(&opened, envelope, (event, now)).await.map_err(ConfirmError::NotStored)?;
         info!(by = %said.by, sequence = opened.entry.sequence, "Inventory entry confirmed");
         Ok(())
     }
 
-    fn rotate(&mut self, by: &Who) -> Result<(), RotateKeysError> {
-        let Settings { folder, keys, cluster, facts, audit, .. } = &self.settings;
+    async fn rotate(&mut self, by: &Who) -> Result<(), RotateKeysError> {
+        let Settings { folder, keys, cluster, facts, .. } = &self.settings;
         let own = keys.pair().public();
         if self.confirmed.as_ref().is_none_or(|confirmed| confirmed.keys != own) {
             return Err(RotateKeysError::NotEnrolled);
         }
-        let made = keys.make_next(folder, &facts.ticket(cluster.label));
+        let (folder, keys, facts, label) = (folder.clone(), keys.clone(), facts.clone(), cluster.label);
+        let make = move || match Keys::next(&folder)? {
+            Some(next) => Ok(next),
+            None => keys.make_next(&folder, &facts.ticket(label)),
+        };
+        let made: Result<Next, KeysError> = self.disk.run(make).await;
         let next = made.map_err(|error| RotateKeysError::NotStored(Box::new(error)))?;
         if self.next.is_none() {
-            audit.note(Event::KeysRegistered { words: next.words.to_string(), by: self::by(by, "") });
+            self.settings
+                .audit
+                .note(Event::KeysRegistered { words: next.words.to_string(), by: self::by(by, "") });
             info!(%by, words = %next.words, "New keys registered");
         }
         self.next = Some(next);
         Ok(())
     }
 
+    /// Records what puts an entry in force, and then does so.
+    async fn accept_recorded(
+        &mut self,
+        opened: &Opened,
+        envelope: Vec<u8>,
+        (event, now): (Event, UnixMillis),
+    ) -> Result<(), StoreFault> {
+        self.settings.audit.record(event).await?;
+        self.accept(opened, envelope, now).await
+    }
+
     /// Puts an entry in force: stored first, at once.
-    fn accept(&mut self, opened: &Opened, envelope: Vec<u8>, now: UnixMillis) -> Result<(), StoreFault> {
+    async fn accept(
+        &mut self,
+        opened: &Opened,
+        envelope: Vec<u8>,
+        now: UnixMillis,
+    ) -> Result<(), StoreFault> {
         let keys = judge::keys(&opened.entry);
         let before = self.settings.keys.pair();
         let rotates = keys != before.public();
@@ -208,9 +234,10 @@ impl Office {
             envelope,
             previous_until: if rotates { Some(now.plus(OVERLAP)) } else { kept },
         };
-        confirmed.write(&self.settings.folder)?;
+        let (folder, written) = (self.settings.folder.clone(), confirmed.clone());
+        self.disk.run(move || written.write(&folder)).await?;
         if rotates {
-            self.promote(&confirmed);
+            self.promote(&confirmed).await;
         }
         self.confirmed = Some(confirmed);
         self.waiting = None;
@@ -218,9 +245,10 @@ impl Office {
     }
 
     /// What is not done here is done at the next start: the record says which keys are in force.
-    fn promote(&mut self, confirmed: &Confirmed) {
+    async fn promote(&mut self, confirmed: &Confirmed) {
         let Some(next) = self.next.take() else { return };
-        if let Err(error) = Keys::promote(&self.settings.folder, &confirmed.keys) {
+        let (folder, keys) = (self.settings.folder.clone(), confirmed.keys.clone());
+        if let Err(error) = self.disk.run(move || Keys::promote(&folder, &keys)).await {
             warn!(error = %chain(&error), "Key files not moved, the next start does it");
         }
         let before = self.settings.keys.pair();
@@ -245,18 +273,20 @@ impl Office {
         judge::judge(ours, opened)
     }
 
-    /// Reads the configured entry if its file changed.
-    pub(super) fn look(&mut self, now: UnixMillis) {
+    /// Reads the configured entry if its file changed, or if what was wrong with it may have passed.
+    async fn look(&mut self, now: UnixMillis) {
         let Some(path) = self.settings.configured.clone() else { return };
         let seen = mark(&path);
-        if seen.is_some() && seen == self.mark {
+        let again = self.again.take_if(|at| *at <= Instant::now()).is_some();
+        if seen.is_some() && seen == self.mark && !again {
             return;
         }
         self.mark = seen;
-        self.file_fault = self.configured(&path, now).err().unwrap_or_default();
+        self.file_fault = self.configured(&path, now).await.err().unwrap_or_default();
+        self.again = (!self.file_fault.is_empty()).then(|| Instant::now() + AGAIN);
     }
 
-    fn configured(&mut self, path: &Path, now: UnixMillis) -> Result<(), String> {
+    async fn configured(&mut self, path: &Path, now: UnixMillis) -> Result<(), String> {
         let envelope = file::read(path).map_err(|error| chain(&error).to_string())?;
         let opened = self.open(&envelope, now).map_err(|error| chain(&error).to_string())?;
         match self.judge(&opened) {
@@ -264,8 +294,8 @@ impl Office {
             Ok(Offer::Renew | Offer::Hold) => {
                 let by = By { by: FILE.to_owned(), note: String::new(), approval: Vec::new() };
                 let event = confirmed_event(&opened, by);
-                self.accept(&opened, envelope, now).map_err(|error| chain(&*error).to_string())?;
-                self.settings.audit.note(event);
+                let taken = self.accept_recorded(&opened, envelope, (event, now)).await;
+                taken.map_err(|error| chain(&*error).to_string())?;
                 info!(sequence = opened.entry.sequence, "Inventory entry of the configuration taken");
                 Ok(())
             }
@@ -345,13 +375,10 @@ fn same(one: Words, other: Words) -> bool {
     digest(one) == digest(other)
 }
 
-fn mark(path: &Path) -> Option<Mark> {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.len(), found.modified().ok()))
-}
-
 /// Soon enough for people who have just written a file.
 const LOOK: Duration = Duration::from_secs(1);
+/// Seldom enough for the audit log while a disk is full.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Whoever still holds the old entry gets the new one within a day.
 const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// Who confirmed an entry that the configuration names.

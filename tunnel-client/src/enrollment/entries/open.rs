@@ -10,6 +10,7 @@ use super::{Entries, Office, Shared, Shown};
 use crate::{
     audit::Audit,
     config::Cluster,
+    disk::Disk,
     enrollment::{
         facts::Facts,
         guard::Guard,
@@ -54,7 +55,7 @@ pub enum OpenError {
 }
 
 impl Entries {
-    /// Looks at everything once; the office is to run beside it.
+    /// Looks at everything once but the configured entry, which [`Office::begin`] reads: it may have to be recorded.
     pub fn open(settings: Settings, now: UnixMillis) -> Result<(Self, Office), OpenError> {
         let confirmed = Confirmed::read(&settings.folder)?;
         let (next, previous) = (Keys::next(&settings.folder)?, Keys::previous(&settings.folder)?);
@@ -78,10 +79,11 @@ impl Entries {
             words: None,
             guard: Guard::new(),
             mark: None,
+            again: None,
+            disk: Disk::default(),
             file_fault: String::new(),
             refused: String::new(),
         };
-        office.look(now);
         office.refresh(now);
         Ok((Self { shared, commands: sender }, office))
     }

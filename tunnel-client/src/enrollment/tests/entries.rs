@@ -162,3 +162,52 @@ async fn an_entry_in_the_configuration_is_confirmed_by_that_also_while_running()
     std::fs::remove_file(site.path("entry.pb")).unwrap();
     assert!(site.start().takes_requests(), "what came once is kept");
 }
+
+#[tokio::test]
+async fn an_entry_in_the_configuration_that_came_before_its_trust_bundle_counts_after_it() {
+    let vendor = Arc::new(Vendor::new());
+    let broker = Broker::start(&vendor.broker(), honest(&vendor)).await;
+    let site = Site::new(
+        &[&broker.address],
+        "enrollment: {bundle: b}
+inventoryEntry: entry.pb",
+    );
+    site.put_bundle(&vendor.bundle(TokenKind::Cluster));
+    let client = site.start();
+    client.eventually_is(EnrollmentState::Registered).await;
+    let next = Vendor::new();
+    let entry = prost::Message::encode_to_vec(&next.signed(&site.keys(), 1));
+    tunnel_certs::file::write(&site.path("entry.pb"), &entry).unwrap();
+    let mut admission = client.entries.admission();
+    let refused = |now: &crate::requests::Admission| matches!(now, crate::requests::Admission::Refusing(why) if why.contains("trusted keys"));
+    tokio::time::timeout(PATIENCE, admission.wait_for(refused)).await.unwrap().unwrap();
+    let bundle = prost::Message::encode_to_vec(&next.trust(6, &vendor.key));
+    client.trust.offer(bundle, crate::trust::Source::Broker).await.unwrap();
+    client.admitted().await;
+}
+
+#[tokio::test]
+async fn no_entry_counts_that_the_audit_log_does_not_take() {
+    let (vendor, site, client) = enrolled().await;
+    drop(client);
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = crate::config::Cluster { name: cluster(), label: label() };
+    let settings = crate::config::AuditConfig::default().settings(folder.path(), &cluster);
+    let (audit, log) = crate::audit::Audit::open(settings).unwrap();
+    log.close().await;
+    std::fs::write(site.path("entry.pb"), prost::Message::encode_to_vec(&vendor.signed(&site.keys(), 1)))
+        .unwrap();
+    let site = Site {
+        yaml: format!(
+            "{}inventoryEntry: entry.pb
+",
+            site.yaml
+        ),
+        ..site
+    };
+    let client = site.start_audited(audit);
+    let mut admission = client.entries.admission();
+    let refused = |now: &crate::requests::Admission| matches!(now, crate::requests::Admission::Refusing(why) if why.contains("audit log"));
+    tokio::time::timeout(PATIENCE, admission.wait_for(refused)).await.unwrap().unwrap();
+    assert!(!site.state().join("entry.json").exists());
+}
