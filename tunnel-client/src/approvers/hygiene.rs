@@ -46,6 +46,7 @@ pub(super) fn status(mut status: Status) -> Status {
     clean(&mut status.refusing);
     status.tunnels.iter_mut().for_each(tunnel);
     status.denied_operators.iter_mut().for_each(clean);
+    status.warnings.iter_mut().for_each(clean);
     if let Some(policy) = &mut status.policy {
         clean(&mut policy.error);
     }
@@ -126,3 +127,15 @@ const SHOWN_CHARACTERS: usize = 1024;
 const MOST_SESSIONS: usize = 256;
 /// As the view promises.
 const MOST_CALLS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_that_names_a_file_or_a_broker_writes_nothing_else_on_the_screen() {
+        let warning = "the profile says \u{1b}[2Jfine\u{202e}".to_owned();
+        let shown = status(Status { warnings: vec![warning], ..Status::default() }).warnings.remove(0);
+        assert!(shown.contains("the profile says") && !shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
+    }
+}
