@@ -5,10 +5,7 @@
 use tunnel_certs::statement::trust_bundle::TrustBundle;
 use tunnel_protos::UnixMillis;
 
-use super::{
-    Home, HomeError, home,
-    record::{Confirmed, Enrolled},
-};
+use super::{Home, HomeError, record::Confirmed};
 use crate::config::{Cluster, Config};
 
 /// What lies there.
@@ -29,15 +26,12 @@ pub struct Glance {
 impl Glance {
     /// Looks into configuration and state folder.
     pub fn of(config: &Config) -> Result<Self, HomeError> {
-        let read = Home::read(config)?;
-        let path = config.enrollment.as_ref().and_then(|means| means.bundle.as_deref());
-        // One that is gone has served; anything else that is wrong with it was told above.
-        let opened = path.and_then(|path| home::load(path).ok());
+        let home = Home::read(config)?;
         Ok(Self {
-            trust: read.handed().cloned(),
-            cluster: read.cluster,
-            enrolled: Enrolled::read(&config.state_dir)?.is_some(),
-            bundle_until: opened.map(|opened| opened.bundle.expires),
+            trust: home.handed().cloned(),
+            cluster: home.cluster,
+            enrolled: home.enrolled,
+            bundle_until: home.bundle_until,
             entry: Confirmed::read(&config.state_dir)?.map(|confirmed| confirmed.envelope),
         })
     }

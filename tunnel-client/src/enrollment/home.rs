@@ -10,7 +10,7 @@ use tunnel_certs::{
     file::{self, FileError},
     statement::trust_bundle::{self, TrustBundle},
 };
-use tunnel_protos::v1::TokenKind;
+use tunnel_protos::{UnixMillis, v1::TokenKind};
 
 use super::{
     Member,
@@ -30,6 +30,10 @@ pub struct Home {
     pub member: Member,
     /// The trust bundle of the enrollment bundle, and its envelope.
     handed: Option<(TrustBundle, Vec<u8>)>,
+    /// The end of the enrollment bundle, if there is one.
+    pub(super) bundle_until: Option<UnixMillis>,
+    /// Whether an enrollment came to its end here.
+    pub(super) enrolled: bool,
 }
 
 /// Why nobody knows where this client belongs.
@@ -104,12 +108,14 @@ impl Home {
             (None, None) if means.is_some() => Member::Further,
             (None, None) => Member::First,
         };
+        let (is_enrolled, bundle_until) =
+            (enrolled.is_some(), bundle.as_ref().map(|opened| opened.bundle.expires));
         let named = [
             ("the configuration", config.cluster.clone()),
             ("the state folder", enrolled.map(|enrolled| enrolled.cluster)),
             ("the enrollment bundle", bundle.as_ref().map(cluster)),
         ];
-        Ok(Self { cluster: one(named)?, member, handed })
+        Ok(Self { cluster: one(named)?, member, handed, bundle_until, enrolled: is_enrolled })
     }
 
     /// The trust bundle that the enrollment bundle brought.
