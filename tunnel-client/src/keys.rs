@@ -16,7 +16,7 @@ use tunnel_certs::{
     statement::registration::{self, Registration},
     words::Words,
 };
-use tunnel_protos::{Label, PersonText, TokenId, UnixMillis, v1};
+use tunnel_protos::{Label, PersonText, TokenId, v1};
 
 pub use self::next::{Next, Pair, PublicPair};
 
@@ -121,15 +121,19 @@ impl Keys {
     /// The registration of these keys, as it was made last or is made now: the same keys and the same token keep
     /// their words. One that goes by a file may be any.
     pub fn registration(&self, folder: &Path, ticket: &Ticket) -> Result<Made, KeysError> {
-        let path = folder.join("registration.pb");
-        if let Some(kept) = file::read(&path).ok().and_then(|bytes| self.kept(&bytes, ticket)) {
+        if let Some(kept) = self.registered(folder, ticket) {
             return Ok(kept);
         }
         let registration = self.describe(&self.pair().public(), ticket)?;
         let envelope = registration.make(&*self.cluster).map_err(KeysError::Sign)?;
-        file::write(&path, &envelope.encode_to_vec()).map_err(KeysError::Write)?;
+        file::write(&folder.join(OWN), &envelope.encode_to_vec()).map_err(KeysError::Write)?;
         let words = Words::of(&tunnel_certs::statement::envelope::digest(&envelope));
         Ok(Made { envelope, mesh_csr: registration.mesh_csr, words })
+    }
+
+    /// The registration that was made of these keys and this token, whatever else it says.
+    pub fn registered(&self, folder: &Path, ticket: &Ticket) -> Option<Made> {
+        file::read(&folder.join(OWN)).ok().and_then(|bytes| self.kept(&bytes, ticket))
     }
 
     fn kept(&self, bytes: &[u8], ticket: &Ticket) -> Option<Made> {
@@ -165,12 +169,15 @@ impl Keys {
 }
 
 /// Makes missing keys, writes the registration to `out`, and gives the words to be read to the vendor.
-pub fn export(folder: &Path, label: &Label, out: &Path, _now: UnixMillis) -> Result<Words, KeysError> {
+pub fn export(folder: &Path, label: &Label, out: &Path) -> Result<Words, KeysError> {
     let keys = Keys::load_or_create(folder)?;
     let made = keys.registration(folder, &Ticket::of(*label))?;
     file::write(out, &made.envelope.encode_to_vec()).map_err(KeysError::Write)?;
     Ok(made.words)
 }
+
+/// The registration of the keys in force.
+const OWN: &str = "registration.pb";
 
 fn signing(folder: &Path, name: &'static str, algorithm: Algorithm) -> Result<Arc<SigningKey>, KeysError> {
     let key = SigningKey::load_or_create(&folder.join(format!("{name}.key")), algorithm);
@@ -190,19 +197,17 @@ mod tests {
 
     use super::*;
 
-    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-
     #[test]
     fn exports_public_halves_only_and_keeps_keys_and_words() {
         let folder = tempfile::tempdir().unwrap();
         let (state, out) = (folder.path().join("state"), folder.path().join("registration.pb"));
         let label = "k3v7aaaaaa".parse().unwrap();
-        let first = export(&state, &label, &out, NOW).unwrap();
+        let first = export(&state, &label, &out).unwrap();
         let exported = std::fs::read(&out).unwrap();
         let opened = registration::open(&exported).unwrap();
         assert_eq!(opened.words, first);
         assert_eq!(opened.registration.label, label);
-        let second = export(&state, &label, &out, NOW).unwrap();
+        let second = export(&state, &label, &out).unwrap();
         assert_eq!((first, exported), (second, std::fs::read(&out).unwrap()));
     }
 

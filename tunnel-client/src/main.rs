@@ -8,7 +8,6 @@ use tracing::{info, warn};
 use tunnel_client::{
     app::{BuildError, Client},
     cli::{self, Ask, Cli, Console, Ended, Format, Task},
-    clock,
     config::Config,
     enrollment::Home,
     keys, metrics,
@@ -72,7 +71,7 @@ fn environment() -> BTreeMap<String, String> {
 fn export(file: &Path, out: &Path, output: Format) -> Ended<String> {
     let config = read(file)?.config;
     let home = Home::read(&config).map_err(|error| (Exit::Config, error.into()))?;
-    let exported = keys::export(&config.state_dir, &home.cluster.label, out, clock::wall());
+    let exported = keys::export(&config.state_dir, &home.cluster.label, out);
     let words = exported.map_err(|error| (Exit::Failed, error.into()))?;
     Ok(output.exported(out, &words))
 }

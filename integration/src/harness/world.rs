@@ -5,14 +5,14 @@ use std::{
     collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tracing::info_span;
 use tunnel_client::{app::Client, config::Config, keys};
-use tunnel_protos::{ClusterName, UnixMillis, operators::GetClusterRequest};
+use tunnel_protos::{ClusterName, operators::GetClusterRequest};
 use tunnel_runtime::{
     drain::{self, Drain},
     tasks::Task,
@@ -86,8 +86,7 @@ impl Plan {
         }
         client.write()?;
         let registration = client.folder.join("registration.pb");
-        let now = UnixMillis::from_system(SystemTime::now());
-        keys::export(&client.folder.join("state"), &client.label, &registration, now)?;
+        keys::export(&client.folder.join("state"), &client.label, &registration)?;
         client.register(&vendor, &fs::read(registration)?)?;
         client.publish(&broker.entries)?;
         let mut world = World {

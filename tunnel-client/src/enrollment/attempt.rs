@@ -30,7 +30,8 @@ use super::{
 };
 use crate::{
     config::Cluster,
-    keys::{Keys, KeysError},
+    disk::Disk,
+    keys::{Keys, KeysError, Made},
     trust::{LeafError, Source, Trust},
 };
 
@@ -70,12 +71,14 @@ pub(super) struct Asker {
     pub(super) trust: Trust,
     pub(super) entries: Entries,
     pub(super) deadline: Duration,
+    pub(super) disk: Disk,
 }
 
 impl Asker {
     /// Goes `way` at the broker with this address.
     pub(super) async fn ask(&self, address: &str, way: &Way) -> Result<Member, AttemptError> {
-        let keys = home::keys(&self.folder).map_err(AttemptError::Home)?;
+        let folder = self.folder.clone();
+        let keys = self.disk.run(move || home::keys(&folder)).await.map_err(AttemptError::Home)?;
         let verifier = self.trust.belief().borrow().mesh();
         let tls = tls::enroll_client(verifier).map_err(AttemptError::Tls)?;
         let mut door = match Door::open(address, tls, self.deadline).await {
@@ -106,8 +109,7 @@ impl Asker {
             ..Redeem::default()
         };
         let member = if bundle.kind == TokenKind::Cluster {
-            let ticket = self.facts.enrolling(bundle.label, opened.sha256, bundle.token);
-            let made = keys.registration(&self.folder, &ticket).map_err(AttemptError::Registration)?;
+            let made = self.registration(opened, keys).await.map_err(AttemptError::Registration)?;
             redeem.mac = bundle.secret.ends_secret().mac(&made.envelope).to_vec();
             redeem.csr = made.mesh_csr;
             redeem.registration = Some(made.envelope);
@@ -117,6 +119,12 @@ impl Asker {
             Member::Further
         };
         Ok((issued(door.ask(Ask::Redeem(redeem)).await?)?, member))
+    }
+
+    async fn registration(&self, opened: &Opened, keys: &Keys) -> Result<Made, KeysError> {
+        let (facts, keys, folder) = (self.facts.clone(), keys.clone(), self.folder.clone());
+        let about = (opened.bundle.label, (opened.sha256, opened.bundle.token));
+        self.disk.run(move || facts.registration(&keys, &folder, about)).await
     }
 
     /// Roots may have been replaced while this client was away; a bundle proves itself, whoever hands it over.
@@ -151,7 +159,8 @@ impl Asker {
         let member = known.as_ref().map_or(member, |known| known.member);
         if known.is_none() {
             let enrolled = Enrolled { cluster: self.cluster.clone(), member };
-            enrolled.write(&self.folder).map_err(AttemptError::Record)?;
+            let folder = self.folder.clone();
+            self.disk.run(move || enrolled.write(&folder)).await.map_err(AttemptError::Record)?;
         }
         self.trust.take_leaf(issued.certificate).await.map_err(AttemptError::Leaf)?;
         if let Some(entry) = issued.inventory_entry

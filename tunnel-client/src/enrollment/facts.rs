@@ -1,6 +1,6 @@
 //! What a registration says of the cluster beside its keys: whose service-account tokens let further replicas join.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Deserialize;
@@ -12,7 +12,10 @@ use tunnel_certs::{
 use tunnel_protos::{Label, PersonText, TokenId};
 use tunnel_runtime::chain;
 
-use crate::{config::EnrollmentConfig, keys::Ticket};
+use crate::{
+    config::EnrollmentConfig,
+    keys::{Keys, KeysError, Made, Ticket},
+};
 
 /// Where the facts are read when they are needed.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +43,19 @@ impl Facts {
         Ticket { jwks: self.jwks(), facts: self.pins(), ..Ticket::of(label) }
     }
 
-    /// What the registration of an enrollment says.
-    pub(super) fn enrolling(&self, label: Label, bundle: [u8; 32], token: TokenId) -> Ticket {
-        Ticket { bundle: Some((bundle, token)), ..self.ticket(label) }
+    /// The registration of an enrollment: the one that was made, or one that says all this.
+    pub(super) fn registration(
+        &self,
+        keys: &Keys,
+        folder: &Path,
+        (label, bundle): (Label, ([u8; 32], TokenId)),
+    ) -> Result<Made, KeysError> {
+        let bundle = Some(bundle);
+        // Read, and complained of, only where it is said.
+        match keys.registered(folder, &Ticket { bundle, ..Ticket::of(label) }) {
+            Some(made) => Ok(made),
+            None => keys.registration(folder, &Ticket { bundle, ..self.ticket(label) }),
+        }
     }
 
     /// Without a key set no replica joins by service account, which is no reason not to enroll.
@@ -99,6 +112,23 @@ mod tests {
             std::fs::write(&token, broken).unwrap();
             assert!(facts.pins().is_empty(), "{broken}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_service_accounts_is_read_only_where_it_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, token) = (folder.path().join("state"), folder.path().join("token"));
+        let keys = Keys::load_or_create(&state).unwrap();
+        let about = ("k3v7aaaaaa".parse().unwrap(), ([7; 32], TokenId::from_random([1; 16])));
+        let payload = BASE64URL_NOPAD.encode(br#"{"iss":"https://k8s","sub":"a","exp":1}"#);
+        std::fs::write(&token, format!("e30.{payload}.c2ln")).unwrap();
+        let facts = Facts { token: Some(token), jwks: None };
+        let first = facts.registration(&keys, &state, about).unwrap();
+        // Files that cannot be read any more change nothing of it.
+        let again = Facts::default().registration(&keys, &state, about).unwrap();
+        assert_eq!(again.envelope, first.envelope);
+        let other = (about.0, ([8; 32], about.1.1));
+        assert_ne!(facts.registration(&keys, &state, other).unwrap().envelope, first.envelope);
     }
 
     #[test]

@@ -1,17 +1,15 @@
 //! Sees to it that this replica has a mesh certificate: the first one, and another when tunnels could not renew it in
 //! time. Asks for ever; what cannot succeed is asked slowly, and the process stays up and says what to do.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+use std::{path::PathBuf, time::Duration};
 
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval, sleep},
 };
 use tracing::{info, warn};
-use tunnel_certs::{crypto, enrollment::OpenError};
+use tunnel_certs::{crypto, enrollment::OpenError, file::FileError, words::Words};
+use tunnel_protos::{Label, TokenId, v1::TokenKind};
 use tunnel_runtime::{chain, drain::Watch};
 use tunnel_transport::backoff::Backoff;
 
@@ -22,7 +20,14 @@ use super::{
     progress::{Phase, Progress},
     ways::{self, Means, Step, Way},
 };
-use crate::{clock, config::EnrollmentConfig, keys::Ticket, trust::Trust};
+use crate::{
+    clock,
+    config::EnrollmentConfig,
+    disk::Disk,
+    keys::Ticket,
+    mark::{Mark, mark},
+    trust::Trust,
+};
 
 /// Keeps a mesh certificate; [`Enrollment::run`] it in a task of its own.
 pub struct Enrollment {
@@ -74,9 +79,6 @@ impl Pace {
     }
 }
 
-/// The bundle's file at one moment; none if it is not there.
-type Mark = Option<(u64, Option<SystemTime>)>;
-
 /// All that was tried was in vain.
 #[derive(Default)]
 struct Vain {
@@ -109,9 +111,10 @@ impl Enrollment {
     pub fn new(parts: Parts) -> Self {
         let Parts { folder, home, config, brokers, trust, entries, progress, pace } = parts;
         let facts = Facts::of(config.as_ref());
-        let asker = Asker { folder, cluster: home.cluster, facts, trust, entries, deadline: pace.deadline };
+        let (deadline, disk) = (pace.deadline, Disk::default());
+        let asker = Asker { folder, cluster: home.cluster, facts, trust, entries, deadline, disk };
         let this = Self { asker, config, brokers, pace, progress };
-        this.show_words();
+        this.show(this.spoken().and_then(Spoken::words));
         this
     }
 
@@ -155,7 +158,7 @@ impl Enrollment {
 
     /// Every way at every broker, until one leads there.
     async fn attempt(&self, ways: &[Way]) -> Result<Member, Vain> {
-        self.show_words();
+        self.show_words().await;
         let mut vain = Vain::default();
         for way in ways {
             if let Some(member) = self.go(way, &mut vain).await {
@@ -211,8 +214,17 @@ impl Enrollment {
         Means { leaf, bundle, token: config.and_then(|config| config.service_account_token.clone()) }
     }
 
-    fn show_words(&self) {
-        let words = self.words();
+    async fn show_words(&self) {
+        let words = match self.spoken() {
+            Some(spoken) => {
+                self.asker.disk.run(move || Ok::<_, FileError>(spoken.words())).await.ok().flatten()
+            }
+            None => None,
+        };
+        self.show(words);
+    }
+
+    fn show(&self, words: Option<Words>) {
         self.progress.send_if_modified(|progress| {
             let changed = progress.words != words;
             progress.words = words;
@@ -220,22 +232,19 @@ impl Enrollment {
         });
     }
 
-    /// Of the registration that is to be redeemed, or of the one there is.
-    fn words(&self) -> Option<tunnel_certs::words::Words> {
+    /// The registration that is to be redeemed, or the one there is.
+    fn spoken(&self) -> Option<Spoken> {
         let Asker { folder, cluster, facts, .. } = &self.asker;
         let means = self.means();
-        let ticket = match (&means.leaf, &means.bundle) {
-            (None, Some(Ok(opened))) => {
-                if opened.bundle.kind != tunnel_protos::v1::TokenKind::Cluster {
-                    return None;
-                }
-                facts.enrolling(cluster.label, opened.sha256, opened.bundle.token)
+        let bundle = match (&means.leaf, &means.bundle) {
+            (None, Some(Ok(opened))) if opened.bundle.kind == TokenKind::Cluster => {
+                Some((opened.sha256, opened.bundle.token))
             }
+            (None, Some(Ok(_))) => return None,
             _ if self.progress.borrow().member == Member::Further => return None,
-            _ => Ticket::of(cluster.label),
+            _ => None,
         };
-        let keys = home::keys(folder).ok()?;
-        keys.registration(folder, &ticket).map(|made| made.words).ok()
+        Some(Spoken { folder: folder.clone(), label: cluster.label, facts: facts.clone(), bundle })
     }
 
     fn enrolled(&self, member: Member) {
@@ -294,7 +303,28 @@ impl Enrollment {
 
     fn mark(&self) -> Mark {
         let path = self.config.as_ref().and_then(|config| config.bundle.as_deref())?;
-        std::fs::metadata(path).ok().map(|found| (found.len(), found.modified().ok()))
+        mark(path)
+    }
+}
+
+/// A registration whose words people compare.
+struct Spoken {
+    folder: PathBuf,
+    label: Label,
+    facts: Facts,
+    bundle: Option<([u8; 32], TokenId)>,
+}
+
+impl Spoken {
+    /// Blocks for the disk.
+    fn words(self) -> Option<Words> {
+        let Self { folder, label, facts, bundle } = self;
+        let keys = home::keys(&folder).ok()?;
+        let made = match bundle {
+            Some(bundle) => facts.registration(&keys, &folder, (label, bundle)),
+            None => keys.registration(&folder, &Ticket::of(label)),
+        };
+        made.map(|made| made.words).ok()
     }
 }
 
