@@ -1,6 +1,11 @@
 //! The process around the client: arguments, environment, logger, metrics, signals, exit code.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufWriter, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -22,7 +27,7 @@ async fn main() -> ExitCode {
         }
         Task::Run { config, stay, .. } => run(&config, stay).await.map(ended_well),
         Task::ExportKeys { config, out, output } => export(&config, &out, output).map(ended_well),
-        Task::Audit(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
+        Task::Audit(task) => audit(task),
         Task::Profile(task) => task.run(|file| read(file).map(|loaded| loaded.config.profile)).await,
         Task::Policy(task) => task.run(|file| read(file).map(|loaded| loaded.config)),
         Task::Doctor(doctor) => doctor.run(read, &environment()).await,
@@ -31,10 +36,7 @@ async fn main() -> ExitCode {
         Task::Manual(folder) => cli::manual(&folder).map(ended_well),
     };
     match done {
-        Ok((text, exit)) => {
-            print(&text);
-            exit
-        }
+        Ok((text, exit)) => print(&text).map_or_else(|error| unprinted(&error), |()| exit),
         Err((exit, error)) => {
             eprintln!("tunnel-client: {error:#}");
             exit
@@ -49,10 +51,23 @@ async fn ask(ask: Ask) -> Ended<(String, Exit)> {
     asked.map(|exit| (String::new(), exit)).map_err(|failed| (failed.exit(), failed.into()))
 }
 
-fn print(text: &str) {
-    if !text.is_empty() {
-        println!("{}", text.trim_end());
+fn audit(task: cli::Audit) -> Ended<(String, Exit)> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let taken = task.run(|file| read(file).map(|loaded| loaded.config), &mut out);
+    taken.map(|exit| (String::new(), exit))
+}
+
+fn print(text: &str) -> io::Result<()> {
+    if text.is_empty() { Ok(()) } else { writeln!(io::stdout(), "{}", text.trim_end()) }
+}
+
+/// Whoever reads may have enough, as `head` does.
+fn unprinted(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Ok;
     }
+    eprintln!("tunnel-client: {error}");
+    Exit::Failed
 }
 
 fn ended_well(text: String) -> (String, Exit) {

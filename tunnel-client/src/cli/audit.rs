@@ -3,6 +3,7 @@
 mod print;
 
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -128,25 +129,33 @@ impl Command {
 }
 
 impl Audit {
-    /// Takes it; `configured` reads a configuration file. What was found is for standard output.
-    pub fn run(self, configured: impl FnOnce(&Path) -> Ended<Config>) -> Ended<(String, Exit)> {
-        let failed = |error: anyhow::Error| (Exit::Failed, error);
-        match self.0 {
-            Command::Verify { place, output } => verify(&place.folder(configured)?, output).map_err(failed),
+    /// Takes it; `configured` reads a configuration file. What is found goes to `out` as it is found: a log may be
+    /// larger than the memory. A reader that has enough ends it well.
+    pub fn run(self, configured: impl FnOnce(&Path) -> Ended<Config>, out: &mut impl Write) -> Ended<Exit> {
+        let done = match self.0 {
+            Command::Verify { place, output } => verify(&place.folder(configured)?, output, out),
             Command::Show { place, wanted, output } => {
-                show(&place.folder(configured)?, wanted.filter(), output).map(ended_well).map_err(failed)
+                show(&place.folder(configured)?, wanted.filter(), output, out)
             }
             Command::Export { place, wanted, format: Form::Json } => {
-                export(&place.folder(configured)?, wanted.filter()).map(ended_well).map_err(failed)
+                export(&place.folder(configured)?, wanted.filter(), out)
             }
-            Command::Report { place, grant, out, output } => {
+            Command::Report { place, grant, out: file, output } => {
                 let config = configured(&place.config.config)?;
                 let folder = place.dir.unwrap_or_else(|| log_of(&config));
-                let out = out.unwrap_or_else(|| format!("receipt-{grant}.pb").into());
-                report(&folder, &config, grant, &out, output).map(ended_well).map_err(failed)
+                let file = file.unwrap_or_else(|| format!("receipt-{grant}.pb").into());
+                let said = report(&folder, &config, grant, &file, output);
+                said.and_then(|text| Ok(out.write_all(text.as_bytes())?)).map(|()| Exit::Ok)
             }
-        }
+        };
+        done.and_then(|exit| Ok(out.flush().map(|()| exit)?)).or_else(ended)
     }
+}
+
+fn ended(error: anyhow::Error) -> Ended<Exit> {
+    let left =
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+    if left { Ok(Exit::Ok) } else { Err((Exit::Failed, error)) }
 }
 
 impl Place {
@@ -177,32 +186,31 @@ fn log_of(config: &Config) -> PathBuf {
     AuditConfig::folder(&config.state_dir)
 }
 
-fn ended_well(text: String) -> (String, Exit) {
-    (text, Exit::Ok)
+fn verify(folder: &Path, format: Format, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let (text, exit) = match verify::verify(folder) {
+        Ok(whole) => (print::whole(&whole, format), Exit::Ok),
+        Err(VerifyError::Broken(broken)) => (print::broken(&broken, format), Exit::Failed),
+        Err(error) => return Err(error.into()),
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(exit)
 }
 
-fn verify(folder: &Path, format: Format) -> anyhow::Result<(String, Exit)> {
-    match verify::verify(folder) {
-        Ok(whole) => Ok((print::whole(&whole, format), Exit::Ok)),
-        Err(VerifyError::Broken(broken)) => Ok((print::broken(&broken, format), Exit::Failed)),
-        Err(error) => Err(error.into()),
-    }
+fn show(folder: &Path, filter: Filter, format: Format, out: &mut impl Write) -> anyhow::Result<Exit> {
+    let mut records = select::select(folder, filter)?;
+    let mut printed = print::Records::new(format, out);
+    records.try_for_each(|record| anyhow::Ok(printed.add(&record?.0)?))?;
+    printed.end()?;
+    Ok(Exit::Ok)
 }
 
-fn show(folder: &Path, filter: Filter, format: Format) -> anyhow::Result<String> {
-    let records = select::select(folder, filter)?.map(|record| record.map(|(line, _)| line));
-    let records = records.collect::<Result<Vec<_>, _>>()?;
-    Ok(print::records(&records, format))
-}
-
-fn export(folder: &Path, filter: Filter) -> anyhow::Result<String> {
-    let mut text = String::new();
+fn export(folder: &Path, filter: Filter, out: &mut impl Write) -> anyhow::Result<Exit> {
     for record in select::select(folder, filter)? {
         let (_, bytes) = record?;
-        text.push_str(std::str::from_utf8(&bytes)?);
-        text.push('\n');
+        out.write_all(&bytes)?;
+        out.write_all(b"\n")?;
     }
-    Ok(text)
+    Ok(Exit::Ok)
 }
 
 /// Only a whole log is vouched for.

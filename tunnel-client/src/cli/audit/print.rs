@@ -1,6 +1,6 @@
 //! The audit log for people and scripts. Whatever came from outside is escaped: a log is where attackers write to.
 
-use std::{fmt::Write, path::Path};
+use std::{fmt::Write, io, path::Path};
 
 use serde_json::{Value, json};
 use tunnel_protos::{
@@ -42,11 +42,36 @@ pub(super) fn broken(broken: &Broken, format: Format) -> String {
     }
 }
 
-pub(super) fn records(lines: &[Line], format: Format) -> String {
-    match format {
-        Format::Json => document(&json!({ "records": lines.iter().map(object).collect::<Vec<_>>() })),
-        Format::Text if lines.is_empty() => "No records.\n".to_owned(),
-        Format::Text => lines.iter().map(readable).collect(),
+/// Records on their way out, one after the other.
+pub(super) struct Records<'o, O> {
+    format: Format,
+    any: bool,
+    out: &'o mut O,
+}
+
+impl<'o, O: io::Write> Records<'o, O> {
+    pub(super) fn new(format: Format, out: &'o mut O) -> Self {
+        Self { format, any: false, out }
+    }
+
+    pub(super) fn add(&mut self, line: &Line) -> io::Result<()> {
+        let first = !std::mem::replace(&mut self.any, true);
+        match self.format {
+            Format::Json => {
+                let before = if first { "{ \"records\": [\n" } else { ",\n" };
+                write!(self.out, "{before}{}", escape_json(&object(line).to_string()))
+            }
+            Format::Text => self.out.write_all(readable(line).as_bytes()),
+        }
+    }
+
+    pub(super) fn end(self) -> io::Result<()> {
+        match (self.format, self.any) {
+            (Format::Json, true) => self.out.write_all(b"\n] }\n"),
+            (Format::Json, false) => self.out.write_all(b"{ \"records\": [] }\n"),
+            (Format::Text, true) => Ok(()),
+            (Format::Text, false) => self.out.write_all(b"No records.\n"),
+        }
     }
 }
 

@@ -61,7 +61,36 @@ impl Office {
         let line = ["tunnel-client", "audit"].iter().chain(command);
         let task = crate::cli::Cli::try_parse_from(line).unwrap().into_task();
         let crate::cli::Task::Audit(audit) = task else { panic!("an audit command") };
-        audit.run(|_| Ok(self.config())).unwrap()
+        let mut out = Vec::new();
+        let exit = audit.run(|_| Ok(self.config()), &mut out).unwrap();
+        (String::from_utf8(out).unwrap(), exit)
+    }
+}
+
+/// A reader that has enough after so many bytes.
+struct Head(usize);
+
+impl std::io::Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_ends_it_well() {
+    use clap::Parser;
+    let office = Office::new("disk").await;
+    for command in [&["show"][..], &["show", "--output", "json"], &["export"]] {
+        let line = ["tunnel-client", "audit"].iter().chain(command);
+        let task = crate::cli::Cli::try_parse_from(line).unwrap().into_task();
+        let crate::cli::Task::Audit(audit) = task else { panic!("an audit command") };
+        let exit = audit.run(|_| Ok(office.config()), &mut Head(700));
+        assert_eq!(exit.unwrap(), Exit::Ok, "{command:?}");
     }
 }
 
