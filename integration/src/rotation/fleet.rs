@@ -184,7 +184,8 @@ impl Member {
     pub(super) async fn confirm(&self, alice: &ApproverKey, entry: Digest) -> Result<()> {
         until("the entry is confirmed", STEP, || async {
             let approval = alice.sign(self.label, Subject::EnrollConfirm { entry })?;
-            let request = ConfirmEntryRequest { words: Words::of(&entry).to_string(), approval };
+            let request =
+                ConfirmEntryRequest { words: Words::of(&entry).to_string(), approval, note: String::new() };
             let view = self.approver().membership().confirm_entry(request).await?.into_inner();
             ensure!(view.state() == EnrollmentState::Enrolled, "{:?}: {}", view.state(), view.next);
             Ok::<_, anyhow::Error>(())

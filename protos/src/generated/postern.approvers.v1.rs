@@ -496,6 +496,9 @@ pub struct ConfirmEntryRequest {
     /// As in `AnswerRequest`, with subject `enroll_confirm`.
     #[prost(bytes = "vec", tag = "2")]
     pub approval: ::prost::alloc::vec::Vec<u8>,
+    /// Why, for the record; a signed approval brings its own.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetTrustRequest {}

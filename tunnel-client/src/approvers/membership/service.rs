@@ -36,7 +36,7 @@ impl<D: Desk> Service<D> {
             asked.words.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
         let entry = self.waiting()?;
         let wanted = |subject: &Subject| *subject == Subject::EnrollConfirm { entry };
-        let (by, note) = self.counter.approver(peer, "", asked.approval, wanted)?;
+        let (by, note) = self.counter.approver(peer, &asked.note, asked.approval, wanted)?;
         let confirmed = self.offices.enrollment.confirm(entry, words, note, by).await;
         confirmed.map_err(|error| status::of(&error))
     }

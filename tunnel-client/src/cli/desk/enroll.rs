@@ -80,7 +80,8 @@ impl Confirm {
             // The client says what is wrong, and counts it.
             _ => Vec::new(),
         };
-        let asked = api::ConfirmEntryRequest { words: words.to_string(), approval };
+        let note = self.signing.note();
+        let asked = api::ConfirmEntryRequest { words: words.to_string(), approval, note };
         let view = answered(membership.confirm_entry(asked)).await?;
         show(&view, console)?;
         Ok(Exit::Ok)

@@ -41,7 +41,8 @@ fn world() -> World {
 
 impl World {
     async fn confirm(&self, peer: Peer, words: &str, approval: Vec<u8>) -> Result<(), Status> {
-        let asked = api::ConfirmEntryRequest { words: words.to_owned(), approval };
+        let asked =
+            api::ConfirmEntryRequest { words: words.to_owned(), approval, note: "by phone".to_owned() };
         self.service.confirm(peer, asked).await
     }
 
@@ -63,11 +64,13 @@ async fn an_approver_confirms_by_user_id_or_by_signature() {
     let words = Words::of(&ENTRY).to_string();
     world.confirm(ALICE, &words.to_uppercase(), Vec::new()).await.unwrap();
     world.confirm(STRANGER, &words, world.signed(ENTRY)).await.unwrap();
-    let [Asked::Confirm(.., alice), Asked::Confirm(entry, _, note, bob)] = &world.desk.asked()[..] else {
+    let [Asked::Confirm(_, _, said, alice), Asked::Confirm(entry, _, note, bob)] = &world.desk.asked()[..]
+    else {
         panic!("two words")
     };
     assert_eq!((alice.name().as_str(), bob.name().as_str()), ("alice", "bob"));
     assert_eq!((*entry, note.as_str()), (ENTRY, "heard"));
+    assert_eq!(said.as_str(), "by phone");
 }
 
 #[tokio::test]
