@@ -17,6 +17,7 @@ use tunnel_transport::{
 };
 
 pub use self::state::StateError;
+pub(crate) use self::wiring::DATABASE;
 use self::wiring::{
     api, bind_quic, concierge, dock, open_enrollment, open_inventory, open_mailbox, open_store, open_trust,
     shards, terms,

@@ -8,6 +8,10 @@ use std::{
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use self::doctor::Doctor;
+
+mod doctor;
+
 /// Connects a vendor's operators with the clusters that dialed in; moves ciphertext only.
 #[derive(Debug, Parser)]
 #[command(name = "tunnel-broker", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
@@ -24,6 +28,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at everything that may keep the broker from working, and say what to do.
+    Doctor(Doctor),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -45,6 +51,8 @@ pub enum Task {
     Run(PathBuf),
     /// Only print the configuration in effect.
     PrintConfig(PathBuf),
+    /// Look at everything.
+    Doctor(Doctor),
     /// A completion script, ready to print.
     Print(String),
     /// Write manual pages to this folder; see [`manual`].
@@ -55,6 +63,7 @@ impl Cli {
     /// What this command line asks for.
     pub fn into_task(self) -> Task {
         match self.command {
+            Some(Command::Doctor(doctor)) => Task::Doctor(doctor),
             Some(Command::Completions { shell }) => Task::Print(completions(shell)),
             Some(Command::Man { out }) => Task::Manual(out),
             None if self.print_config => Task::PrintConfig(self.config),
@@ -79,6 +88,7 @@ const EXAMPLES: &str = "\
 Examples:
   tunnel-broker --config broker.yaml
   tunnel-broker --config broker.yaml --print-config
+  tunnel-broker doctor --config broker.yaml
   tunnel-broker completions bash";
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use tunnel_protos::{BrokerId, Label, OperatorName, ReplicaId, UnixMillis, Vendor
 pub use self::conversation::fuzz_enroll_frames;
 use self::{authority::Authorities, bans::Bans, sightings::Sightings};
 pub(crate) use self::{
-    choice::PhaseError, leaf::OwnLeaf, registrations::ReplacementError, rotation::AcknowledgementError,
+    authority::mesh_cas_of, choice::PhaseError, leaf::OwnLeaf, registrations::ReplacementError,
+    rotation::AcknowledgementError,
 };
 use crate::{
     config::EnrollConfig,
@@ -182,8 +183,7 @@ impl Enroll {
         around: Surroundings,
         now: UnixMillis,
     ) -> Result<Arc<Self>, EnrollError> {
-        let folder = state_dir.join("mesh-ca");
-        let authorities = Authorities::load(config.mesh_ca.as_ref(), folder)?;
+        let authorities = Authorities::load(config.mesh_ca.as_ref(), authority::folder(state_dir))?;
         let bans = Bans::new(store.bans().await.map_err(EnrollError::Store)?);
         let phase = store.phase().await.map_err(EnrollError::Store)?;
         let enroll = Self {

@@ -1,12 +1,12 @@
 //! The broker's process: configuration, logs, metrics, build, run, drain, exit code.
 
-use std::{path::Path, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
 use tunnel_broker::{
     Broker, BuildError, Config,
-    cli::{self, Cli, Task},
+    cli::{self, Cli, Doctor, Task},
     metrics,
 };
 use tunnel_runtime::{
@@ -23,6 +23,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().into_task() {
         Task::Run(file) => run(&file).await,
         Task::PrintConfig(file) => read(&file).map(|loaded| print(&loaded.effective)),
+        Task::Doctor(doctor) => look(doctor).await,
         Task::Print(text) => Ok(print(&text)),
         Task::Manual(folder) => {
             cli::manual(&folder).map(|text| print(&text)).map_err(|error| (Exit::Failed, error.into()))
@@ -46,13 +47,24 @@ fn read(file: &Path) -> Done<Loaded<Config>> {
     load_file(file).map_err(|error| (Exit::Config, error))
 }
 
+async fn look(doctor: Doctor) -> Done<Exit> {
+    let configured = |file: &Path| load_file(file).map_err(|error| format!("{error:#}"));
+    let looked = doctor.run(configured, &environment()).await;
+    let (text, exit) = looked.map_err(|error| (Exit::Failed, error.into()))?;
+    print(&text);
+    Ok(exit)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars().collect()
+}
+
 fn load_file(path: &Path) -> anyhow::Result<Loaded<Config>> {
     let file = path.display().to_string();
     let yaml = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read {file} (--config names another)"))?;
-    let environment = std::env::vars().collect();
-    Ok(load(&Sources { file, yaml, environment })?)
+    Ok(load(&Sources { file, yaml, environment: environment() })?)
 }
 
 async fn run(file: &Path) -> Done<Exit> {

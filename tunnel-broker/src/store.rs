@@ -90,6 +90,28 @@ impl Store {
         Ok(Self { pool, deadline })
     }
 
+    /// Opens the database at `path` for looking only: nothing is made, and no schema is changed.
+    pub(crate) async fn open_to_look(path: &Path, deadline: Duration) -> Result<Self, OpenError> {
+        let mut journal = path.as_os_str().to_owned();
+        journal.push("-wal");
+        // Without a journal nobody has it open, and reading must not make files that the broker's user cannot open later.
+        let alone = !Path::new(&journal).exists();
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(alone);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(deadline)
+            .connect_with(options.busy_timeout(deadline))
+            .await
+            .map_err(|source| OpenError::Open { path: path.to_owned(), source })?;
+        Ok(Self { pool, deadline })
+    }
+
+    /// Whether the pages of the database fit together.
+    pub(crate) async fn is_whole(&self) -> Result<bool, StoreError> {
+        let check = sqlx::query_scalar::<_, String>("PRAGMA quick_check(1)");
+        Ok(self.bounded(check.fetch_one(&self.pool)).await? == "ok")
+    }
+
     /// Waits for calls under way and closes the database.
     pub(crate) async fn close(&self) {
         // Past the deadline the process ends anyway; what was acknowledged is on disk.

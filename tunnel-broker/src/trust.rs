@@ -21,9 +21,9 @@ use tunnel_transport::quic::{ALPN, Listener, ServerTls};
 
 use self::{api::ApiCertificate, own::OwnCertificate};
 pub(crate) use self::{
-    api::ApiTls,
+    api::{ApiTls, summary as summary_of_api},
     bundles::{Bundles, PublishError, Trusted},
-    own::Own,
+    own::{Own, read as read_own},
 };
 use crate::{
     clock,

@@ -28,10 +28,13 @@ use crate::{
     tunnels::{Terms, Tunnels},
 };
 
+/// The database's file in the state folder.
+pub(crate) const DATABASE: &str = "broker.sqlite";
+
 /// Opens the database in the state folder.
 pub(super) async fn open_store(config: &Config) -> Result<Store, BuildError> {
     state::prepare(&config.state_dir).map_err(BuildError::State)?;
-    let path = config.state_dir.join("broker.sqlite");
+    let path = config.state_dir.join(DATABASE);
     Store::open(&path, config.limits.operators.database_timeout).await.map_err(BuildError::Store)
 }
 

@@ -21,7 +21,7 @@ use tunnel_certs::{
 use tunnel_protos::{Label, UnixMillis, VendorName};
 
 use super::{AdminError, Enroll, EnrollError, choice};
-use crate::config::CredentialFiles;
+use crate::config::{CredentialFiles, EnrollConfig};
 
 /// The mesh CAs whose keys are here.
 #[derive(Debug)]
@@ -136,6 +136,20 @@ impl Authorities {
         let orphans = files(&self.folder, "key")?.into_iter().filter(|key| !paths.contains(key));
         orphans.into_iter().try_for_each(std::fs::remove_file)
     }
+}
+
+/// Certificates of the mesh CAs whose keys a start would find, oldest first.
+pub(crate) fn mesh_cas_of(
+    config: &EnrollConfig,
+    state_dir: &Path,
+) -> Result<Vec<CertificateDer<'static>>, EnrollError> {
+    let authorities = Authorities::load(config.mesh_ca.as_ref(), folder(state_dir))?;
+    Ok(authorities.all().iter().map(|authority| authority.certificate().clone()).collect())
+}
+
+/// Where those that were made here are kept.
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("mesh-ca")
 }
 
 impl Enroll {

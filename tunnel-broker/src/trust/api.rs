@@ -132,14 +132,19 @@ fn fingerprint(files: &CredentialFiles) -> Fingerprint {
 }
 
 fn read(files: &CredentialFiles) -> Result<Certificate, TrustError> {
+    let Summary { not_before, not_after, .. } = summary(files)?;
+    let wrong = |error| TrustError::Credential(files.certificate.clone(), error);
+    let credential = ServerCredential::load(&files.certificate, &files.key).map_err(wrong)?;
+    Ok(Certificate { credential, valid: (not_before, not_after) })
+}
+
+/// What the certificate in these files says of itself.
+pub(crate) fn summary(files: &CredentialFiles) -> Result<Summary, TrustError> {
     let path = &files.certificate;
     let wrong = |error| TrustError::Credential(path.clone(), error);
-    let credential = ServerCredential::load(path, &files.key).map_err(wrong)?;
     let chain = certificates_from_pem(&file::read(path).map_err(TrustError::File)?).map_err(wrong)?;
     let leaf = chain.first().ok_or_else(|| wrong(CredentialError::Count(0)))?;
-    let Summary { not_before, not_after, .. } =
-        Summary::read(leaf).map_err(|error| wrong(CredentialError::Certificate(error)))?;
-    Ok(Certificate { credential, valid: (not_before, not_after) })
+    Summary::read(leaf).map_err(|error| wrong(CredentialError::Certificate(error)))
 }
 
 fn tls_of(certificate: &Certificate, bundle: &TrustBundle) -> Result<ApiTls, TrustError> {

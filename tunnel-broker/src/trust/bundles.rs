@@ -113,13 +113,7 @@ impl Bundles {
         store: Store,
         now: UnixMillis,
     ) -> Result<Self, TrustError> {
-        let mut keys = config.vendor_keys.iter().map(|path| load_key(path)).collect::<Result<Vec<_>, _>>()?;
-        let kept = store.trust_bundle().await.map_err(TrustError::Store)?;
-        let kept = kept.and_then(|kept| reopen(&kept, now));
-        keys.extend(kept.iter().flat_map(|kept| kept.bundle.vendor_keys.clone()));
-        let found = Fingerprint::of(&[&config.bundle]);
-        let filed = read(&config.bundle, &keys, now);
-        let (first, followed) = choose(filed, kept, found)?;
+        let (first, followed) = first(config, Some(&store), now).await?;
         info!(sequence = first.bundle.sequence, until = %first.bundle.expires, "Trust bundle in force");
         first.note();
         Ok(Self {
@@ -129,6 +123,15 @@ impl Bundles {
             followed: Mutex::new(followed),
             turn: Semaphore::new(1),
         })
+    }
+
+    /// The one that a start would begin with; none is published before there is a database.
+    pub(crate) async fn glance(
+        config: &TrustConfig,
+        store: Option<&Store>,
+        now: UnixMillis,
+    ) -> Result<Trusted, TrustError> {
+        first(config, store, now).await.map(|(first, _)| first)
     }
 
     /// The one in force.
@@ -194,6 +197,22 @@ impl Bundles {
         let envelope = Envelope::decode(&bytes.map_err(FiledError::File)?[..]).map_err(FiledError::Decode)?;
         self.replace(&envelope, fits, now).await.map_err(FiledError::Replace)
     }
+}
+
+async fn first(
+    config: &TrustConfig,
+    store: Option<&Store>,
+    now: UnixMillis,
+) -> Result<(Trusted, Followed), TrustError> {
+    let mut keys = config.vendor_keys.iter().map(|path| load_key(path)).collect::<Result<Vec<_>, _>>()?;
+    let kept = match store {
+        Some(store) => store.trust_bundle().await.map_err(TrustError::Store)?,
+        None => None,
+    };
+    let kept = kept.and_then(|kept| reopen(&kept, now));
+    keys.extend(kept.iter().flat_map(|kept| kept.bundle.vendor_keys.clone()));
+    let found = Fingerprint::of(&[&config.bundle]);
+    choose(read(&config.bundle, &keys, now), kept, found)
 }
 
 /// Opens a bundle that is to follow `current`, and says which key of its list signed it.

@@ -132,7 +132,11 @@ fn fingerprint(files: &CredentialFiles) -> Fingerprint {
 }
 
 /// The broker's own certificate must pass what replicas will check.
-fn read(files: &CredentialFiles, bundle: &TrustBundle, now: UnixMillis) -> Result<Own, TrustError> {
+pub(crate) fn read(
+    files: &CredentialFiles,
+    bundle: &TrustBundle,
+    now: UnixMillis,
+) -> Result<Own, TrustError> {
     let path = &files.certificate;
     let pair = MeshFiles { certificate: path.clone(), key: files.key.clone() };
     let loaded = pair.load(&mesh_verifier(bundle), Role::Broker, now);

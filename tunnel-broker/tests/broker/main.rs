@@ -5,6 +5,7 @@
 mod administration;
 mod admission;
 mod attach;
+mod doctor;
 mod enroll;
 mod lifecycle;
 mod live;

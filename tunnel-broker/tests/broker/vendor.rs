@@ -185,6 +185,11 @@ impl Vendor {
         file::write(&self.folder.join(name), bytes).unwrap();
     }
 
+    /// A text file among the vendor's.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap()
+    }
+
     pub(crate) fn write_credential(&self, name: &str, credential: &Credential) {
         let files = self.files(name);
         file::write(&files.certificate, certificate_to_pem(credential.certificate()).as_bytes()).unwrap();
