@@ -2,8 +2,12 @@
 //!
 //! The newest entry seen of each cluster is kept in the state folder; the broker cannot make us go back.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
+use data_encoding::{BASE64, HEXLOWER};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use tunnel_certs::{
@@ -27,6 +31,9 @@ pub enum Error {
     /// The entry does not hold.
     #[error("the broker's inventory entry is not believed")]
     Entry(#[source] inventory::OpenError),
+    /// The entry that was kept here does not hold.
+    #[error("the inventory entry that this machine kept is not believed")]
+    Kept(#[source] inventory::OpenError),
     /// An entry of another cluster.
     #[error("the broker gave the inventory entry of {0} instead")]
     OtherCluster(ClusterName),
@@ -65,7 +72,7 @@ impl Entries {
         if said.label != opened.entry.label.as_str() {
             return Err(Error::OtherLabel);
         }
-        self.remember(&opened)?;
+        self.keep(&opened, envelope.encode_to_vec(), false)?;
         Ok(opened)
     }
 
@@ -112,28 +119,52 @@ impl Entries {
         Ok(Seen::read(&self.path(cluster))?.is_some_and(|seen| seen.vouched))
     }
 
-    /// Remembers an entry that was published from here, or whose words were compared.
-    pub fn vouch(&self, opened: &inventory::Opened) -> Result<(), Error> {
-        self.keep(opened, true)
+    /// Remembers an entry that was published from here.
+    pub fn vouch(&self, opened: &inventory::Opened, envelope: &v1::Envelope) -> Result<(), Error> {
+        self.keep(opened, envelope.encode_to_vec(), true)
     }
 
-    /// Remembers an entry that holds, refusing one that does not succeed the newest seen.
-    fn remember(&self, opened: &inventory::Opened) -> Result<(), Error> {
-        self.keep(opened, false)
+    /// Remembers that the words of an entry, the newest seen, were compared.
+    pub fn compared(&self, opened: &inventory::Opened) -> Result<(), Error> {
+        self.keep(opened, Vec::new(), true)
     }
 
-    fn keep(&self, opened: &inventory::Opened, vouched: bool) -> Result<(), Error> {
+    /// The newest entry of a cluster that was vouched for here, over or not, for a broker that has forgotten it; none if
+    /// nobody did, or if it was not kept.
+    pub fn vouched(&self, cluster: &ClusterName) -> Result<Option<inventory::Opened>, Error> {
+        let path = self.path(cluster);
+        let seen = Seen::read(&path)?.filter(|seen| seen.vouched && !seen.entry.is_empty());
+        let Some(seen) = seen else { return Ok(None) };
+        let opened = inventory::open_at_any_time(&seen.entry, &self.vendor_keys).map_err(Error::Kept)?;
+        if opened.digest == seen.digest { Ok(Some(opened)) } else { Err(Error::Damaged(path)) }
+    }
+
+    /// Every cluster of which an entry was seen.
+    pub fn clusters(&self) -> Result<Vec<ClusterName>, Error> {
+        let mut clusters = Vec::new();
+        for customer in listed(&self.folder)? {
+            clusters.extend(listed(&customer)?.iter().filter_map(|path| name(path)));
+        }
+        Ok(clusters)
+    }
+
+    /// Refuses one that does not succeed the newest seen; without its bytes, those that are kept of it stay.
+    fn keep(&self, opened: &inventory::Opened, bytes: Vec<u8>, vouched: bool) -> Result<(), Error> {
         let path = self.path(&opened.entry.cluster);
         let before = Seen::read(&path)?;
         if let Some(seen) = &before {
             opened.check_succeeds(seen.sequence, &seen.digest).map_err(Error::Entry)?;
         }
-        let vouched = vouched || before.as_ref().is_some_and(|seen| seen.vouched);
-        if before.is_some_and(|seen| (seen.sequence, seen.vouched) == (opened.entry.sequence, vouched)) {
-            return Ok(());
-        }
-        let (sequence, digest, label) = (opened.entry.sequence, opened.digest, opened.entry.label);
-        Seen { sequence, digest, label, vouched }.write(&path)
+        let same = before.as_ref().filter(|seen| seen.digest == opened.digest);
+        let kept = same.map(|seen| seen.entry.clone()).filter(|kept| !kept.is_empty());
+        let seen = Seen {
+            sequence: opened.entry.sequence,
+            digest: opened.digest,
+            label: opened.entry.label,
+            vouched: vouched || before.as_ref().is_some_and(|seen| seen.vouched),
+            entry: kept.unwrap_or(bytes),
+        };
+        if before.as_ref() == Some(&seen) { Ok(()) } else { seen.write(&path) }
     }
 
     fn path(&self, cluster: &ClusterName) -> PathBuf {
@@ -142,12 +173,15 @@ impl Entries {
 }
 
 /// The newest entry seen of one cluster.
+#[derive(PartialEq, Eq)]
 struct Seen {
     sequence: u64,
     digest: Digest,
     label: Label,
     /// This one, or one before it, was vouched for at this machine.
     vouched: bool,
+    /// Its envelope; empty if it was seen before envelopes were kept.
+    entry: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,6 +191,8 @@ struct SeenFile {
     label: String,
     #[serde(default)]
     vouched: bool,
+    #[serde(default)]
+    entry: String,
 }
 
 impl Seen {
@@ -171,10 +207,11 @@ impl Seen {
 
     fn parse(text: &[u8]) -> Option<Self> {
         let file: SeenFile = serde_json::from_slice(text).ok()?;
-        let digest = data_encoding::HEXLOWER.decode(file.digest.as_bytes()).ok()?;
+        let digest = HEXLOWER.decode(file.digest.as_bytes()).ok()?;
         let digest = Digest::try_from(digest.as_slice()).ok()?;
         let label = file.label.parse().ok()?;
-        Some(Self { sequence: file.sequence, digest, label, vouched: file.vouched })
+        let entry = BASE64.decode(file.entry.as_bytes()).ok()?;
+        Some(Self { sequence: file.sequence, digest, label, vouched: file.vouched, entry })
     }
 
     fn write(&self, path: &Path) -> Result<(), Error> {
@@ -183,10 +220,29 @@ impl Seen {
             digest: self.digest.to_string(),
             label: self.label.to_string(),
             vouched: self.vouched,
+            entry: BASE64.encode(&self.entry),
         };
         let text = serde_json::to_vec(&file).unwrap_or_default();
         folder::write(path, &text).map_err(Error::Memory)
     }
+}
+
+/// What a folder holds; nothing if it is none.
+fn listed(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    let failed = |source| Error::Memory(FileError::Io { action: "list", path: folder.into(), source });
+    match fs::read_dir(folder) {
+        Ok(found) => found.map(|one| one.map(|one| one.path()).map_err(failed)).collect(),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(Vec::new()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The cluster whose memory is at `…/customer/cluster.json`.
+fn name(path: &Path) -> Option<ClusterName> {
+    let cluster = path.file_name()?.to_str()?.strip_suffix(".json")?;
+    let customer = path.parent()?.file_name()?.to_str()?;
+    format!("{customer}/{cluster}").parse().ok()
 }
 
 /// By the entry's own word; whoever asks verifies it next.

@@ -28,7 +28,7 @@ pub struct Renew {
     /// The clusters, `customer/cluster`
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub clusters: Vec<ClusterName>,
-    /// All clusters that the broker shows
+    /// All clusters that the broker shows, and without --within those that it has forgotten and this machine vouched for
     #[arg(long)]
     pub all: bool,
     /// Leave out entries that are good for longer than this

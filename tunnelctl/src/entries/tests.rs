@@ -42,6 +42,42 @@ fn takes_an_entry_again_and_newer_ones() {
 }
 
 #[test]
+fn keeps_the_newest_entry_that_was_vouched_for_over_or_not() {
+    let scene = scene();
+    let cluster = &scene.entry.cluster;
+    assert!(scene.entries.vouched(cluster).unwrap().is_none());
+    let first = scene.accept(&scene.with_sequence(1)).unwrap();
+    assert!(scene.entries.vouched(cluster).unwrap().is_none(), "it was only looked at");
+    scene.entries.compared(&first).unwrap();
+    assert_eq!(scene.entries.vouched(cluster).unwrap().unwrap(), first);
+    let newer = scene.with_sequence(7);
+    let signed = newer.make(&scene.vendor.key).unwrap();
+    let opened = scene.entries.check(&signed, NOW).unwrap();
+    scene.entries.vouch(&opened, &signed).unwrap();
+    assert_eq!(scene.entries.vouched(cluster).unwrap().unwrap().entry, newer);
+    assert_eq!(scene.entries.clusters().unwrap(), std::slice::from_ref(cluster));
+}
+
+#[test]
+fn an_entry_that_was_changed_where_it_is_kept_is_not_given_back() {
+    let scene = scene();
+    let opened = scene.accept(&scene.entry).unwrap();
+    scene.entries.compared(&opened).unwrap();
+    let path = scene.home.path().join("entries/acme/prod.json");
+    let kept: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let with = |entry: &v1::Envelope| {
+        let mut changed = kept.clone();
+        changed["entry"] = BASE64.encode(&entry.encode_to_vec()).into();
+        folder::write(&path, changed.to_string().as_bytes()).unwrap();
+        scene.entries.vouched(&scene.entry.cluster)
+    };
+    let older = scene.with_sequence(0).make(&scene.vendor.key).unwrap();
+    assert!(matches!(with(&older), Err(Error::Damaged(_))));
+    let forged = scene.entry.make(&SigningKey::generate(Algorithm::Ed25519).unwrap()).unwrap();
+    assert!(matches!(with(&forged), Err(Error::Kept(_))));
+}
+
+#[test]
 fn refuses_an_entry_older_than_the_last_seen() {
     let scene = scene();
     scene.accept(&scene.with_sequence(7)).unwrap();

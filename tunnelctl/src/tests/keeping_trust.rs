@@ -51,6 +51,30 @@ async fn an_older_entry_is_never_signed_anew() {
 }
 
 #[tokio::test]
+async fn a_broker_that_forgot_an_entry_is_given_the_one_that_was_vouched_for() {
+    let house = house().await;
+    let keys = Customer::new();
+    house.publish("acme/prod", label(), &keys, 3);
+    house.done("inventory list").await;
+    let forget = || house.hall.books().entries.remove("acme/prod");
+    let shown = forget().unwrap();
+    let looked_at = house.run("inventory renew acme/prod --first-seen --vendor-key @vendor.key").await;
+    assert!(looked_at.err.contains("shows no cluster acme/prod"), "{}", looked_at.err);
+    house.hall.books().entries.insert("acme/prod".into(), shown);
+    house.done("inventory renew acme/prod --first-seen --vendor-key @vendor.key").await;
+    let vouched = house.entry("acme/prod").entry;
+    for (sequence, command) in [(5, "renew acme/prod"), (6, "renew --all")] {
+        forget();
+        let within = house.done("inventory renew --all --within 30d --vendor-key @vendor.key").await;
+        assert!(within.out.contains("no entry has to be renewed"), "{}", within.out);
+        let renewed = house.done(&format!("inventory {command} --vendor-key @vendor.key")).await;
+        assert!(renewed.err.contains("has forgotten acme/prod"), "{}", renewed.err);
+        let given = house.entry("acme/prod").entry;
+        assert_eq!((given.sequence, &given.cluster_key), (sequence, &vouched.cluster_key));
+    }
+}
+
+#[tokio::test]
 async fn entries_are_renewed_by_a_key_on_another_machine() {
     let house = house().await;
     house.publish("acme/prod", label(), &Customer::new(), 1);

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use tunnel_integration::harness::PATIENCE;
+use tunnel_integration::harness::{PATIENCE, command::run, wait::until};
 
 use super::lab::Lab;
 
@@ -31,6 +31,37 @@ impl Lab {
         copy(&self.path("backup"), &self.broker_settings.state);
         self.start_broker().await;
     }
+
+    async fn publishes_again(&self) {
+        let mut renew = self.desk.command(&["inventory", "renew", "acme/prod"]).unwrap();
+        renew.arg("--vendor-key").arg(self.vendor.private_key_file().unwrap());
+        run(renew).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_entry_and_a_ban_that_the_broker_forgot_are_given_again() {
+    let mut lab = Lab::start().await;
+    let (bundle, _) = lab.invites("acme.bundle", &[]).await;
+    let site = lab.site("customer", &bundle);
+    site.registered().await;
+    lab.back_up().await;
+    lab.enrolls(&site).await;
+    lab.is_called().await;
+    lab.types(&["ban", "acme/prod", "--reason", "a test"]).await;
+    lab.restore().await;
+    // The customer knows its entry, and the administrator's machine knows what it signed last.
+    site.becomes("enrolled").await;
+    lab.publishes_again().await;
+    lab.is_called().await;
+    lab.types(&["ban", "acme/prod", "--reason", "once more"]).await;
+    until("no tunnel is left", PATIENCE, || async {
+        let replicas = lab.types(&["replicas"]).await;
+        anyhow::ensure!(!replicas.to_string().contains("\"connected\":true"), "{replicas}");
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

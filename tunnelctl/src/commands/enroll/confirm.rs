@@ -175,8 +175,8 @@ async fn publish(
             wanted.sequence - 1
         )));
     }
-    let tunnels = office.api().publish_entry(signed).await?;
-    office.desk.entries.vouch(&opened)?;
+    let tunnels = office.api().publish_entry(signed.clone()).await?;
+    office.desk.entries.vouch(&opened, &signed)?;
     finish(app, office, proven, &opened, Some(tunnels))
 }
 

@@ -1,7 +1,8 @@
 //! `inventory renew`: the same keys once more, good for longer.
 //!
 //! What is signed anew is the newest entry that this machine has ever seen, of a cluster that was vouched for here, or it
-//! is not signed: a broker that shows an older one must not get keys signed that were replaced.
+//! is not signed: a broker that shows an older one must not get keys signed that were replaced. A broker that shows none,
+//! as after a restore from an older backup, is given the one that is kept here.
 
 use std::path::Path;
 
@@ -75,10 +76,34 @@ async fn due(app: &mut App, office: &Office, args: &Renew) -> Result<Vec<Opened>
         due.push(opened);
     }
     known(&unseen)?;
-    found(args, &said)?;
     // Whoever says --first-seen has compared the words.
-    due.iter().try_for_each(|opened| office.desk.entries.vouch(opened))?;
+    due.iter().try_for_each(|opened| office.desk.entries.compared(opened))?;
+    let forgotten = forgotten(office, args, &said)?;
+    for opened in &forgotten {
+        let Entry { cluster, sequence, .. } = &opened.entry;
+        app.console
+            .note(format_args!("the broker has forgotten {cluster}, whose entry {sequence} is kept here"));
+    }
+    due.extend(forgotten);
+    found(args, &said, &due)?;
     Ok(due)
+}
+
+/// What a broker from an older backup does not show, and was vouched for here.
+fn forgotten(office: &Office, args: &Renew, said: &[Cluster]) -> Result<Vec<Opened>, Failure> {
+    let meant = match (args.all, args.within) {
+        (true, None) => office.desk.entries.clusters()?,
+        // What ends soon is asked of those that there are.
+        (true, Some(_)) => Vec::new(),
+        (false, _) => args.clusters.clone(),
+    };
+    let gone = meant.iter().filter(|cluster| !is_shown(said, cluster));
+    let kept = gone.map(|cluster| office.desk.entries.vouched(cluster));
+    Ok(kept.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn is_shown(said: &[Cluster], cluster: &ClusterName) -> bool {
+    said.iter().any(|said| said.cluster == cluster.as_str())
 }
 
 fn is_meant(said: &Cluster, args: &Renew) -> bool {
@@ -97,8 +122,9 @@ fn known(unseen: &[String]) -> Result<(), Failure> {
     )))
 }
 
-fn found(args: &Renew, said: &[Cluster]) -> Result<(), Failure> {
-    let missing = |wanted: &&ClusterName| said.iter().all(|said| said.cluster != wanted.as_str());
+fn found(args: &Renew, said: &[Cluster], due: &[Opened]) -> Result<(), Failure> {
+    let is_due = |wanted: &ClusterName| due.iter().any(|due| due.entry.cluster == *wanted);
+    let missing = |wanted: &&ClusterName| !is_shown(said, wanted) && !is_due(wanted);
     match args.clusters.iter().find(missing) {
         Some(cluster) => {
             Err(Failure::Usage(format!("the broker shows no cluster {cluster}: see `tunnelctl clusters`")))
@@ -147,8 +173,8 @@ async fn publish(app: &mut App, office: &Office, due: &[Opened], signed: Envelop
             "entry {newest} of {cluster} is in force: write and sign it anew"
         )));
     }
-    let tunnels = office.api().publish_entry(signed).await?;
-    office.desk.entries.vouch(&opened)?;
+    let tunnels = office.api().publish_entry(signed.clone()).await?;
+    office.desk.entries.vouch(&opened, &signed)?;
     let (sequence, until) = (opened.entry.sequence, when::until(opened.entry.expires, now));
     let value = json!({
         "event": "renewed", "cluster": cluster.to_string(), "sequence": sequence,
