@@ -98,7 +98,10 @@ impl Client {
         let (rooms, desk, offices) = (self.rooms(), self.desk(), self.offices());
         let clerk = Task::spawn(info_span!("requests"), self.clerk.run(drain.clone()));
         if let Some(webhook) = self.webhook {
-            tasks.spawn(info_span!("webhook"), webhook.run(self.requests.clone(), drain.clone()));
+            tasks.spawn(
+                info_span!("webhook"),
+                webhook.run(self.requests.clone(), self.entries.awaited(), drain.clone()),
+            );
         }
         tasks.spawn(info_span!("operations"), self.runner.run(drain.clone()));
         tasks.spawn(info_span!("policy"), self.policy_file.watch());

@@ -21,7 +21,7 @@ mod ways;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    entries::{Entries, OfferError, Office, OpenError, Refused, Settings},
+    entries::{Awaited, Entries, OfferError, Office, OpenError, Refused, Settings},
     facts::Facts,
     glance::Glance,
     home::{Home, HomeError},

@@ -1,10 +1,11 @@
-//! Tells the customer's people of requests by one outgoing webhook.
+//! Tells the customer's people of requests, and of an enrollment that waits for them, by one outgoing webhook.
 //!
-//! Invariant: nobody waits for a receiver. One task of its own looks at the requests when their bell rings, keeps the
-//! newest state of each, and sends one message at a time; down, slow or hostile receivers cost only that task's time.
+//! Invariant: nobody waits for a receiver. One task of its own looks at both when a bell rings, keeps the newest state
+//! of each, and sends one message at a time; down, slow or hostile receivers cost only that task's time.
 
 mod client;
 mod endpoint;
+mod enrollment;
 mod message;
 mod queue;
 mod secret;
@@ -13,7 +14,11 @@ mod source;
 
 use std::{path::PathBuf, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use bytes::Bytes;
+use tokio::{
+    sync::watch::{self, error::RecvError},
+    time::Instant,
+};
 use tracing::{debug, info, warn};
 use tunnel_certs::crypto;
 use tunnel_protos::{ClusterName, Label, UnixMillis, approvers::WebhookStatus, v1::RequestState};
@@ -22,10 +27,15 @@ use tunnel_transport::backoff::Backoff;
 
 pub use self::{client::SetupError, endpoint::Endpoint, secret::SecretError, source::Source};
 
-use self::{client::Client, message::About, queue::Queue};
+use self::{
+    client::Client,
+    message::About,
+    queue::{Queue, Topic},
+};
 use crate::{
     clock,
-    config::{WebhookConfig, WebhookFormat},
+    config::{WebhookConfig, WebhookEvent, WebhookFormat},
+    enrollment::Awaited,
 };
 
 /// Why there is no webhook.
@@ -44,7 +54,7 @@ pub enum WebhookError {
 pub struct Webhook {
     client: Client,
     about: About,
-    events: Vec<RequestState>,
+    events: Vec<WebhookEvent>,
     format: WebhookFormat,
     state: watch::Sender<WebhookStatus>,
 }
@@ -59,7 +69,7 @@ impl Webhook {
         Ok(Self {
             client,
             about: About { cluster: cluster.clone(), label },
-            events: config.events.iter().map(|event| event.0).collect(),
+            events: config.events.clone(),
             format: config.format,
             state: watch::Sender::new(shown),
         })
@@ -71,25 +81,26 @@ impl Webhook {
     }
 
     /// Tells until drained; whoever was not told by then is told after the next start.
-    pub async fn run(self, source: impl Source, drain: Watch) {
+    pub async fn run(self, source: impl Source, awaited: watch::Receiver<Option<Awaited>>, drain: Watch) {
         tokio::select! {
             () = drain.draining() => {}
-            () = self.tell(source) => {}
+            () = self.tell(source, awaited) => {}
         }
     }
 
-    async fn tell(self, source: impl Source) {
+    async fn tell(self, source: impl Source, mut awaited: watch::Receiver<Option<Awaited>>) {
         let Ok(mut backoff) = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) else { return };
         let mut changes = source.changes();
         let mut queue = Queue::new(&self.events, &source.glimpses());
         let mut not_before = Instant::now();
         loop {
             changes.mark_unchanged();
-            queue.look(&source.glimpses());
+            let waits = *awaited.borrow_and_update();
+            queue.look(&source.glimpses(), waits);
             self.waiting(queue.len());
             tokio::select! {
-                changed = changes.changed() => {
-                    if changed.is_err() {
+                rung = either(&mut changes, &mut awaited) => {
+                    if rung.is_err() {
                         return;
                     }
                     // A bell that rings all the time costs one look per pace.
@@ -108,28 +119,43 @@ impl Webhook {
 
     /// Sends the one message that waits longest; what failed goes to the end.
     async fn next(&self, queue: &mut Queue, source: &impl Source) -> Told {
-        let Some((id, state)) = queue.pop() else { return Told::Yes };
-        // The newest view, so that what changed meanwhile is told as it is.
-        let Some(view) = source.view(&id).filter(|view| view.state() == state) else { return Told::Yes };
-        let now = clock::wall();
-        let body = match self.format {
-            WebhookFormat::CloudEvents => message::event(&view, &self.about, now),
-            WebhookFormat::Slack => slack::message(&view, &self.about, now),
-        };
-        match self.client.send(&message::id(&view), body, self.format, now).await {
+        let (Some(topic), now) = (queue.pop(), clock::wall()) else { return Told::Yes };
+        let Some((id, body)) = self.message(topic, source, now) else { return Told::Yes };
+        match self.client.send(&id, body, self.format, now).await {
             Ok(()) => {
                 self.succeeded(now);
-                if state == RequestState::Pending {
+                if let Topic::Request(id, RequestState::Pending) = topic {
                     source.notified(id, CUSTOMER.to_owned(), now).await;
                 }
                 Told::Yes
             }
             Err(error) => {
                 self.failed(chain(&error).to_string());
-                queue.again(id, state);
+                queue.again(topic);
                 Told::Nobody
             }
         }
+    }
+
+    /// The message's id and body; none if it is not so any more.
+    fn message(&self, topic: Topic, source: &impl Source, now: UnixMillis) -> Option<(String, Bytes)> {
+        let about = &self.about;
+        let view = match topic {
+            Topic::Enrollment(awaited) => {
+                let body = match self.format {
+                    WebhookFormat::CloudEvents => enrollment::event(&awaited, about, now),
+                    WebhookFormat::Slack => enrollment::text(&awaited, about),
+                };
+                return Some((enrollment::id(&awaited), body));
+            }
+            // The newest view, so that what changed meanwhile is told as it is.
+            Topic::Request(id, state) => source.view(&id).filter(|view| view.state() == state)?,
+        };
+        let body = match self.format {
+            WebhookFormat::CloudEvents => message::event(&view, about, now),
+            WebhookFormat::Slack => slack::message(&view, about, now),
+        };
+        Some((message::id(&view), body))
     }
 
     fn waiting(&self, count: usize) {
@@ -157,6 +183,14 @@ impl Webhook {
             warn!(error, "Webhook not delivered, it is tried again");
         }
         self.state.send_modify(|state| state.last_error = error);
+    }
+}
+
+/// Whichever rings first.
+async fn either<A, B>(one: &mut watch::Receiver<A>, other: &mut watch::Receiver<B>) -> Result<(), RecvError> {
+    tokio::select! {
+        rung = one.changed() => rung,
+        rung = other.changed() => rung,
     }
 }
 

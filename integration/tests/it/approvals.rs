@@ -2,7 +2,7 @@
 
 mod pause;
 mod restarts;
-mod webhook;
+pub(crate) mod webhook;
 
 use tempfile::TempDir;
 use tonic::Code;

@@ -5,3 +5,4 @@ mod bundles;
 mod clocks;
 mod cut;
 pub(crate) mod lab;
+mod webhook;

@@ -19,7 +19,7 @@ pub struct WebhookConfig {
     pub ca_file: Option<PathBuf>,
     /// Sent along, for whoever routes messages; not for secrets.
     pub headers: Vec<Header>,
-    /// Which states are told.
+    /// What is told.
     pub events: Vec<Event>,
     /// What the body looks like.
     pub format: Format,
@@ -29,9 +29,14 @@ pub struct WebhookConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header(pub HeaderName, pub HeaderValue);
 
-/// A state of a request that is told.
+/// What is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event(pub RequestState);
+pub enum Event {
+    /// A request that came into this state.
+    Request(RequestState),
+    /// An enrollment or new keys that wait for people.
+    Enrollment,
+}
 
 /// What the body looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +59,7 @@ impl FromSection for WebhookConfig {
             secret_file: secret_file?,
             ca_file: ca_file?,
             headers: headers?,
-            events: if events.is_empty() { vec![Event(RequestState::Pending)] } else { events },
+            events: if events.is_empty() { DEFAULT.to_vec() } else { events },
             format: format?.unwrap_or(Format::CloudEvents),
         })
     }
@@ -68,8 +73,13 @@ impl fmt::Display for Header {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.as_str_name();
-        f.write_str(&name.strip_prefix(STATE).unwrap_or(name).to_lowercase())
+        match self {
+            Self::Request(state) => {
+                let name = state.as_str_name();
+                f.write_str(&name.strip_prefix(STATE).unwrap_or(name).to_lowercase())
+            }
+            Self::Enrollment => f.write_str(ENROLLMENT),
+        }
     }
 }
 
@@ -100,9 +110,12 @@ impl FromStr for Event {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == ENROLLMENT {
+            return Ok(Self::Enrollment);
+        }
         let name = format!("{STATE}{}", text.to_uppercase().replace('-', "_"));
         let state = RequestState::from_str_name(&name).filter(|state| *state != RequestState::Unspecified);
-        state.map(Self).ok_or("not a state of a request: pending, approved, denied, expired, active, …")
+        state.map(Self::Request).ok_or(NO_EVENT)
     }
 }
 
@@ -119,6 +132,11 @@ impl FromStr for Format {
 }
 
 const STATE: &str = "REQUEST_STATE_";
+const ENROLLMENT: &str = "enrollment";
+const NO_EVENT: &str =
+    "neither enrollment nor a state of a request: pending, approved, denied, expired, active, …";
+/// What waits for people.
+const DEFAULT: [Event; 2] = [Event::Request(RequestState::Pending), Event::Enrollment];
 
 #[cfg(test)]
 mod tests {
@@ -135,8 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn events_are_states() {
-        assert_eq!("pending".parse(), Ok(Event(RequestState::Pending)));
+    fn events_are_states_or_enrollment() {
+        for event in DEFAULT {
+            assert_eq!(event.to_string().parse(), Ok(event));
+        }
+        assert_eq!("pending".parse(), Ok(Event::Request(RequestState::Pending)));
         assert!("unspecified".parse::<Event>().is_err() && "surprise".parse::<Event>().is_err());
     }
 }

@@ -51,12 +51,22 @@ pub enum OfferError {
     Late,
 }
 
+/// What waits for people who exchange words with the vendor's administrators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// The vendor has to confirm the registration with these words, which are read out.
+    Registration(Words),
+    /// An approver has to confirm the entry with this digest, by typing its words.
+    Entry(Digest),
+}
+
 /// What others see.
 #[derive(Debug)]
 struct Shared {
     admission: watch::Sender<Admission>,
     keys: watch::Sender<Arc<Keyring>>,
     registration: watch::Sender<Option<Arc<v1::Envelope>>>,
+    awaited: watch::Sender<Option<Awaited>>,
     progress: watch::Receiver<Progress>,
     shown: Mutex<Shown>,
 }
@@ -105,6 +115,11 @@ impl Entries {
     /// The registration of the next keys, for every broker until their entry is in force.
     pub fn registration(&self) -> watch::Receiver<Option<Arc<v1::Envelope>>> {
         self.shared.registration.subscribe()
+    }
+
+    /// What waits for people, now and later.
+    pub fn awaited(&self) -> watch::Receiver<Option<Awaited>> {
+        self.shared.awaited.subscribe()
     }
 
     /// When the entry in force expires.

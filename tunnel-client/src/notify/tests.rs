@@ -16,8 +16,9 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
+use tunnel_certs::words::Words;
 use tunnel_protos::{
-    RequestId,
+    Digest, RequestId,
     approvers::{AskedMethod, RequestView},
     operations::v1 as operations,
     v1::{Deadlines, OperationRequest, Reason, ReasonType},
@@ -146,6 +147,7 @@ fn is_whole(text: &[u8]) -> bool {
 struct World {
     desk: Desk,
     status: watch::Receiver<WebhookStatus>,
+    awaited: watch::Sender<Option<Awaited>>,
     _drain: drain::Drain,
     _folder: tempfile::TempDir,
     _task: JoinSet<()>,
@@ -164,14 +166,15 @@ fn start(url: &str, ca: Option<String>, format: WebhookFormat) -> World {
         secret_file,
         ca_file,
         headers: vec!["X-Routing: on-call".parse().unwrap()],
-        events: vec![WebhookEvent(RequestState::Pending)],
+        events: vec![WebhookEvent::Request(RequestState::Pending), WebhookEvent::Enrollment],
         format,
     };
     let webhook = Webhook::new(&config, &"acme/prod".parse().unwrap(), Label::from_random([11; 17])).unwrap();
     let (desk, status, (signal, watch)) = (desk(), webhook.status(), drain::channel());
     let mut task = JoinSet::new();
-    task.spawn(webhook.run(desk.clone(), watch));
-    World { desk, status, _drain: signal, _folder: folder, _task: task }
+    let awaited = watch::Sender::new(None);
+    task.spawn(webhook.run(desk.clone(), awaited.subscribe(), watch));
+    World { desk, status, awaited, _drain: signal, _folder: folder, _task: task }
 }
 
 fn server_tls() -> (TlsAcceptor, String) {
@@ -264,6 +267,30 @@ async fn the_event_says_all_that_a_decision_needs_without_tricks() {
     assert_eq!(data["deadlines"]["answerUntil"], "2026-01-01T00:00:00Z");
     assert_eq!(data["deadlines"]["workForSeconds"], 60);
     assert!(header(&got, "content-type").starts_with("application/cloudevents+json"));
+}
+
+#[tokio::test]
+async fn an_enrollment_that_waits_is_told_until_it_arrives_and_the_next_step_after_it() {
+    let receiver = receiver(None, &["HTTP/1.1 503 Busy\r\nconnection: close\r\n\r\n"]).await;
+    let world = start(&format!("http://{}/", receiver.address), None, WebhookFormat::CloudEvents);
+    let events = || -> Vec<(String, String)> {
+        let body = |message: &String| message.split_once("\r\n\r\n").unwrap().1.to_owned();
+        let read = |message| serde_json::from_str::<serde_json::Value>(&body(message)).unwrap();
+        let text = |event: &serde_json::Value, key: &str| event[key].as_str().unwrap().to_owned();
+        let got = receiver.got.lock();
+        got.iter().map(read).map(|event| (text(&event, "id"), text(&event, "type"))).collect()
+    };
+    world.awaited.send_replace(Some(Awaited::Registration(Words::of(&Digest::new([1; 32])))));
+    eventually(|| events().len() == 2).await;
+    world.awaited.send_replace(Some(Awaited::Entry(Digest::new([2; 32]))));
+    eventually(|| events().len() == 3).await;
+    let told = events();
+    assert_eq!(told[0], told[1], "a repeat can be told");
+    assert_eq!(told[1].1, "dev.postern.enrollment.registered.v1");
+    assert_eq!(told[2].1, "dev.postern.enrollment.entry-waits.v1");
+    let id = RequestId::random();
+    world.desk.ask(view(id));
+    eventually(|| world.desk.told.lock().first().is_some_and(|(told, _)| *told == id)).await;
 }
 
 #[tokio::test]

@@ -17,20 +17,20 @@ use super::{Lab, RESTART};
 const SECRET: [u8; 32] = [7; 32];
 
 /// A receiver on a loopback port.
-struct Receiver(TcpListener);
+pub(crate) struct Receiver(TcpListener);
 
 /// One message, as it came over the wire.
-struct Message {
-    head: String,
-    body: Vec<u8>,
+pub(crate) struct Message {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Receiver {
-    async fn bind() -> Self {
+    pub(crate) async fn bind() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
     }
 
-    fn yaml(&self, folder: &Path) -> String {
+    pub(crate) fn yaml(&self, folder: &Path) -> String {
         let file = folder.join("webhook.secret");
         fs::write(&file, format!("whsec_{}", BASE64.encode(&SECRET))).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -39,7 +39,7 @@ impl Receiver {
     }
 
     /// The next message, answered with `status`.
-    async fn next(&self, status: &str) -> Message {
+    pub(crate) async fn next(&self, status: &str) -> Message {
         let (mut stream, _) = timeout(PATIENCE, self.0.accept()).await.expect("a message").unwrap();
         let message = timeout(PATIENCE, read(&mut stream)).await.expect("a whole one");
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
@@ -62,13 +62,13 @@ async fn read(stream: &mut TcpStream) -> Message {
 }
 
 impl Message {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
         found.next().unwrap_or_else(|| panic!("no {name}: {}", self.head)).1
     }
 
-    fn is_signed(&self) -> bool {
+    pub(crate) fn is_signed(&self) -> bool {
         let start = format!("{}.{}.", self.header("webhook-id"), self.header("webhook-timestamp"));
         let mac = crypto::hmac_sha256(&SECRET, &[start.as_bytes(), &self.body].concat());
         self.header("webhook-signature") == format!("v1,{}", BASE64.encode(&mac))

@@ -322,7 +322,10 @@ impl Office {
             Ok(_) => Admission::Open,
             Err(why) => Admission::Refusing(self.refusing(why, &shown)),
         };
+        let open = admission == Admission::Open;
+        let awaited = view::awaited(&shown, &self.settings.progress.borrow(), open);
         *self.shared.shown.lock() = shown;
+        self.shared.awaited.send_if_modified(|now| std::mem::replace(now, awaited) != awaited);
         let registration = self.next.as_ref().map(|next| next.registration.clone());
         self.shared.registration.send_if_modified(|now| {
             let changed = *now != registration;

@@ -65,6 +65,7 @@ impl Entries {
             admission: watch::Sender::new(Admission::Refusing(String::new())),
             keys: watch::Sender::new(Arc::new(ring(&settings.keys.pair(), previous.zip(until)))),
             registration: watch::Sender::new(registration),
+            awaited: watch::Sender::new(None),
             progress: settings.progress.clone(),
             shown: Mutex::new(Shown::default()),
         });

@@ -5,7 +5,7 @@ use tunnel_protos::{
     approvers::{EnrollmentState, EnrollmentView},
 };
 
-use super::Shown;
+use super::{Awaited, Shown};
 use crate::enrollment::{
     Member,
     progress::{Phase, Progress},
@@ -40,6 +40,27 @@ fn state(shown: &Shown, progress: &Progress, open: bool) -> EnrollmentState {
         Phase::Certified if open || progress.member == Member::Further => EnrollmentState::Enrolled,
         Phase::Certified if shown.waiting.is_some() => EnrollmentState::EntryWaits,
         Phase::Certified => EnrollmentState::Registered,
+    }
+}
+
+/// What waits for people who exchange words, if anything does.
+pub(super) fn awaited(shown: &Shown, progress: &Progress, open: bool) -> Option<Awaited> {
+    let entry = shown.waiting.map(Awaited::Entry);
+    match state(shown, progress, open) {
+        EnrollmentState::EntryWaits => entry,
+        EnrollmentState::Registered => shown.words.or(progress.words).map(Awaited::Registration),
+        EnrollmentState::Enrolled => entry.or(shown.next_words.map(Awaited::Registration)),
+        EnrollmentState::Redeeming | EnrollmentState::Failed | EnrollmentState::Unspecified => None,
+    }
+}
+
+impl Awaited {
+    /// What to do about it.
+    pub const fn next(&self) -> &'static str {
+        match self {
+            Self::Registration(_) => READ_OUT,
+            Self::Entry(_) => CONFIRM,
+        }
     }
 }
 
@@ -124,7 +145,15 @@ mod tests {
         assert_eq!(state(&nothing, &certified, true), (EnrollmentState::Enrolled, says("")));
         assert_eq!(state(&rotates, &certified, true), (EnrollmentState::Enrolled, says(READ_OUT)));
         assert_eq!(state(&waits, &certified, true), (EnrollmentState::Enrolled, says(CONFIRM)));
+        let words = progress(asking).words.unwrap();
+        assert_eq!(awaited(&nothing, &progress(asking), false), None);
+        assert_eq!(awaited(&nothing, &certified, false), Some(Awaited::Registration(words)));
+        assert_eq!(awaited(&waits, &certified, false), Some(Awaited::Entry(ENTRY)));
+        assert_eq!(awaited(&nothing, &certified, true), None);
+        assert_eq!(awaited(&rotates, &certified, true), rotates.next_words.map(Awaited::Registration));
+        assert_eq!(awaited(&waits, &certified, true), Some(Awaited::Entry(ENTRY)));
         let further = Progress { member: Member::Further, ..certified };
+        assert_eq!(awaited(&nothing, &further, false), None);
         assert_eq!(state(&nothing, &further, false), (EnrollmentState::Enrolled, says("")));
         assert_eq!(refusing(&nothing, &further), FURTHER);
     }
