@@ -3,6 +3,7 @@
 //! Invariant: no finding holds a secret; values come from outside and are escaped when they are printed.
 
 pub mod bundle;
+pub mod datagrams;
 pub mod machine;
 pub mod network;
 

@@ -7,7 +7,7 @@ use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     time::timeout,
 };
-use tunnel_runtime::doctor::{Finding, Verdict, network};
+use tunnel_runtime::doctor::{Finding, Verdict, datagrams, network};
 
 use crate::config::ListenConfig;
 
@@ -55,7 +55,8 @@ pub(super) async fn addresses(addresses: &[String]) -> Vec<Finding> {
 
 async fn reach(address: &str) -> Vec<Finding> {
     let (resolved, found) = network::resolve(address).await;
-    let reached = join_all(found.into_iter().map(network::tcp)).await;
+    let both = |address| async move { tokio::join!(network::tcp(address), datagrams::mtu(address)) };
+    let reached = join_all(found.into_iter().map(both)).await.into_iter();
     let doubt = |finding: Finding| match finding.verdict {
         Verdict::Bad => {
             let advice = format!("{}; nothing is wrong if no broker runs there now", finding.advice);
@@ -63,7 +64,7 @@ async fn reach(address: &str) -> Vec<Finding> {
         }
         _ => finding,
     };
-    [resolved].into_iter().chain(reached).map(doubt).collect()
+    [resolved].into_iter().chain(reached.flat_map(|(tcp, mtu)| [tcp, mtu])).map(doubt).collect()
 }
 
 /// On this machine.

@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tunnel_certs::{identity::Role, tls, verify::Summary};
 use tunnel_runtime::{
     chain,
-    doctor::{Finding, Verdict, network},
+    doctor::{Finding, Verdict, datagrams, network},
 };
 use tunnel_transport::{
     Code, Limits, Tunnel,
@@ -90,11 +90,15 @@ impl Way<'_> {
     }
 
     async fn udp(&self, found: &[SocketAddr]) -> Vec<Finding> {
+        let mtu = join_all(found.iter().map(|address| datagrams::mtu(*address)));
         let Some(dialing) = self.dialing else {
             let tried = format!("QUIC with {}", self.address);
-            return vec![Finding::skipped("udp", tried, "there is no mesh certificate to show")];
+            let skipped = Finding::skipped("udp", tried, "there is no mesh certificate to show");
+            return [skipped].into_iter().chain(mtu.await).collect();
         };
-        settled(join_all(found.iter().map(|address| self.quic(*address, dialing))).await)
+        let shaken = join_all(found.iter().map(|address| self.quic(*address, dialing)));
+        let (shaken, mtu) = tokio::join!(shaken, mtu);
+        settled(shaken).into_iter().chain(mtu).collect()
     }
 
     async fn quic(&self, address: SocketAddr, dialing: &Dialing) -> Finding {

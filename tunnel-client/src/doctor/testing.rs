@@ -1,10 +1,21 @@
 //! A customer's files, made by real keys, and a broker on loopback with real TLS and QUIC.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, hash_map},
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use prost::Message;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    sync::mpsc,
+    time::timeout,
+};
 use tokio_rustls::TlsAcceptor;
 use tracing::Span;
 use tunnel_certs::{
@@ -183,6 +194,47 @@ impl Broker {
             tasks.spawn(Span::none(), tunnels(listen(site, address), sender));
         }
         Self { address: address.to_string(), ended, _tasks: tasks }
+    }
+}
+
+/// A way to a broker over UDP that loses what is larger than it carries.
+pub(crate) struct Narrow {
+    pub(crate) address: String,
+    _tasks: Tasks,
+}
+
+impl Narrow {
+    pub(crate) async fn before(broker: &Broker, most: usize) -> Self {
+        let near = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let (address, tasks) = (near.local_addr().unwrap().to_string(), Tasks::new());
+        tasks.spawn(Span::none(), carry(near, broker.address.parse().unwrap(), most));
+        Self { address, _tasks: tasks }
+    }
+}
+
+async fn carry(near: Arc<UdpSocket>, broker: SocketAddr, most: usize) {
+    let (mut ways, backs) = (HashMap::new(), Tasks::new());
+    let mut datagram = [0; 2_048];
+    loop {
+        let (length, from) = near.recv_from(&mut datagram).await.unwrap();
+        if let hash_map::Entry::Vacant(way) = ways.entry(from) {
+            let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+            far.connect(broker).await.unwrap();
+            backs.spawn(Span::none(), carry_back(far.clone(), near.clone(), from, most));
+            way.insert(far);
+        }
+        if length <= most {
+            ways[&from].send(&datagram[..length]).await.unwrap();
+        }
+    }
+}
+
+async fn carry_back(far: Arc<UdpSocket>, near: Arc<UdpSocket>, to: SocketAddr, most: usize) {
+    let mut datagram = [0; 2_048];
+    while let Ok(length) = far.recv(&mut datagram).await {
+        if length <= most {
+            let _gone = near.send_to(&datagram[..length], to).await;
+        }
     }
 }
 

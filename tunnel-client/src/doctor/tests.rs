@@ -5,7 +5,7 @@ use tunnel_certs::issue::self_signed_api_server;
 use tunnel_transport::{Closed, Code};
 
 use super::{
-    testing::{Broker, PATIENCE, Site, now},
+    testing::{Broker, Narrow, PATIENCE, Site, now},
     *,
 };
 
@@ -66,6 +66,7 @@ async fn all_is_well_and_nothing_is_touched() {
         "tcp",
         "broker-tls",
         "udp",
+        "mtu",
         "policy",
     ] {
         assert_eq!(verdict(&report, check), "ok", "{check}: {:#}", report.findings.to_json());
@@ -88,6 +89,22 @@ async fn closed_udp_fails_though_tcp_is_open() {
     assert!(verdict == "failed" && seen.contains("no answer") && advice.contains("open UDP"), "{seen}");
     assert_eq!(self::verdict(&report, "broker-tls"), "ok");
     assert_eq!(report.exit(), Exit::Failed);
+}
+
+#[tokio::test]
+async fn a_way_that_carries_no_more_than_quic_needs_is_a_warning() {
+    let site = Site::new();
+    let broker = Broker::start(&site, &site.broker()).await;
+    let narrow = Narrow::before(&broker, 1_280).await;
+    site.configure(&narrow.address, "");
+    let report = report(&site).await;
+    assert_eq!(verdict(&report, "udp"), "ok", "{:#}", report.findings.to_json());
+    let (verdict, seen, advice) = found(&report, "mtu");
+    assert_eq!(verdict, "warning", "{seen}");
+    assert!(
+        seen.contains("1200 bytes pass, more do not") && advice.contains("MTU of 1400"),
+        "{seen}: {advice}"
+    );
 }
 
 #[tokio::test]
