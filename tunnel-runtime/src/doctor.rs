@@ -101,7 +101,9 @@ impl Findings {
         let mut text = String::new();
         for finding in &self.0 {
             let Finding { check, verdict, tried, seen, advice } = finding;
-            let (tried, seen) = (escape(tried), escape(seen));
+            // A file may have several faults, each in a line.
+            let seen = seen.lines().map(&escape).collect::<Vec<_>>().join("; ");
+            let tried = escape(tried);
             let _infallible = writeln!(text, "{:<8} {check:<14} {tried}: {seen}", verdict.word());
             if !advice.is_empty() {
                 let _infallible = writeln!(text, "{:>23} do: {}", "", escape(advice));
@@ -167,6 +169,14 @@ mod tests {
             text.contains("do: sysctl") && text.ends_with("2 checks, 0 failed, 1 with a warning\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn several_faults_stand_in_one_line() {
+        let mut findings = Findings::default();
+        findings.push(Finding::good("configuration", "broker.yaml", "no key\nno state\u{1b}"));
+        let text = findings.to_text(|value| value.escape_debug().to_string());
+        assert!(text.contains("broker.yaml: no key; no state\\u{1b}\n"), "{text}");
     }
 
     #[test]
