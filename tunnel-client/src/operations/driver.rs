@@ -116,7 +116,11 @@ impl<S: Store, E: Executor> Driver<S, E> {
         if !self.may_go_on().await {
             return;
         }
-        let found = match self.look().await {
+        let found = self.look().await;
+        if self.is_held() {
+            return;
+        }
+        let found = match found {
             Ok(found) => found,
             Err(why) => return self.kept.run.refuse(why, self.means.clock.now()),
         };
@@ -160,6 +164,12 @@ impl<S: Store, E: Executor> Driver<S, E> {
                 () = self.means.drain.draining() => {}
             }
         }
+    }
+
+    /// Whether somebody stopped it, or paused, or this process is being stopped; nothing on the way back is stopped.
+    fn is_held(&self) -> bool {
+        let stopped = self.kept.run.way == Way::Forth && self.stop.borrow().is_some();
+        stopped || self.means.paused.borrow().is_some() || self.means.drain.is_draining()
     }
 
     /// What is there now; asked a few times, since one lost answer says nothing.
@@ -237,6 +247,16 @@ impl<S: Store, E: Executor> Driver<S, E> {
         }
         let run = &self.kept.run;
         self.means.board.show(&run.id, |seen| seen.follow(run));
+    }
+
+    /// Stores that the step is about to be called; false if it must not be, by what somebody said meanwhile.
+    async fn keep_free(&mut self) -> bool {
+        let mut stop = self.stop.clone();
+        let forth = self.kept.run.way == Way::Forth;
+        tokio::select! {
+            () = self.keep() => !self.is_held(),
+            () = stopped(&mut stop), if forth => false,
+        }
     }
 
     fn summarize(&self, text: &str) {

@@ -183,6 +183,12 @@ impl Run {
         }
     }
 
+    /// It was to be called, and was not: somebody held it up meanwhile.
+    pub(super) fn not_called(&mut self, now: UnixMillis) {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.begin_again(now);
+    }
+
     /// The gate held for its time, or did not in all its time; one sentence.
     pub(super) fn gated(&mut self, held: Result<(), String>, now: UnixMillis) {
         match (held, self.way) {
@@ -320,22 +326,6 @@ impl Run {
                     StepStatus { state: StepState::Skipped.into(), ended_ms: now.0, ..StepStatus::default() };
             }
         }
-    }
-
-    /// The step at hand stands there now.
-    fn set(&mut self, state: StepState, text: String, now: UnixMillis) {
-        let at = self.at;
-        let Some(status) = self.steps.get_mut(at) else { return };
-        status.state = state.into();
-        status.text.clone_from(&text);
-        if status.started_ms == 0 && state != StepState::Waiting {
-            status.started_ms = now.0;
-        }
-        if matches!(state, StepState::Done | StepState::Failed | StepState::RolledBack) {
-            status.ended_ms = now.0;
-        }
-        self.why = format!("Step {} of {}: {}", at + 1, self.plan.steps.len(), self.plan.steps[at].title);
-        self.tell(Some(at), text, now);
     }
 }
 

@@ -219,6 +219,8 @@ pub(super) struct Memory {
     objects: Mutex<BTreeMap<String, (u64, Vec<u8>)>>,
     writes: Mutex<usize>,
     death: Mutex<Option<Death>>,
+    /// From this write on, each is refused.
+    sick: Mutex<Option<usize>>,
     /// Told once it is dead.
     dead: watch::Sender<bool>,
 }
@@ -239,6 +241,11 @@ impl Memory {
         self.dead.send_replace(false);
     }
 
+    /// Refuses every write from this one on, or none any more.
+    pub(super) fn sickens(&self, at: Option<usize>) {
+        *self.sick.lock() = at;
+    }
+
     pub(super) async fn died(&self) {
         let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
     }
@@ -253,6 +260,9 @@ impl Memory {
             *writes += 1;
             *writes - 1
         };
+        if self.sick.lock().is_some_and(|at| number >= at) {
+            return Err(StoreError::Locked("sick".into()));
+        }
         let death = self.death.lock().filter(|death| number >= death.at);
         if death.is_none_or(|death| death.kept && number == death.at) {
             self.put(id, expected, body)?;

@@ -25,13 +25,16 @@ use crate::{
 impl<S: Store, E: Executor> Driver<S, E> {
     /// The step at hand may begin.
     pub(super) async fn call_forth(&mut self, found: &Found) {
-        if self.kept.run.at == 0 {
-            self.raise_releases().await;
+        if self.kept.run.at == 0 && !self.raise_releases().await {
+            return;
         }
         let Some(entry) = self.intent().await else { return };
         let step = self.kept.run.step();
         self.kept.run.begin(judge::marks(&step, found), self.means.clock.now());
-        self.keep().await;
+        if !self.keep_free().await {
+            self.means.audit.outcome(entry, Outcome::Failed);
+            return self.kept.run.not_called(self.means.clock.now());
+        }
         self.tell();
         let called = self.work(self.forth()).await;
         let answer = self.understand(called).await;
@@ -46,7 +49,12 @@ impl<S: Store, E: Executor> Driver<S, E> {
         };
         let entry = self.means.audit.closing(self.step_event()).await;
         self.kept.run.begin(Marks::new(), self.means.clock.now());
-        self.keep().await;
+        if !self.keep_free().await {
+            if let Some(entry) = entry {
+                self.means.audit.outcome(entry, Outcome::Failed);
+            }
+            return self.kept.run.not_called(self.means.clock.now());
+        }
         self.tell();
         let work = Work::Call {
             targets: undo.target,
@@ -162,8 +170,17 @@ impl<S: Store, E: Executor> Driver<S, E> {
         }
     }
 
-    /// Nothing at or below these releases is brought again, whatever becomes of the run.
-    async fn raise_releases(&mut self) {
+    /// Nothing at or below these releases is brought again, whatever becomes of the run; false if it is stopped before
+    /// they are written down.
+    async fn raise_releases(&mut self) -> bool {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = self.write_releases() => true,
+            () = stopped(&mut stop) => false,
+        }
+    }
+
+    async fn write_releases(&self) {
         while let Err(error) = self.means.releases.raise(&self.kept.run.plan.releases).await {
             warn!(error = %chain(&error), "Releases not written down, and the operation held until they are");
             self.summarize("Held: its releases cannot be written down; look at this client's disk");

@@ -1,10 +1,29 @@
 //! What is told of a run: one event for each thing that happened, numbered from 1, the newest kept.
 
-use tunnel_protos::{UnixMillis, operations::v1::Event};
+use tunnel_protos::{
+    UnixMillis,
+    operations::v1::{Event, StepState},
+};
 
 use super::Run;
 
 impl Run {
+    /// The step at hand stands there now.
+    pub(super) fn set(&mut self, state: StepState, text: String, now: UnixMillis) {
+        let at = self.at;
+        let Some(status) = self.steps.get_mut(at) else { return };
+        status.state = state.into();
+        status.text.clone_from(&text);
+        if status.started_ms == 0 && state != StepState::Waiting {
+            status.started_ms = now.0;
+        }
+        if matches!(state, StepState::Done | StepState::Failed | StepState::RolledBack) {
+            status.ended_ms = now.0;
+        }
+        self.why = format!("Step {} of {}: {}", at + 1, self.plan.steps.len(), self.plan.steps[at].title);
+        self.tell(Some(at), text, now);
+    }
+
     /// How far the step at hand is, as the engine counts; replaces what was told of it before.
     pub(in crate::operations) fn progress(&mut self, done: u64, total: u64, now: UnixMillis) {
         let Some(status) = self.steps.get_mut(self.at) else { return };
