@@ -54,7 +54,7 @@ pub(super) fn effect(plan: &Plan, step: &Step, marks: &Marks, found: &Found) -> 
     let changes: Vec<_> =
         plan.diff.iter().filter(|change| objects(step).any(|o| o == change.object)).collect();
     if changes.is_empty() {
-        return restarted(marks, &facts);
+        return restarted(step, marks, &facts);
     }
     let mut new = 0;
     for change in &changes {
@@ -82,8 +82,11 @@ fn side(change: &Change, facts: &BTreeMap<String, String>) -> Result<bool, Strin
     }
 }
 
-fn restarted(marks: &Marks, facts: &BTreeMap<String, String>) -> Effect {
-    let seen: Vec<_> = marks.iter().map(|(what, before)| facts.get(what).map(|now| now != before)).collect();
+/// By the starts of this step's own objects alone.
+fn restarted(step: &Step, marks: &Marks, facts: &BTreeMap<String, String>) -> Effect {
+    let own = objects(step).map(|object| of(START, object));
+    let marked = own.filter_map(|what| Some((marks.get(&what)?, facts.get(&what))));
+    let seen: Vec<_> = marked.map(|(before, now)| now.map(|now| now != before)).collect();
     if seen.is_empty() || seen.contains(&None) {
         return Effect::Unseen;
     }

@@ -35,7 +35,7 @@ pub(super) struct Run {
     pub(super) at: usize,
     /// Why it turned back.
     cause: Option<Cause>,
-    /// Of the step that is called.
+    /// Of the step that is called; none on the way back.
     pub(super) marks: Marks,
     /// How often the step at `at` was to be taken back.
     attempts: u32,
@@ -278,8 +278,10 @@ impl Run {
         }
     }
 
-    /// To the last step before `upto` that can be taken back.
+    /// To the last step before `upto` that can be taken back. How nodes were started on the way forth tells nothing of
+    /// whether they are back, since to take a step back starts them, too.
     fn go_back(&mut self, upto: usize, now: UnixMillis) {
+        self.marks.clear();
         match (0..upto).rev().find(|at| self.plan.steps[*at].undo.is_some()) {
             Some(at) => {
                 (self.at, self.phase, self.attempts) = (at, Phase::Next, 0);

@@ -70,7 +70,7 @@ pub(super) struct Faults {
     pub(super) hangs: Option<String>,
     /// Nodes that are never ready.
     pub(super) broken: BTreeSet<String>,
-    /// A release with which no node becomes ready.
+    /// A release with which no node becomes ready, or `n2 at 2`.
     pub(super) bad_release: Option<String>,
     /// Every other look shows a node that is not ready.
     pub(super) flaps: bool,
@@ -80,6 +80,8 @@ pub(super) struct Faults {
     pub(super) stares: bool,
     /// Starts of nodes are not shown.
     pub(super) hides_starts: bool,
+    /// Releases of nodes are not shown.
+    pub(super) hides_releases: bool,
     /// It says that all went well, and does nothing.
     pub(super) lies: bool,
 }
@@ -141,11 +143,14 @@ impl Plant {
         let mut yard = self.0.lock();
         yard.deeds.push(Deed::Look);
         let flap = yard.faults.flaps && yard.deeds.len().is_multiple_of(2);
-        let bad = |machine: &Machine| yard.faults.bad_release.as_ref() == Some(&machine.release);
+        let bad = |name: &str, machine: &Machine| {
+            let here = format!("{name} at {}", machine.release);
+            yard.faults.bad_release.as_ref().is_some_and(|bad| [&machine.release, &here].contains(&bad))
+        };
         let node = |(name, machine): (&String, &Machine)| Node {
             name: name.clone(),
-            ready: !flap && !yard.faults.broken.contains(name) && !bad(machine),
-            release: Some(machine.release.clone()),
+            ready: !flap && !yard.faults.broken.contains(name) && !bad(name, machine),
+            release: (!yard.faults.hides_releases).then(|| machine.release.clone()),
             start: (!yard.faults.hides_starts).then(|| machine.starts.to_string()),
         };
         let first = yard.nodes.values().next().map(|machine| machine.release.clone());
@@ -490,6 +495,17 @@ pub(super) fn upgrade() -> Plan {
         diff: nodes.map(change).to_vec(),
         ..base(true)
     }
+}
+
+/// As [`upgrade`], of an engine that shows no releases of nodes.
+pub(super) fn upgrade_unseen() -> Plan {
+    let change = Change {
+        object: "storage".to_owned(),
+        field: "release".to_owned(),
+        old: "1".to_owned(),
+        new: "2".to_owned(),
+    };
+    Plan { diff: vec![change], ..upgrade() }
 }
 
 /// Node by node; nothing can be taken back.

@@ -13,7 +13,7 @@ use tunnel_runtime::tasks::Task;
 
 use super::*;
 use crate::{
-    operations::testing::{Deed, Faults, Plant, World, id, restart, scale, task, upgrade},
+    operations::testing::{Deed, Faults, Plant, World, id, restart, scale, task, upgrade, upgrade_unseen},
     requests::Pause,
 };
 
@@ -79,6 +79,30 @@ async fn a_failure_at_the_last_node_takes_the_first_ones_back_too() {
     assert_eq!(world.plant.releases(), ["1", "1", "1"]);
     let nodes: Vec<_> = world.plant.calls().iter().map(|call| call[9..11].to_owned()).collect();
     assert_eq!(nodes, ["n1", "n2", "n3", "n2", "n1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_nodes_that_show_only_their_starts_a_refused_step_takes_the_ones_before_back() {
+    let refuses = Some(r#""n2","release":"2""#.to_owned());
+    let world = World::new(Plant::with(Faults { refuses, hides_releases: true, ..Faults::default() }));
+    let run = world.finish(&upgrade_unseen()).await;
+    assert_eq!(run.state, RunState::RolledBack, "{}", run.why);
+    assert_eq!(states(&run), [StepState::RolledBack, StepState::Failed, StepState::Skipped]);
+    let nodes: Vec<_> = world.plant.calls().iter().map(|call| call[9..11].to_owned()).collect();
+    assert_eq!(nodes, ["n1", "n2", "n1"]);
+    assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_nodes_that_show_only_their_starts_a_failed_gate_takes_all_back() {
+    for bad in ["2", "n2 at 2"] {
+        let bad_release = Some(bad.to_owned());
+        let world =
+            World::new(Plant::with(Faults { bad_release, hides_releases: true, ..Faults::default() }));
+        let run = world.finish(&upgrade_unseen()).await;
+        assert_eq!(run.state, RunState::RolledBack, "{}", run.why);
+        assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

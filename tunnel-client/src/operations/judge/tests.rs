@@ -37,6 +37,15 @@ fn a_restart_shows_by_when_a_node_was_started() {
 }
 
 #[test]
+fn the_start_of_another_steps_node_says_nothing() {
+    let (plant, plan) = (Plant::new(), restart());
+    let before = marks(&plan.steps[1], &found(&plant));
+    assert_eq!(effect(&plan, &plan.steps[0], &before, &found(&plant)), Effect::Unseen);
+    plant.start_again("n2");
+    assert_eq!(effect(&plan, &plan.steps[0], &before, &found(&plant)), Effect::Unseen);
+}
+
+#[test]
 fn before_each_step_the_ones_before_are_done_and_the_others_are_not() {
     let (plant, plan) = (Plant::new(), with_releases(upgrade()));
     assert_eq!(moved_on(&plan, 0, &found(&plant)), None);

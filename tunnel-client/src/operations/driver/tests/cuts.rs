@@ -150,10 +150,12 @@ fn blind(deeds: &[Deed]) -> bool {
 #[test]
 fn whatever_fails_and_however_often_it_dies_it_ends_and_never_calls_blindly() {
     let death = (0..6_usize, any::<bool>()).prop_map(|(at, kept)| Death { at, kept });
-    let case = (0..4_usize, any_faults(), vec(death, 0..6));
+    let case = (0..5_usize, any_faults(), vec(death, 0..6));
     let mut runner = TestRunner::new(ProptestConfig { cases: 400, ..ProptestConfig::default() });
     let test = |(plan, faults, deaths): (usize, Faults, Vec<Death>)| {
-        let plan = [upgrade(), scale(), restart(), task()][plan].clone();
+        let hides_releases = plan == 4;
+        let faults = Faults { hides_releases, ..faults };
+        let plan = [upgrade(), scale(), restart(), task(), upgrade_unseen()][plan].clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
         runtime.unwrap().block_on(async {
             let end =
