@@ -2,6 +2,7 @@
 //!
 //! What the engine says is data of a stranger: bounded in size and time, and never believed about itself.
 
+mod aside;
 mod call;
 pub mod check;
 mod connect;
@@ -38,6 +39,7 @@ struct Shared {
     profile: Profile,
     tls: Option<tls::Toward>,
     targets: BTreeMap<TargetName, health::Target>,
+    aside: aside::Aside,
 }
 
 impl Engine {
@@ -46,7 +48,7 @@ impl Engine {
         let targets = profile.endpoints().keys().map(|name| (name.clone(), health::Target::default()));
         let targets = targets.collect();
         let tls = profile.credentials().tls.clone().map(tls::Toward::new);
-        Self(Arc::new(Shared { profile, tls, targets }))
+        Self(Arc::new(Shared { profile, tls, targets, aside: aside::Aside::default() }))
     }
 
     /// What is known of it.

@@ -52,7 +52,7 @@ pub(super) async fn probe(engine: &Engine, target: &TargetName) -> (Health, Opti
     let Some(method): Option<MethodName> = method else { return (Health::Unspecified, None) };
     let answer = engine.call_raw(target, &method, request, DEADLINE).await;
     match (&answer, ok) {
-        (Ok(bytes), Some(Some(ok))) => match is_ok(bytes, ok) {
+        (Ok(bytes), Some(Some(ok))) => match is_ok(engine, bytes, ok).await {
             Ok(true) => (Health::Serving, None),
             Ok(false) => (Health::NotServing, None),
             Err(error) => (Health::NotServing, Some(error)),
@@ -62,11 +62,15 @@ pub(super) async fn probe(engine: &Engine, target: &TargetName) -> (Health, Opti
 }
 
 /// Whether an answer is what the profile wants of it; one that cannot be judged is not.
-fn is_ok(bytes: &Bytes, ok: &HealthOk) -> Result<bool, CallError> {
-    let message = DynamicMessage::decode(ok.answer.clone(), bytes.clone());
-    let message = message.map_err(|error| CallError::Status(Status::internal(error.to_string())))?;
-    let scope = Scope::default().message("response", &message).map_err(CallError::Large)?;
-    ok.expression.bool(&scope).map_err(CallError::Judged)
+async fn is_ok(engine: &Engine, bytes: &Bytes, ok: &HealthOk) -> Result<bool, CallError> {
+    let (bytes, ok) = (bytes.clone(), ok.clone());
+    let judge = move || {
+        let message = DynamicMessage::decode(ok.answer.clone(), bytes);
+        let message = message.map_err(|error| CallError::Status(Status::internal(error.to_string())))?;
+        let scope = Scope::default().message("response", &message).map_err(CallError::Large)?;
+        scope.evaluate(|stage| ok.expression.bool(stage)).map_err(CallError::Judged)
+    };
+    engine.aside(judge, DEADLINE).await.map_err(CallError::Judged)?
 }
 
 /// An answer is well if its status is OK and, for the standard method, it says SERVING.

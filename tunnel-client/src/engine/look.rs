@@ -1,6 +1,6 @@
 //! A look at what there is of a component now: only calls that the profile has for looking.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use tunnel_protos::{TargetName, dynamic::DynamicMessage};
@@ -51,7 +51,9 @@ impl Engine {
         let looks = component.find.looks.iter().map(|look| self.answer(component, look));
         let answers = join_all(looks.collect::<Vec<_>>()).await;
         let answers = answers.into_iter().collect::<Result<Answers, LookError>>()?;
-        let sighting = component.find.sight(&answers, self.targets());
+        let (find, targets) = (component.find.clone(), self.targets().cloned().collect::<Vec<_>>());
+        let sighting = self.aside(move || find.sight(&answers, &targets), SIGHT).await;
+        let sighting = sighting.map_err(SightError::from).and_then(|sighting| sighting);
         sighting.map_err(|source| LookError::Sight { component: name(), source })
     }
 
@@ -130,3 +132,6 @@ impl Engine {
         }
     }
 }
+
+/// Of work that is bounded; a machine that takes longer has other troubles.
+const SIGHT: Duration = Duration::from_secs(20);

@@ -23,7 +23,7 @@ use tunnel_protos::{
 };
 
 pub use self::{
-    expression::{EvaluationError, Expression, ExpressionError, Fact, Scope, TooLarge},
+    expression::{EvaluationError, Expression, ExpressionError, Fact, Scope, Stage, TooLarge},
     fields::{FieldError, FieldList},
     operable::{
         Answer, Answers, Call, Collector, Component, Configure, Find, GateCheck, Look, Operable, Per,

@@ -5,6 +5,7 @@
 
 mod check;
 mod scope;
+mod stage;
 
 use std::{
     collections::BTreeMap,
@@ -13,11 +14,14 @@ use std::{
     thread,
 };
 
-use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
+use cel::{Env, ExecutionError, ParseErrors, Program, Value};
 use tunnel_protos::text::escape;
 
 pub(super) use self::check::{Names, Shape};
-pub use self::scope::{Fact, Scope, TooLarge};
+pub use self::{
+    scope::{Fact, Scope, TooLarge},
+    stage::Stage,
+};
 
 /// Why a text is no expression of a profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +39,21 @@ pub enum ExpressionError {
 
 /// Why an expression gave nothing for what an engine answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{expression}` {problem}")]
-pub struct EvaluationError {
-    expression: Arc<str>,
-    problem: String,
+pub enum EvaluationError {
+    /// It fails on the answer.
+    #[error("`{expression}` {problem}")]
+    Failed {
+        /// As it is written.
+        expression: Arc<str>,
+        /// Why.
+        problem: String,
+    },
+    /// It was not done in its time.
+    #[error("it takes too long to look through what the engine answered")]
+    Slow,
+    /// The library gave up, or there is no thread.
+    #[error("what the engine answered cannot be looked through")]
+    GaveUp,
 }
 
 /// A compiled expression; cheap to clone.
@@ -70,16 +85,16 @@ impl Expression {
     }
 
     /// Its yes or no.
-    pub fn bool(&self, scope: &Scope) -> Result<bool, EvaluationError> {
-        match self.value(scope)? {
+    pub fn bool(&self, stage: &Stage<'_>) -> Result<bool, EvaluationError> {
+        match self.value(stage)? {
             Value::Bool(value) => Ok(value),
             other => Err(self.unlike("true or false", &other)),
         }
     }
 
     /// Its number, whole and not negative.
-    pub fn number(&self, scope: &Scope) -> Result<u64, EvaluationError> {
-        match self.value(scope)? {
+    pub fn number(&self, stage: &Stage<'_>) -> Result<u64, EvaluationError> {
+        match self.value(stage)? {
             Value::UInt(value) => Ok(value),
             Value::Int(value) => u64::try_from(value).map_err(|_| self.failed("gives a negative number")),
             other => Err(self.unlike("a whole number", &other)),
@@ -87,39 +102,33 @@ impl Expression {
     }
 
     /// Its text.
-    pub fn string(&self, scope: &Scope) -> Result<String, EvaluationError> {
-        match self.value(scope)? {
+    pub fn string(&self, stage: &Stage<'_>) -> Result<String, EvaluationError> {
+        match self.value(stage)? {
             Value::String(value) => Ok(Arc::unwrap_or_clone(value)),
             other => Err(self.unlike("a text", &other)),
         }
     }
 
     /// The elements of its list, in their order.
-    pub fn list(&self, scope: &Scope) -> Result<Vec<Fact>, EvaluationError> {
-        match self.value(scope)? {
+    pub fn list(&self, stage: &Stage<'_>) -> Result<Vec<Fact>, EvaluationError> {
+        match self.value(stage)? {
             Value::List(values) => Ok(values.iter().cloned().map(Fact).collect()),
             other => Err(self.unlike("a list", &other)),
         }
     }
 
     /// Its map from texts to texts, numbers or yes and no; all as text.
-    pub fn map(&self, scope: &Scope) -> Result<BTreeMap<String, String>, EvaluationError> {
-        let value = self.value(scope)?;
+    pub fn map(&self, stage: &Stage<'_>) -> Result<BTreeMap<String, String>, EvaluationError> {
+        let value = self.value(stage)?;
         let texts = scope::texts(&value);
         texts.ok_or_else(|| self.unlike("a map of texts, numbers or truth values", &value))
     }
 
-    fn value(&self, scope: &Scope) -> Result<Value, EvaluationError> {
-        let steps = scope.size().checked_pow(self.nesting.max(1));
-        if steps.is_none_or(|steps| steps > MOST_STEPS) {
+    fn value(&self, stage: &Stage<'_>) -> Result<Value, EvaluationError> {
+        if !stage.spend(self.nesting) {
             return Err(self.failed("would take too many steps on an answer of this size"));
         }
-        let run = || self.program.execute(&scope.context(Context::with_env(ENVIRONMENT.clone())));
-        match on_a_deep_stack(run) {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => Err(self.failed(told(&error))),
-            None => Err(self.failed("cannot be evaluated on this answer")),
-        }
+        self.program.execute(&stage.context).map_err(|error| self.failed(told(&error)))
     }
 
     fn unlike(&self, wanted: &str, found: &Value) -> EvaluationError {
@@ -127,7 +136,7 @@ impl Expression {
     }
 
     fn failed(&self, problem: impl Into<String>) -> EvaluationError {
-        EvaluationError { expression: self.text.clone(), problem: problem.into() }
+        EvaluationError::Failed { expression: self.text.clone(), problem: problem.into() }
     }
 }
 
@@ -189,9 +198,6 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 
 /// Longer ones are programs, which belong into the engine.
 const MOST_TEXT: usize = 1_024;
-
-/// Some tenths of a second. An answer's values to the power of how deep an expression nests its loops.
-const MOST_STEPS: usize = 4_000_000;
 
 /// Of a name in an error.
 const SHOWN: usize = 128;

@@ -19,7 +19,7 @@ use super::{CallFailed, Executor, Work};
 use crate::{
     engine::{
         CallError, Engine, Messages,
-        profile::{Component, Scope, SightedNode, Sighting, Task},
+        profile::{Component, EvaluationError, Scope, SightedNode, Sighting, Stage, Task},
     },
     operations::{
         Archive, Collecting, Progress,
@@ -141,26 +141,47 @@ impl<'e> Prepared<'e> {
         let mut answers = self.engine.stream(target, &self.method, self.request.clone(), time).await?;
         let Some(last) = self.follow(&mut answers, progress).await? else { return Ok(true) };
         let Some(ok) = self.task.and_then(|task| task.ok.as_ref()) else { return Ok(true) };
-        ok.bool(&scope(&last)?).map_err(CallError::Judged)
+        let ok = ok.clone();
+        self.judge(&last, move |stage| ok.bool(stage)).await
     }
 
     async fn follow(
         &self,
         answers: &mut Messages,
         progress: &Progress,
-    ) -> Result<Option<DynamicMessage>, CallError> {
+    ) -> Result<Option<Arc<DynamicMessage>>, CallError> {
         let mut last = None;
         while let Some(answer) = answers.next().await? {
-            if let Some(counts) = self.task.and_then(|task| task.progress.as_ref()) {
-                let scope = scope(&answer)?;
-                // Progress that cannot be read is not shown; it says nothing about the task.
-                if let (Ok(done), Ok(total)) = (counts.done.number(&scope), counts.total.number(&scope)) {
-                    progress.tell(done, total);
-                }
-            }
+            let answer = Arc::new(answer);
+            self.count(&answer, progress).await?;
             last = Some(answer);
         }
         Ok(last)
+    }
+
+    async fn count(&self, answer: &Arc<DynamicMessage>, progress: &Progress) -> Result<(), CallError> {
+        let Some(counts) = self.task.and_then(|task| task.progress.clone()) else { return Ok(()) };
+        let count = move |stage: &Stage<'_>| Ok((counts.done.number(stage)?, counts.total.number(stage)?));
+        match self.judge(answer, count).await {
+            Ok((done, total)) => progress.tell(done, total),
+            // Progress that cannot be read is not shown; it says nothing about the task.
+            Err(CallError::Judged(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn judge<T: Send + 'static>(
+        &self,
+        answer: &Arc<DynamicMessage>,
+        judge: impl FnOnce(&Stage<'_>) -> Result<T, EvaluationError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let answer = Arc::clone(answer);
+        let work = move || {
+            let scope = Scope::default().message("response", &answer).map_err(CallError::Large)?;
+            scope.evaluate(judge).map_err(CallError::Judged)
+        };
+        self.engine.aside(work, JUDGED).await.map_err(CallError::Judged)?
     }
 
     fn failed(&self, target: &TargetName, error: &CallError) -> CallFailed {
@@ -168,10 +189,6 @@ impl<'e> Prepared<'e> {
         let why = format!("{} at {target}: {why}", self.method.name());
         if is_refusal(error) { CallFailed::Refused(why) } else { CallFailed::Lost(why) }
     }
-}
-
-fn scope(answer: &DynamicMessage) -> Result<Scope, CallError> {
-    Scope::default().message("response", answer).map_err(CallError::Large)
 }
 
 /// Whether the engine, or we, said no before anything was done; all else may have been done.
@@ -198,6 +215,8 @@ fn late() -> String {
 
 /// Several calls at each target, each of a few seconds.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// To judge one answer, which is bounded work.
+const JUDGED: Duration = Duration::from_secs(3);
 /// Of an engine's words in a sentence.
 const SHOWN: usize = 192;
 

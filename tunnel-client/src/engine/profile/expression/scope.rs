@@ -91,13 +91,6 @@ impl Scope {
         self
     }
 
-    /// With what another expression gave as `name`.
-    #[must_use]
-    pub fn fact(mut self, name: &'static str, fact: &Fact) -> Self {
-        self.names.insert(name, fact.0.clone());
-        self
-    }
-
     pub(super) fn size(&self) -> usize {
         self.size
     }

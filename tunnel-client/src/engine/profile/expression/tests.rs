@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use tunnel_protos::dynamic::DynamicMessage;
 
-use super::*;
+use super::{stage::MOST_STEPS, *};
 use crate::engine::profile::testing::{answer, method};
 
 fn names() -> Names {
@@ -14,6 +14,13 @@ fn parse(text: &str) -> Result<Expression, ExpressionError> {
 
 fn on(message: &DynamicMessage) -> Scope {
     Scope::default().message("response", message).unwrap()
+}
+
+impl Scope {
+    /// One alone.
+    fn bool(&self, expression: &Expression) -> Result<bool, EvaluationError> {
+        self.evaluate(|stage| expression.bool(stage))
+    }
 }
 
 fn status() -> DynamicMessage {
@@ -39,23 +46,26 @@ fn answers_have_the_fields_of_the_proto_file() {
         ("response.parts[0].release_name == ''", true),
         ("response.parts.filter(p, p.replicas > 1)[0].name.startsWith('a')", true),
     ] {
-        assert_eq!(parse(text).unwrap().bool(&on(&status())), Ok(wanted), "{text}");
+        assert_eq!(on(&status()).bool(&parse(text).unwrap()), Ok(wanted), "{text}");
     }
 }
 
 #[test]
 fn each_kind_of_value_is_told_from_the_others() {
     let scope = on(&status());
-    assert_eq!(parse("response.parts[0].replicas").unwrap().number(&scope), Ok(3));
-    assert_eq!(parse("response.big").unwrap().number(&scope), Ok(u64::MAX));
-    assert_eq!(parse("response.parts[1].name").unwrap().string(&scope).as_deref(), Ok("b"));
-    assert_eq!(parse("response.parts").unwrap().list(&scope).unwrap().len(), 2);
-    assert_eq!(parse("response.settings").unwrap().map(&scope).unwrap()["x"], "1");
+    assert_eq!(scope.evaluate(|stage| parse("response.parts[0].replicas").unwrap().number(stage)), Ok(3));
+    assert_eq!(scope.evaluate(|stage| parse("response.big").unwrap().number(stage)), Ok(u64::MAX));
+    let name = scope.evaluate(|stage| parse("response.parts[1].name").unwrap().string(stage));
+    assert_eq!(name.as_deref(), Ok("b"));
+    let parts =
+        scope.evaluate(|stage| Ok::<_, EvaluationError>(parse("response.parts").unwrap().list(stage)?.len()));
+    assert_eq!(parts, Ok(2));
+    assert_eq!(scope.evaluate(|stage| parse("response.settings").unwrap().map(stage)).unwrap()["x"], "1");
     for text in ["1", "'yes'", "response.parts"] {
-        let error = parse(text).unwrap().bool(&scope).unwrap_err().to_string();
+        let error = scope.bool(&parse(text).unwrap()).unwrap_err().to_string();
         assert!(error.contains("instead of true or false"), "{error}");
     }
-    assert!(parse("0 - 1").unwrap().number(&scope).is_err());
+    assert!(scope.evaluate(|stage| parse("0 - 1").unwrap().number(stage)).is_err());
 }
 
 #[test]
@@ -92,10 +102,10 @@ fn what_fails_is_an_error_that_tells_no_value() {
         "1 / 0 == 1",
         "9223372036854775807 + 1 > 0",
     ] {
-        let error = parse(text).unwrap().bool(&on(&secret)).unwrap_err().to_string();
+        let error = on(&secret).bool(&parse(text).unwrap()).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }
-    let error = parse("response.settings").unwrap().bool(&on(&secret)).unwrap_err().to_string();
+    let error = on(&secret).bool(&parse("response.settings").unwrap()).unwrap_err().to_string();
     assert!(!error.contains("hunter2"), "{error}");
 }
 
@@ -105,11 +115,35 @@ fn an_answer_without_end_is_not_looked_at() {
     let large = answer("Status", &format!(r#"{{"parts":[{parts}]}}"#));
     let once = parse("response.parts.all(p, p.name == 'a')").unwrap();
     let twice = parse("response.parts.all(p, response.parts.all(q, q.name == p.name))").unwrap();
-    assert_eq!(once.bool(&on(&large)), Ok(true));
-    assert!(twice.bool(&on(&large)).unwrap_err().to_string().contains("too many steps"));
+    assert_eq!(on(&large).bool(&once), Ok(true));
+    assert!(on(&large).bool(&twice).unwrap_err().to_string().contains("too many steps"));
     let parts = vec!["{}"; 20_001].join(",");
     let larger = answer("Status", &format!(r#"{{"parts":[{parts}]}}"#));
     assert_eq!(Scope::default().message("response", &larger).unwrap_err(), TooLarge);
+}
+
+#[test]
+fn all_that_is_evaluated_together_has_one_bound() {
+    let parts = vec![r#"{"name":"a"}"#; 4_000].join(",");
+    let large = answer("Status", &format!(r#"{{"parts":[{parts}]}}"#));
+    let cheap = parse("size(response.parts) == 4000").unwrap();
+    let often =
+        |times: usize| on(&large).evaluate(|stage| (0..times).try_for_each(|_| cheap.bool(stage).map(drop)));
+    assert_eq!(often(256), Ok(()));
+    assert!(often(1_000).unwrap_err().to_string().contains("too many steps"));
+}
+
+#[test]
+fn an_inner_name_is_seen_inside_only() {
+    let names = names().with("node", Shape::Any);
+    let read = |text: &str| Expression::parse(text, &names).unwrap().0;
+    let both = read("node.name == response.parts[0].name");
+    let seen = on(&status()).evaluate(|stage| {
+        let parts = read("response.parts").list(stage)?;
+        let inside = parts.iter().map(|part| both.bool(&stage.with("node", part)));
+        Ok::<_, EvaluationError>((inside.collect::<Result<Vec<_>, _>>()?, both.bool(stage).is_err()))
+    });
+    assert_eq!(seen, Ok((vec![true, false], true)));
 }
 
 proptest! {
@@ -122,7 +156,7 @@ proptest! {
     fn no_nesting_breaks_the_reader(depth in 1_usize..500, kind in 0_usize..5) {
         let (open, close) = [("(", ")"), ("[", "]"), ("!", ""), ("1+", ""), ("true?true:", "")][kind];
         if let Ok(read) = parse(&format!("{}true{}", open.repeat(depth), close.repeat(depth))) {
-            let _either = read.bool(&on(&status()));
+            let _either = on(&status()).bool(&read);
         }
     }
 }
@@ -130,11 +164,11 @@ proptest! {
 #[test]
 fn what_people_write_is_not_too_deep() {
     let sum = format!("1{} == 61", " + 1".repeat(60));
-    assert_eq!(parse(&sum).unwrap().bool(&on(&status())), Ok(true));
+    assert_eq!(on(&status()).bool(&parse(&sum).unwrap()), Ok(true));
     let brackets = format!("{}true{}", "(".repeat(60), ")".repeat(60));
-    assert_eq!(parse(&brackets).unwrap().bool(&on(&status())), Ok(true));
+    assert_eq!(on(&status()).bool(&parse(&brackets).unwrap()), Ok(true));
     let either = vec!["response.parts[0].name != 'storage-a-b'"; 20].join(" && ");
-    assert_eq!(parse(&either).unwrap().bool(&on(&status())), Ok(true));
+    assert_eq!(on(&status()).bool(&parse(&either).unwrap()), Ok(true));
     for deep in ["1+".repeat(100) + "1", "(".repeat(65) + "1" + &")".repeat(65)] {
         assert_eq!(parse(&deep).unwrap_err(), too_deep(), "{deep}");
     }

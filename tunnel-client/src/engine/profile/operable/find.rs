@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tunnel_protos::{NodeName, SettingName, TargetName, dynamic::DynamicMessage};
 
 use super::{
-    super::expression::{EvaluationError, Expression, Fact, Scope, TooLarge},
+    super::expression::{EvaluationError, Expression, Fact, Scope, Stage, TooLarge},
     Call, Per,
 };
 
@@ -104,7 +104,7 @@ pub enum SightError {
 }
 
 impl Find {
-    /// What there is, by what the calls answered; `targets` are those of the profile.
+    /// What there is, by what the calls answered; `targets` are those of the profile. Blocks as [`Scope::evaluate`] does.
     pub fn sight<'t>(
         &self,
         answers: &Answers,
@@ -118,27 +118,31 @@ impl Find {
                     .messages(name, messages.iter().map(|(target, message)| (target.as_str(), message)))?,
             };
         }
-        let nodes = self.nodes.as_ref().map(|nodes| nodes.sight(&scope)).transpose()?;
+        scope.evaluate(|stage| self.see(stage))
+    }
+
+    fn see(&self, stage: &Stage<'_>) -> Result<Sighting, SightError> {
+        let nodes = self.nodes.as_ref().map(|nodes| nodes.sight(stage)).transpose()?;
         Ok(Sighting {
-            replicas: self.replicas(&scope, nodes.as_deref())?,
-            release: short("release", self.release.as_ref(), &scope)?,
-            settings: self.settings(&scope)?,
+            replicas: self.replicas(stage, nodes.as_deref())?,
+            release: short("release", self.release.as_ref(), stage)?,
+            settings: self.settings(stage)?,
             nodes: nodes.unwrap_or_default(),
         })
     }
 
     /// Without an expression, as many as there are nodes.
-    fn replicas(&self, scope: &Scope, nodes: Option<&[SightedNode]>) -> Result<Option<u32>, SightError> {
+    fn replicas(&self, stage: &Stage<'_>, nodes: Option<&[SightedNode]>) -> Result<Option<u32>, SightError> {
         let Some(expression) = &self.replicas else {
             return Ok(nodes.and_then(|nodes| u32::try_from(nodes.len()).ok()));
         };
-        let replicas = expression.number(scope)?;
+        let replicas = expression.number(stage)?;
         u32::try_from(replicas).map(Some).map_err(|_| SightError::Many("replicas"))
     }
 
-    fn settings(&self, scope: &Scope) -> Result<BTreeMap<SettingName, String>, SightError> {
+    fn settings(&self, stage: &Stage<'_>) -> Result<BTreeMap<SettingName, String>, SightError> {
         let Some(expression) = &self.settings else { return Ok(BTreeMap::new()) };
-        let mut found = expression.map(scope)?;
+        let mut found = expression.map(stage)?;
         let one = |name: &SettingName| {
             let value = found.remove(name.as_str())?;
             Some(bounded("setting", value).map(|value| (name.clone(), value)))
@@ -148,14 +152,14 @@ impl Find {
 }
 
 impl FindNodes {
-    fn sight(&self, scope: &Scope) -> Result<Vec<SightedNode>, SightError> {
-        let found = self.list.list(scope)?;
+    fn sight(&self, stage: &Stage<'_>) -> Result<Vec<SightedNode>, SightError> {
+        let found = self.list.list(stage)?;
         if found.len() > MOST {
             return Err(SightError::Many("nodes"));
         }
         let mut nodes: Vec<SightedNode> = Vec::with_capacity(found.len());
         for fact in &found {
-            let node = self.node(&scope.clone().fact("node", fact), fact)?;
+            let node = self.node(&stage.with("node", fact), fact)?;
             if nodes.iter().any(|known| known.name == node.name) {
                 return Err(SightError::Twice(node.name));
             }
@@ -165,13 +169,13 @@ impl FindNodes {
     }
 
     /// A node is its name, or something with a field `name`.
-    fn node(&self, scope: &Scope, fact: &Fact) -> Result<SightedNode, SightError> {
+    fn node(&self, stage: &Stage<'_>, fact: &Fact) -> Result<SightedNode, SightError> {
         let name = fact.text().or_else(|| fact.text_of("name")).ok_or(SightError::Node)?;
         Ok(SightedNode {
             name: name.parse().map_err(|_| SightError::Node)?,
-            ready: self.ready.bool(scope)?,
-            release: short("release", self.release.as_ref(), scope)?,
-            incarnation: short("incarnation", self.incarnation.as_ref(), scope)?,
+            ready: self.ready.bool(stage)?,
+            release: short("release", self.release.as_ref(), stage)?,
+            incarnation: short("incarnation", self.incarnation.as_ref(), stage)?,
         })
     }
 }
@@ -179,9 +183,9 @@ impl FindNodes {
 fn short(
     what: &'static str,
     expression: Option<&Expression>,
-    scope: &Scope,
+    stage: &Stage<'_>,
 ) -> Result<Option<String>, SightError> {
-    let found = expression.map(|expression| expression.string(scope)).transpose()?;
+    let found = expression.map(|expression| expression.string(stage)).transpose()?;
     found.map(|text| bounded(what, text)).transpose()
 }
 
