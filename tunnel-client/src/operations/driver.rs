@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::{
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
 use tunnel_certs::crypto::sha256;
@@ -116,28 +116,38 @@ impl<S: Store, E: Executor> Driver<S, E> {
         if !self.may_go_on().await {
             return;
         }
+        match self.kept.run.way {
+            Way::Forth => self.begin_forth().await,
+            Way::Back => self.begin_back().await,
+        }
+    }
+
+    async fn begin_forth(&mut self) {
         let found = self.look().await;
         if self.is_held() {
             return;
         }
-        let found = match found {
-            Ok(found) => found,
-            Err(why) => return self.kept.run.refuse(why, self.means.clock.now()),
-        };
-        let now = self.now();
-        match self.kept.run.way {
-            Way::Forth => match judge::moved_on(self.plan(), self.kept.run.at, &found) {
-                Some(why) => self.kept.run.refuse(why, now),
-                None => self.call_forth(&found).await,
-            },
-            Way::Back => match self.effect(&found) {
-                Effect::Foreign(why) => self.kept.run.refuse(why, now),
-                Effect::NotDone => {
-                    self.kept.run.begin(judge::Marks::new(), now);
-                    self.kept.run.answered(Answer::Done, now);
-                }
-                Effect::Done | Effect::Partly | Effect::Unseen => self.call_back().await,
-            },
+        let moved_on = |found: &Found| judge::moved_on(self.plan(), self.kept.run.at, found);
+        match found.and_then(|found| moved_on(&found).map_or(Ok(found), Err)) {
+            Ok(found) => self.call_forth(&found).await,
+            Err(why) => self.kept.run.refuse(why, self.means.clock.now()),
+        }
+    }
+
+    /// An engine that shows nothing is called all the same: the way back was approved, and can be called twice.
+    async fn begin_back(&mut self) {
+        let found = self.look_patiently().await;
+        if self.is_held() {
+            return;
+        }
+        let (effect, now) = (found.map_or(Effect::Unseen, |found| self.effect(&found)), self.now());
+        match effect {
+            Effect::Foreign(why) => self.kept.run.refuse(why, now),
+            Effect::NotDone => {
+                self.kept.run.begin(judge::Marks::new(), now);
+                self.kept.run.answered(Answer::Done, now);
+            }
+            Effect::Done | Effect::Partly | Effect::Unseen => self.call_back().await,
         }
     }
 
@@ -172,22 +182,29 @@ impl<S: Store, E: Executor> Driver<S, E> {
         stopped || self.means.paused.borrow().is_some() || self.means.drain.is_draining()
     }
 
-    /// What is there now; asked a few times, since one lost answer says nothing.
+    /// What is there now; asked for a minute, since one lost answer says nothing.
     async fn look(&self) -> Result<Found, String> {
+        self.look_within(LOOKS).await
+    }
+
+    /// As [`Self::look`], for as long as the gate of the step at hand would wait: what is under way may have broken it.
+    async fn look_patiently(&self) -> Result<Found, String> {
+        let gate = self.kept.run.step().gate.unwrap_or_default();
+        self.look_within(Duration::from_millis(gate.deadline_ms).clamp(LOOKS, LONGEST)).await
+    }
+
+    async fn look_within(&self, within: Duration) -> Result<Found, String> {
         if !is_looked_at(self.plan()) {
             return Ok(Found::default());
         }
-        let mut last = String::new();
-        for attempt in 0..LOOKS {
-            if attempt > 0 {
-                sleep(BETWEEN_LOOKS).await;
+        let end = Instant::now() + within;
+        loop {
+            let found = self.look_once().await;
+            if found.is_ok() || Instant::now() >= end {
+                return found.map_err(|why| format!("It cannot be seen what is there: {why}"));
             }
-            match self.look_once().await {
-                Ok(found) => return Ok(found),
-                Err(why) => last = why,
-            }
+            sleep(BETWEEN_LOOKS).await;
         }
-        Err(format!("It cannot be seen what is there: {last}"))
     }
 
     async fn look_once(&self) -> Result<Found, String> {
@@ -203,13 +220,13 @@ impl<S: Store, E: Executor> Driver<S, E> {
 
     /// Nobody saw the call end: a crash came between.
     async fn find_out(&mut self) {
-        let found = self.look().await;
+        let found = self.look_patiently().await;
         let (now, way) = (self.now(), self.kept.run.way);
         let title = self.kept.run.step().title;
         let effect = match found {
             Ok(found) => self.effect(&found),
             Err(why) if way == Way::Forth => return self.kept.run.lose(&why, now),
-            Err(why) => return self.kept.run.refuse(why, now),
+            Err(_) => return self.kept.run.begin_again(now),
         };
         let run = &mut self.kept.run;
         match (way, effect) {
@@ -299,7 +316,9 @@ fn is_collecting(method: &str) -> bool {
 /// Longer than an executor gives itself: this is for one that does not end.
 const LOOK: Duration = Duration::from_secs(40);
 /// One lost answer says nothing; a minute of them does.
-const LOOKS: u32 = 6;
+const LOOKS: Duration = Duration::from_secs(60);
+/// Whatever a plan says.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// A disk that is full for a moment.
 const BETWEEN_WRITES: Duration = Duration::from_secs(1);

@@ -76,6 +76,8 @@ pub(super) struct Faults {
     pub(super) flaps: bool,
     /// Looks are not answered.
     pub(super) mute: bool,
+    /// Nobody listens: neither looks nor calls are answered, or take effect.
+    pub(super) away: bool,
     /// Looks never end.
     pub(super) stares: bool,
     /// Starts of nodes are not shown.
@@ -190,16 +192,19 @@ fn meant(fault: Option<&String>, json: &str) -> bool {
 
 impl Executor for Plant {
     async fn look(&self, _: &[String]) -> Result<Found, String> {
-        let Faults { mute, stares, .. } = self.0.lock().faults.clone();
+        let Faults { mute, stares, away, .. } = self.0.lock().faults.clone();
         if stares {
             std::future::pending::<()>().await;
         }
-        if mute { Err("Nobody answers".to_owned()) } else { Ok(self.found()) }
+        if mute || away { Err("Nobody answers".to_owned()) } else { Ok(self.found()) }
     }
 
     async fn call(&self, work: Work, progress: Progress) -> Result<(), CallFailed> {
         let Work::Call { json, .. } = work else { return Ok(()) };
         let faults = self.0.lock().faults.clone();
+        if faults.away {
+            return Err(CallFailed::Refused("Nobody listens".to_owned()));
+        }
         self.0.lock().deeds.push(Deed::Call(json.clone()));
         if meant(faults.hangs.as_ref(), &json) {
             std::future::pending::<()>().await;

@@ -9,7 +9,7 @@ use tokio::{
 use tracing::{debug, warn};
 use tunnel_runtime::chain;
 
-use super::{Driver, is_collecting, stopped};
+use super::{Driver, LONGEST, is_collecting, stopped};
 use crate::{
     audit::{Entry, Event, Outcome},
     operations::{
@@ -224,7 +224,5 @@ fn outcome(answer: &Answer) -> Outcome {
 const SHOW: Duration = Duration::from_secs(1);
 /// The executor ends a call by itself; this is for one that does not.
 const GRACE: Duration = Duration::from_secs(5);
-/// Whatever a plan says.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// An engine that refused to go back a moment ago.
 const BETWEEN_ATTEMPTS: Duration = Duration::from_secs(2);

@@ -95,3 +95,58 @@ async fn an_engine_that_goes_silent_in_the_midst_fails_its_gate() {
     assert_eq!(run.state, RunState::Failed);
     assert!(run.why.contains("No answer in time"), "{}", run.why);
 }
+
+/// Nobody listens for a while, then it goes on.
+async fn is_away(world: &World, lasting: Duration) {
+    world.plant.faults(|faults| faults.away = true);
+    sleep(lasting).await;
+    world.plant.faults(|faults| faults.away = false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_a_bad_step_broke_for_a_while_is_taken_back() {
+    for minutes in [1, 4] {
+        let bad_release = Some("2".to_owned());
+        let world = World::new(Plant::with(Faults { bad_release, ..Faults::default() }));
+        let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+        shown(&world, |seen| seen.operation.steps[0].state() == StepState::Soaking).await;
+        // Its gate fails meanwhile.
+        is_away(&world, Duration::from_secs(60 + 60 * minutes)).await;
+        timeout(DAY, run).await.expect("a run ends").unwrap();
+        let run = world.stored().await.unwrap().run;
+        assert_eq!(run.state, RunState::RolledBack, "{}", run.why);
+        assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_away_when_we_come_back_is_waited_for() {
+    // At its first call, and at the first call back.
+    for (at, kept, ended) in [(1, true, RunState::Succeeded), (5, true, RunState::RolledBack)] {
+        let bad_release = (ended == RunState::RolledBack).then(|| "2".to_owned());
+        let world = World::new(Plant::with(Faults { bad_release, ..Faults::default() }));
+        world.store.dies(Some(crate::operations::testing::Death { at, kept }));
+        tokio::select! {
+            () = world.begin(&upgrade()).drive() => panic!("it is over"),
+            () = world.store.died() => {}
+        }
+        let world = world.restart();
+        let run = Task::spawn(Span::none(), world.resume().await.drive());
+        is_away(&world, Duration::from_secs(55)).await;
+        timeout(DAY, run).await.expect("a run ends").unwrap();
+        let run = world.stored().await.unwrap().run;
+        assert_eq!(run.state, ended, "{}", run.why);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_stays_away_is_left_to_a_person() {
+    let world = World::new(Plant::with(Faults { bad_release: Some("2".to_owned()), ..Faults::default() }));
+    let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+    shown(&world, |seen| seen.operation.steps[0].state() == StepState::Soaking).await;
+    world.plant.faults(|faults| faults.away = true);
+    timeout(DAY, run).await.expect("a run ends").unwrap();
+    let run = world.stored().await.unwrap().run;
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.why.ends_with("a person must look at it"), "{}", run.why);
+}
