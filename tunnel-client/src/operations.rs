@@ -87,8 +87,17 @@ pub enum Word {
     Planned(RequestId, Result<Planned, PlanRefusal>),
     /// The world has moved on before the first step: nothing was done, and this is the plan as it would be now.
     Stale(RequestId, Result<Planned, PlanRefusal>),
-    /// Where a run stands now, and why, in one sentence.
-    Moved(RequestId, RunState, String),
+    /// Where a run stands now.
+    Moved {
+        /// Whose.
+        id: RequestId,
+        /// Of the plan that it carries out: what ends under another plan ends nothing.
+        plan: Digest,
+        /// Where.
+        state: RunState,
+        /// Why, in one sentence.
+        why: String,
+    },
 }
 
 /// Where a run stands, once it has its turn.

@@ -97,6 +97,15 @@ impl Board {
         entries.early.remove(id);
     }
 
+    /// Forgets a run that did not begin; that it is to stop holds for the one that comes in its place.
+    pub(super) fn release(&self, id: &RequestId) {
+        let mut entries = self.0.write();
+        let stop = entries.runs.remove(id).and_then(|entry| entry.stop.borrow().clone());
+        if let Some(why) = stop.filter(|_| entries.early.len() < MOST_EARLY) {
+            entries.early.insert(*id, why);
+        }
+    }
+
     /// How many are not over.
     pub(super) fn open(&self) -> usize {
         self.0.read().runs.values().filter(|entry| !entry.seen.borrow().over).count()

@@ -88,6 +88,11 @@ impl Desk {
         self.board.stop(id, why)
     }
 
+    /// What was told as stale has been taken: it may be started again, by another plan.
+    pub fn release(&self, id: &RequestId) {
+        self.board.release(id);
+    }
+
     /// What is known of a run; none if it was never started here.
     pub fn view(&self, id: &RequestId) -> Option<Operation> {
         let operation = self.board.seen(id)?.operation.clone();

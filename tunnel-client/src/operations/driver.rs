@@ -13,12 +13,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
-use tunnel_certs::crypto::sha256;
-use tunnel_protos::{Digest, RequestId, UnixMillis, operations::v1::Plan, text::escape};
+use tunnel_protos::{RequestId, UnixMillis, operations::v1::Plan, text::escape};
 use tunnel_runtime::{chain, drain};
 
 use super::{
-    RunState, Word,
+    Word,
     board::Board,
     executor::Executor,
     found::Found,
@@ -96,7 +95,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
         info!(request.id = %id.short(), state = ?state, "Operation ended");
         self.means.audit.note(self.moved());
         // The clerk is gone: it asks again after a restart.
-        let _ = self.means.words.send(Word::Moved(id, state, self.kept.run.why.clone())).await;
+        let _ = self.means.words.send(self.kept.run.word(&self.kept.run.why)).await;
     }
 
     fn id(&self) -> RequestId {
@@ -279,7 +278,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
     fn summarize(&self, text: &str) {
         self.means.board.show(&self.id(), |seen| text.clone_into(&mut seen.operation.summary));
         // Only for people.
-        let _ = self.means.words.try_send(Word::Moved(self.id(), RunState::Running, text.to_owned()));
+        let _ = self.means.words.try_send(self.kept.run.word(text));
     }
 
     /// What the audit log says of where it stands.
@@ -289,7 +288,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
             request: run.id,
             operator: run.operator.clone(),
             operation: run.plan.operation.clone(),
-            plan: Digest::new(sha256(&run.bytes)),
+            plan: run.plan_digest(),
             state: run.state.name(),
             why: escape(&run.why, SHOWN),
         }

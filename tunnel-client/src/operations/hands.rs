@@ -32,10 +32,6 @@ impl Hands {
     }
 
     pub(crate) async fn say(&self, word: Word) {
-        // A run that did not begin is forgotten before the clerk hears of it.
-        if let Word::Stale(id, _) = &word {
-            self.0.board.remove(id);
-        }
         self.0.words.send(word).await.unwrap();
     }
 

@@ -6,6 +6,7 @@
 pub(super) mod stored;
 mod telling;
 
+use tunnel_certs::crypto::sha256;
 use tunnel_protos::{
     Digest, OperatorName, RequestId, UnixMillis,
     operations::v1::{Event, Plan, Step, StepState, StepStatus, Undo},
@@ -129,6 +130,11 @@ impl Run {
             Phase::Gate => Act::Watch,
             Phase::Over => Act::Rest,
         }
+    }
+
+    /// Of the plan that it carries out.
+    pub(super) fn plan_digest(&self) -> Digest {
+        Digest::new(sha256(&self.bytes))
     }
 
     /// The step at hand.

@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{info, info_span};
-use tunnel_protos::RequestId;
+use tunnel_protos::{Digest, RequestId};
 use tunnel_runtime::{drain, tasks::Tasks};
 
 use super::{
@@ -175,9 +175,9 @@ impl<S: Store, E: Executor> Runner<'_, S, E> {
     /// Where a run stands, if it is over; while it is not, its own task tells.
     async fn tell(&self, id: &RequestId) {
         let ended = self.means.board.seen(id).filter(|seen| seen.over);
-        if let Some((state, seen)) = ended.and_then(|seen| Some((state_of(&seen)?, seen))) {
+        if let Some(word) = ended.and_then(|seen| moved(*id, &seen)) {
             // The clerk is gone: it asks again after a restart.
-            let _ = self.means.words.send(Word::Moved(*id, state, seen.operation.summary.clone())).await;
+            let _ = self.means.words.send(word).await;
         }
     }
 
@@ -196,8 +196,10 @@ fn is_open(board: &Board, id: &RequestId) -> bool {
     board.seen(id).is_some_and(|seen| !seen.over)
 }
 
-fn state_of(seen: &Seen) -> Option<RunState> {
-    RunState::from_message(seen.operation.state())
+fn moved(id: RequestId, seen: &Seen) -> Option<Word> {
+    let run = &seen.operation;
+    let plan = Digest::try_from(&run.plan_digest[..]).ok()?;
+    Some(Word::Moved { id, plan, state: RunState::from_message(run.state())?, why: run.summary.clone() })
 }
 
 /// Longer than any request is remembered; nobody asks for it any more.

@@ -6,7 +6,7 @@ use tokio::{sync::watch, time::sleep};
 use tunnel_protos::RequestId;
 
 use super::{
-    Order, PlanRefusal, Planned, RunState, Word,
+    Order, PlanRefusal, Planned, Word,
     driver::{Driver, Means, stopped},
     executor::Executor,
     plan,
@@ -44,9 +44,8 @@ impl<S: Store, E: Executor> Turn<S, E> {
         match self.plan_again().await {
             Ok(planned) if plan::is_same(&planned.plan, &self.order.planned.plan) => {
                 let run = self.new_run();
-                let began = Word::Moved(run.id, RunState::Running, "It has begun".to_owned());
                 // Only for people; the end of the run is told for certain.
-                let _ = self.means.words.try_send(began);
+                let _ = self.means.words.try_send(run.word("It has begun"));
                 self.drive(run).await;
             }
             Err(refusal) if refusal.rule == planner::ENGINE => {
@@ -55,7 +54,7 @@ impl<S: Store, E: Executor> Turn<S, E> {
                 self.drive(run).await;
             }
             changed => {
-                self.means.board.remove(&self.order.id);
+                // It stays on the board, so that nobody starts it again, until the clerk has taken the word.
                 // The clerk is gone: it starts it again after a restart.
                 let _ = self.means.words.send(Word::Stale(self.order.id, changed)).await;
             }

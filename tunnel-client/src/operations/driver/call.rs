@@ -13,7 +13,7 @@ use super::{Driver, LONGEST, is_collecting, stopped};
 use crate::{
     audit::{Entry, Event, Outcome},
     operations::{
-        Collecting, Progress, RunState, Word,
+        Collecting, Progress,
         executor::{CallFailed, Executor, Work},
         found::Found,
         judge::{self, Effect, Marks, Way},
@@ -208,7 +208,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
     fn tell(&self) {
         let run = &self.kept.run;
         // Only for people; the end of the run is told for certain.
-        let _ = self.means.words.try_send(Word::Moved(run.id, RunState::Running, run.why.clone()));
+        let _ = self.means.words.try_send(run.word(&run.why));
     }
 }
 

@@ -13,7 +13,10 @@ use tunnel_runtime::tasks::Task;
 
 use super::*;
 use crate::{
-    operations::testing::{Deed, Faults, Plant, World, id, restart, scale, task, upgrade, upgrade_unseen},
+    operations::{
+        RunState,
+        testing::{Deed, Faults, Plant, World, id, restart, scale, task, upgrade, upgrade_unseen},
+    },
     requests::Pause,
 };
 
@@ -221,5 +224,5 @@ async fn the_clerk_hears_of_the_end() {
     while let Ok(word) = world.words.try_recv() {
         last = Some(word);
     }
-    assert!(matches!(last, Some(Word::Moved(_, RunState::Succeeded, _))), "{last:?}");
+    assert!(matches!(last, Some(Word::Moved { state: RunState::Succeeded, .. })), "{last:?}");
 }

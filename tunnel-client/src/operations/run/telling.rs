@@ -5,9 +5,14 @@ use tunnel_protos::{
     operations::v1::{Event, StepState},
 };
 
-use super::Run;
+use super::{super::Word, Run};
 
 impl Run {
+    /// What the clerk is told of it.
+    pub(in crate::operations) fn word(&self, why: &str) -> Word {
+        Word::Moved { id: self.id, plan: self.plan_digest(), state: self.state, why: why.to_owned() }
+    }
+
     /// The step at hand stands there now.
     pub(super) fn set(&mut self, state: StepState, text: String, now: UnixMillis) {
         let at = self.at;

@@ -76,7 +76,7 @@ impl House {
     async fn end(&mut self) -> Word {
         loop {
             match self.word().await {
-                Word::Moved(_, RunState::Running, _) => {}
+                Word::Moved { state: RunState::Running, .. } => {}
                 word => return word,
             }
         }
@@ -125,7 +125,7 @@ fn scale(expected: u32, wanted: u32) -> Operation {
 
 fn state(word: Word) -> (RunState, String) {
     match word {
-        Word::Moved(_, state, why) => (state, why),
+        Word::Moved { state, why, .. } => (state, why),
         word => panic!("{word:?}"),
     }
 }
@@ -158,7 +158,7 @@ async fn a_world_that_has_moved_on_before_the_first_step_is_planned_again() {
     let mut house = House::new().await;
     let order = house.order(id(1), &scale(3, 5)).await;
     house.plant.add("n4");
-    house.desk.start(order).unwrap();
+    house.desk.start(order.clone()).unwrap();
     match house.end().await {
         Word::Stale(whose, Err(refusal)) => {
             assert_eq!((whose, refusal.rule.as_str()), (id(1), "expected"));
@@ -166,7 +166,28 @@ async fn a_world_that_has_moved_on_before_the_first_step_is_planned_again() {
         word => panic!("{word:?}"),
     }
     assert!(house.plant.calls().is_empty(), "nothing was done");
+    // As if the word were still on its way.
+    house.desk.start(order).unwrap();
+    assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err(), "not started again");
+    house.desk.release(&id(1));
     assert!(house.desk.view(&id(1)).is_none(), "it may be started anew");
+    let order = house.order(id(1), &scale(4, 5)).await;
+    house.desk.start(order).unwrap();
+    assert_eq!(state(house.end().await).0, RunState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_cancelled_while_its_stale_word_is_on_its_way_never_begins() {
+    let mut house = House::new().await;
+    let order = house.order(id(1), &scale(3, 5)).await;
+    house.plant.add("n4");
+    house.desk.start(order).unwrap();
+    assert!(matches!(house.end().await, Word::Stale(..)));
+    assert!(house.desk.cancel(&id(1), "Revoked"));
+    house.desk.release(&id(1));
+    let order = house.order(id(1), &scale(4, 5)).await;
+    house.desk.start(order).unwrap();
+    assert_eq!(state(house.end().await), (RunState::Cancelled, "Revoked; nothing was changed".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,7 +26,7 @@ impl<S: Store> Clerk<S> {
         match word {
             Word::Planned(id, result) => self.planned(id, result, now).await,
             Word::Stale(id, result) => self.stale(id, result, now).await,
-            Word::Moved(id, state, why) => self.ran(id, state, &why, now).await,
+            Word::Moved { id, plan, state, why } => self.moved(id, plan, state, &why, now).await,
         }
     }
 
@@ -86,11 +86,13 @@ impl<S: Store> Clerk<S> {
     /// What the runner found before its first step is not what was planned: nothing was done, and what people said about
     /// the plan before counts no more.
     async fn stale(&mut self, id: RequestId, result: Result<Planned, PlanRefusal>, now: UnixMillis) {
+        // Only now may it be started again, by what is decided here.
+        self.shared.desk.release(&id);
         let Some(mut record) = self.shared.record(&id).filter(|record| record.state == State::Running) else {
             return;
         };
         if record.operation().is_some_and(|operation| operation.stop.is_some()) {
-            return self.ran(id, RunState::Cancelled, "Stopped before its first step", now).await;
+            return self.ran(record, RunState::Cancelled, "Stopped before its first step", now).await;
         }
         let (plan, refusal) = match result {
             Ok(plan) => (Some(plan), None),
@@ -151,10 +153,15 @@ impl<S: Store> Clerk<S> {
         kept.map(drop)
     }
 
-    async fn ran(&mut self, id: RequestId, state: RunState, why: &str, now: UnixMillis) {
-        let Some(mut record) = self.shared.record(&id).filter(|record| record.state == State::Running) else {
-            return;
-        };
+    /// What a run under another plan became says nothing of this one.
+    async fn moved(&mut self, id: RequestId, plan: Digest, state: RunState, why: &str, now: UnixMillis) {
+        let record = self.shared.record(&id).filter(|record| record.runs_by(plan));
+        if let Some(record) = record {
+            self.ran(record, state, why, now).await;
+        }
+    }
+
+    async fn ran(&mut self, mut record: Record, state: RunState, why: &str, now: UnixMillis) {
         if !state.is_over() {
             if record.why != why {
                 why.clone_into(&mut record.why);
@@ -166,7 +173,7 @@ impl<S: Store> Clerk<S> {
         let clocks = *self.policy.borrow().clocks();
         // A run can end in each of these.
         let _ = record.run_ended(state, why, &clocks, now);
-        info!(request.id = %id.short(), state = record.state.name(), "Operation ended");
+        info!(request.id = %record.id.short(), state = record.state.name(), "Operation ended");
         let _ = self.close(record, now).await;
     }
 
@@ -235,6 +242,11 @@ impl Record {
     fn awaits_operations(&self) -> bool {
         let runs = self.state == State::Running && self.operation().is_some();
         self.is_unplanned() || self.begins_by_itself() || runs
+    }
+
+    fn runs_by(&self, plan: Digest) -> bool {
+        let planned = self.operation().and_then(|operation| operation.planned.as_ref());
+        self.state == State::Running && planned.is_some_and(|planned| Digest::new(planned.digest()) == plan)
     }
 }
 

@@ -103,7 +103,9 @@ impl House {
     }
 
     async fn moved(&self, sent: &Sent, state: RunState) {
-        self.say(Word::Moved(sent.request.id, state, format!("{state:?}"))).await;
+        let operation = Office::operation(&self.requests, &sent.request.id).unwrap();
+        let plan = Digest::try_from(&operation.plan_digest[..]).unwrap_or(sent.digest);
+        self.say(Word::Moved { id: sent.request.id, plan, state, why: format!("{state:?}") }).await;
     }
 
     async fn yes(&self, sent: &Sent, plan: &Planned, by: Approver) -> Result<(), AnswerError> {
@@ -281,6 +283,28 @@ async fn a_fresh_one_that_was_planned_again_is_decided_again() {
 }
 
 #[tokio::test]
+async fn a_stale_plan_is_not_started_again_and_its_end_ends_nothing() {
+    let mut house = house().await;
+    let (sent, first) = house.running().await;
+    let (id, again) = (sent.request.id, plan(&task("compact"), "second"));
+    // Time to say everything again has come before the word is heard.
+    house.wall.set(NOW.plus(MINUTE + MINUTE / 60));
+    let stale = house.hands.say(Word::Stale(id, Ok(again.clone())));
+    let (_, turn) = tokio::join!(stale, Office::start(&house.requests, id));
+    turn.unwrap();
+    house.settle().await;
+    let ordered: Vec<_> = house.hands.ordered().into_iter().map(|order| order.planned).collect();
+    assert_eq!(ordered, std::slice::from_ref(&again));
+    for state in [RunState::Succeeded, RunState::Running] {
+        house.say(Word::Moved { id, plan: digest(&first), state, why: "Of the first".to_owned() }).await;
+        assert_eq!(house.state(&sent), RequestState::Running);
+        assert!(!house.why(&sent).contains("Of the first"));
+    }
+    house.moved(&sent, RunState::Succeeded).await;
+    assert_eq!(house.state(&sent), RequestState::Succeeded);
+}
+
+#[tokio::test]
 async fn one_that_cannot_be_planned_again_is_over() {
     let mut house = house().await;
     let (sent, _) = house.running().await;
@@ -346,7 +370,8 @@ async fn words_about_nothing_change_nothing() {
     for id in [unknown, access.request.id] {
         house.say(Word::Planned(id, Ok(plan(&task("compact"), "x")))).await;
         house.say(Word::Stale(id, Ok(plan(&task("compact"), "x")))).await;
-        house.say(Word::Moved(id, RunState::Succeeded, String::new())).await;
+        let plan = digest(&plan(&task("compact"), "x"));
+        house.say(Word::Moved { id, plan, state: RunState::Succeeded, why: String::new() }).await;
         assert_eq!(Office::start(&house.requests, id).await, Err(Refused::Unknown));
         assert_eq!(Office::cancel(&house.requests, id).await, Err(Refused::Unknown));
         assert!(Office::operation(&house.requests, &id).is_none());

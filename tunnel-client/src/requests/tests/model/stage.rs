@@ -256,7 +256,7 @@ impl Stage {
                     self.model.asks[at].operation.as_ref().and_then(|run| run.plan).unwrap_or_default();
                 self.say(at, Word::Stale(self.id(at), Ok(numbered(next)))).await
             }
-            Turn::Ran(at, state) => self.say(at, Word::Moved(self.id(at), state, format!("{state:?}"))).await,
+            Turn::Ran(at, state) => self.say(at, self.moved(at, state)).await,
             Turn::Begin(at) => Office::start(&requests, self.id(at)).await.is_ok(),
             Turn::Stop(at) => requests.cancel_operation(self.id(at), note(), anybody()).await.is_ok(),
             Turn::Again(at) => self.deliver(at).await,
@@ -334,6 +334,12 @@ impl Stage {
             }
             _ => true,
         }
+    }
+
+    fn moved(&self, at: usize, state: RunState) -> Word {
+        let run = self.model.asks[at].operation.as_ref().and_then(|run| run.plan).unwrap_or_default();
+        let (id, plan) = (self.id(at), Digest::new(numbered(run).digest()));
+        Word::Moved { id, plan, state, why: format!("{state:?}") }
     }
 
     fn id(&self, at: usize) -> RequestId {
