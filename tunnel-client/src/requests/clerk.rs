@@ -97,6 +97,8 @@ pub struct Clerk<S> {
     words: mpsc::Receiver<operations::Word>,
     /// What they were told to do, and when.
     handed: BTreeMap<RequestId, UnixMillis>,
+    /// How often the world moved on before the first step; a restart begins to count anew.
+    stale: BTreeMap<RequestId, usize>,
     refuse_before: UnixMillis,
     /// Not all that follows from a restore is stored yet.
     restored: bool,

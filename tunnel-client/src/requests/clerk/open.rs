@@ -86,6 +86,7 @@ impl Requests {
             orders,
             words: settings.words,
             handed: BTreeMap::new(),
+            stale: BTreeMap::new(),
             refuse_before: start.refuse_before,
             restored: start.history == History::Restored,
             unproven: Unproven::default(),

@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tracing::{debug, info};
+use tunnel_certs::statement::request::operation::Start;
 use tunnel_protos::{Digest, RequestId, UnixMillis};
 use tunnel_runtime::chain;
 
@@ -14,7 +15,7 @@ use crate::{
     approvers::CancelError,
     audit::Event,
     operations::{Ask, Order, PlanRefusal, Planned, Refused, RunState, Word},
-    policy,
+    policy::{self, Decision, Reason},
     requests::{Record, answer, clerk::keep::KeepError, judge, office::Stopper, state::State},
     store::Store,
 };
@@ -37,6 +38,8 @@ impl<S: Store> Clerk<S> {
             book.all().filter(|record| record.awaits_operations()).cloned().collect()
         };
         self.handed.retain(|id, _| open.iter().any(|record| record.id == *id));
+        let goes_on = |record: Record| record.state.is_open() || record.state == State::Running;
+        self.stale.retain(|id, _| self.shared.record(id).is_some_and(goes_on));
         for record in open {
             if !record.begins_by_itself() {
                 self.hand(&record, now);
@@ -100,6 +103,7 @@ impl<S: Store> Clerk<S> {
         };
         // It runs, as was looked at above.
         let _ = record.replan(plan, now);
+        *self.stale.entry(id).or_default() += 1;
         self.decide_planned(record, refusal, now).await;
     }
 
@@ -135,6 +139,8 @@ impl<S: Store> Clerk<S> {
         record.denied_before = self.shared.book.read().operation_denied_before(record);
         let paused = self.shared.standing.read(|orders| orders.pause.is_some());
         let decision = judge::temper(decision, paused, record.denied_before);
+        let restless = self.stale.get(&record.id).is_some_and(|times| *times >= MOST_STALE);
+        let decision = if restless && record.is_on_approval() { by_hand(decision) } else { decision };
         record.apply(&decision, policy.clocks(), now);
     }
 
@@ -227,6 +233,17 @@ impl<S: Store> Clerk<S> {
     }
 }
 
+/// What is found otherwise again and again would be planned, recorded and begun without a pause.
+fn by_hand(decision: Decision) -> Decision {
+    let text =
+        "What was found changed again and again before it began, so a person must answer it".to_owned();
+    let reason = Reason { rule: "restless".to_owned(), text };
+    match decision {
+        Decision::Auto(methods, _) => Decision::Manual(methods, reason),
+        decision => decision,
+    }
+}
+
 fn planned_event(record: &Record, planned: &Planned) -> Event {
     Event::Planned {
         request: record.id,
@@ -244,6 +261,10 @@ impl Record {
         self.is_unplanned() || self.begins_by_itself() || runs
     }
 
+    fn is_on_approval(&self) -> bool {
+        self.operation().is_some_and(|operation| operation.asked.start == Start::OnApproval)
+    }
+
     fn runs_by(&self, plan: Digest) -> bool {
         let planned = self.operation().and_then(|operation| operation.planned.as_ref());
         self.state == State::Running && planned.is_some_and(|planned| Digest::new(planned.digest()) == plan)
@@ -252,3 +273,6 @@ impl Record {
 
 /// Longer than a plan may take: what was not answered by then is lost, or was forgotten.
 const AGAIN: Duration = Duration::from_secs(60);
+
+/// Once may be chance. Of what its operator begins, each plan waits for its operator anyway.
+const MOST_STALE: usize = 2;

@@ -305,6 +305,27 @@ async fn a_stale_plan_is_not_started_again_and_its_end_ends_nothing() {
 }
 
 #[tokio::test]
+async fn what_never_stays_as_it_was_found_is_left_to_a_person() {
+    let mut house = house().await;
+    let (sent, _) = house.running().await;
+    let mut plans = 1;
+    while house.state(&sent) == RequestState::Running && plans < 10 {
+        plans += 1;
+        let next = plan(&task("compact"), &plans.to_string());
+        house.say(Word::Stale(sent.request.id, Ok(next))).await;
+    }
+    assert_eq!((house.state(&sent), plans), (RequestState::Pending, 3));
+    assert_eq!(house.outcome(&sent).unwrap().rule, "restless");
+    assert_eq!(house.hands.ordered().len(), 1, "after the first one it began again");
+    let last = plan(&task("compact"), "3");
+    house.yes(&sent, &last, alice()).await.unwrap();
+    house.settle().await;
+    assert_eq!(house.state(&sent), RequestState::Running);
+    house.say(Word::Stale(sent.request.id, Ok(plan(&task("compact"), "4")))).await;
+    assert_eq!(house.state(&sent), RequestState::Pending);
+}
+
+#[tokio::test]
 async fn one_that_cannot_be_planned_again_is_over() {
     let mut house = house().await;
     let (sent, _) = house.running().await;
