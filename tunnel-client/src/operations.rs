@@ -27,6 +27,7 @@ mod testing;
 mod turn;
 
 use prost::Message;
+use tokio::sync::oneshot;
 use tunnel_certs::{
     crypto,
     statement::request::{
@@ -81,12 +82,21 @@ pub struct Order {
 }
 
 /// What the rooms of operations tell the clerk; each may come again after a restart.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Word {
     /// What came of an [`Ask`].
     Planned(RequestId, Result<Planned, PlanRefusal>),
     /// The world has moved on before the first step: nothing was done, and this is the plan as it would be now.
     Stale(RequestId, Result<Planned, PlanRefusal>),
+    /// It would take its first step now, perhaps after a long wait: may it? Else its end and why, in one sentence.
+    Turn {
+        /// Whose.
+        id: RequestId,
+        /// Of the plan that it carries out.
+        plan: Digest,
+        /// The answer; dropped if there is none now.
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     /// Where a run stands now.
     Moved {
         /// Whose.

@@ -3,6 +3,7 @@
 //! Invariant: between two looks at the state machine there is a store; a step is called only after its `begin` is
 //! stored and its intent is in the audit log.
 
+mod asking;
 mod call;
 mod gate;
 
@@ -70,13 +71,15 @@ pub(super) struct Driver<S, E> {
     means: Means<S, E>,
     kept: Kept,
     stop: watch::Receiver<Option<String>>,
+    /// The clerk let it begin, and it has not waited since.
+    is_judged: bool,
 }
 
 impl<S: Store, E: Executor> Driver<S, E> {
     /// For a run that is on the board.
     pub(super) fn new(means: Means<S, E>, kept: Kept) -> Self {
         let stop = means.board.stopping(&kept.run.id);
-        Self { means, kept, stop }
+        Self { means, kept, stop, is_judged: false }
     }
 
     /// Goes on until the run is over, wherever it was; dropped, it goes on there after a restart.
@@ -112,7 +115,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
 
     /// Takes the step at hand as far as its call's answer.
     async fn begin(&mut self) {
-        if !self.may_go_on().await {
+        if !self.may_go_on().await || !self.is_let().await {
             return;
         }
         match self.kept.run.way {
@@ -165,6 +168,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
             if self.means.paused.borrow_and_update().is_none() {
                 return true;
             }
+            self.is_judged = false;
             self.summarize("Paused by the customer; it goes on once somebody resumes");
             tokio::select! {
                 // An error says that nobody can resume any more: this process ends.

@@ -132,6 +132,11 @@ impl Run {
         }
     }
 
+    /// No step of it was called, or none took effect.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.way == Way::Forth && self.at == 0 && self.phase == Phase::Next
+    }
+
     /// Of the plan that it carries out.
     pub(super) fn plan_digest(&self) -> Digest {
         Digest::new(sha256(&self.bytes))

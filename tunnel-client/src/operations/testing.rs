@@ -11,12 +11,13 @@ use prost::Message;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
+use tracing::Span;
 use tunnel_certs::statement::request::operation::{Operation, Restart, Start, What};
 use tunnel_protos::{
     Digest, RequestId, UnixMillis,
     operations::v1::{Change, Gate, Plan, Precondition, Rollback, Step, Undo},
 };
-use tunnel_runtime::drain;
+use tunnel_runtime::{drain, tasks::Task};
 
 use super::{
     Order, Planned, Progress, Word,
@@ -354,9 +355,12 @@ pub(super) struct World {
     pub(super) store: Arc<Memory>,
     pub(super) board: Board,
     pub(super) words: mpsc::Receiver<Word>,
+    /// What the clerk says to whoever asks whether it may begin; nothing while there is none.
+    pub(super) verdict: watch::Sender<Verdict>,
     pub(super) paused: watch::Sender<Option<Pause>>,
     pub(super) means: Means<Memory, Plant>,
     pub(super) folder: TempDir,
+    _clerk: Task<()>,
     _drain: drain::Drain,
 }
 
@@ -366,7 +370,8 @@ impl World {
     }
 
     fn on(plant: Plant, store: Arc<Memory>, folder: TempDir) -> Self {
-        let (words_in, words) = mpsc::channel(1024);
+        let (words_in, heard) = mpsc::channel(1024);
+        let (verdict, words, clerk) = clerk(heard);
         let (paused, is_paused) = watch::channel(None);
         let (drain, watch) = drain::channel();
         let (board, clock) = (Board::default(), Clock::new(SystemWall, UnixMillis(0)));
@@ -381,7 +386,7 @@ impl World {
             clock,
             drain: watch,
         };
-        Self { plant, store, board, words, paused, means, folder, _drain: drain }
+        Self { plant, store, board, words, verdict, paused, means, folder, _clerk: clerk, _drain: drain }
     }
 
     /// As after kill -9: everything is gone but the store, the folder and the engine.
@@ -420,6 +425,26 @@ impl World {
         self.begin(plan).drive().await;
         self.stored().await.unwrap().run
     }
+}
+
+/// What a clerk says to a run that would begin.
+pub(super) type Verdict = Option<Result<(), String>>;
+
+/// Answers what is asked as a clerk does, and passes on what is told.
+pub(super) fn clerk(
+    mut words: mpsc::Receiver<Word>,
+) -> (watch::Sender<Verdict>, mpsc::Receiver<Word>, Task<()>) {
+    let ((verdict, says), (others, told)) = (watch::channel(Some(Ok(()))), mpsc::channel(1024));
+    let answer = async move {
+        while let Some(word) = words.recv().await {
+            match word {
+                // Dropped, it is no answer.
+                Word::Turn { reply, .. } => drop(says.borrow().clone().map(|said| reply.send(said))),
+                word => drop(others.send(word).await),
+            }
+        }
+    };
+    (verdict, told, Task::spawn(Span::none(), answer))
 }
 
 /// The id of every order of a test.

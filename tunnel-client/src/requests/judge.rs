@@ -7,7 +7,7 @@ use tunnel_protos::{Digest, GrantId, OperatorName, RequestId, UnixMillis};
 use super::{
     book::Book,
     orders::Orders,
-    record::{Access, Operating, Record},
+    record::{Access, Deadlines, Operating, Record},
     state::{Event, State},
 };
 use crate::{
@@ -157,6 +157,23 @@ pub(super) fn beginning(
     if let Some(pause) = &orders.pause {
         return Err(format!("Paused by the customer ({}); it can begin when work goes on", pause.who));
     }
+    let_begin(record, policy, orders)
+}
+
+/// Whether an operation that was begun, and waited for its turn, may take its first step now: its time is that of an
+/// approved one.
+pub(super) fn turn(record: &Record, policy: &Policy, orders: &Orders, now: UnixMillis) -> Result<(), String> {
+    let Deadlines { work, claim, .. } = record.deadlines;
+    if record.is_cut() {
+        return Err(format!("Its grant is over: {}", record.why));
+    }
+    if work.or(claim).is_some_and(|end| end <= now) {
+        return Err("Its time was over before its turn came; ask again".to_owned());
+    }
+    let_begin(record, policy, orders)
+}
+
+fn let_begin(record: &Record, policy: &Policy, orders: &Orders) -> Result<(), String> {
     if orders.denied.contains_key(&record.operator) {
         return Err("The customer refuses this operator's requests".to_owned());
     }

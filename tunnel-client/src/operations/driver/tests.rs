@@ -220,9 +220,13 @@ async fn events_are_numbered_without_a_gap_and_end_with_the_outcome() {
 async fn the_clerk_hears_of_the_end() {
     let mut world = World::new(Plant::new());
     world.finish(&scale()).await;
-    let mut last = None;
-    while let Ok(word) = world.words.try_recv() {
-        last = Some(word);
-    }
-    assert!(matches!(last, Some(Word::Moved { state: RunState::Succeeded, .. })), "{last:?}");
+    let ended = async {
+        while let Some(word) = world.words.recv().await {
+            if matches!(word, Word::Moved { state: RunState::Succeeded, .. }) {
+                break;
+            }
+        }
+        world.words.try_recv().is_err()
+    };
+    assert!(timeout(Duration::from_secs(60), ended).await.unwrap(), "nothing follows");
 }

@@ -15,7 +15,7 @@ use crate::{
     engine::profile::testing,
     operations::{
         Ask, Desk, NoArchive, Order, PlanRefusal, Planned,
-        testing::{Death, Memory, Plant, numbered_id as id},
+        testing::{Death, Memory, Plant, Verdict, clerk, numbered_id as id},
     },
     requests::Pause,
 };
@@ -28,7 +28,10 @@ struct House {
     store: Arc<Memory>,
     folder: TempDir,
     paused: watch::Sender<Option<Pause>>,
+    /// What the clerk answers to whoever asks whether it may begin.
+    verdict: watch::Sender<Verdict>,
     runner: Task<()>,
+    _clerk: Task<()>,
     _engine: watch::Sender<Engine>,
     _drain: drain::Drain,
 }
@@ -55,7 +58,20 @@ impl House {
         };
         let operations = Operations::open(behind, parts).await.unwrap();
         let runner = Task::spawn(Span::none(), operations.run_by(plant.clone(), watch));
-        Self { desk, words, plant, store, folder, paused, runner, _engine: engine, _drain: drain }
+        let (verdict, words, clerk) = clerk(words);
+        Self {
+            desk,
+            words,
+            plant,
+            store,
+            folder,
+            paused,
+            verdict,
+            runner,
+            _clerk: clerk,
+            _engine: engine,
+            _drain: drain,
+        }
     }
 
     /// As after kill -9.
@@ -243,6 +259,40 @@ async fn a_pause_begins_nothing() {
     house.shown(&id(1), |view| view.summary.contains("paused by the customer")).await;
     assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err());
     house.paused.send_replace(None);
+    assert_eq!(state(house.end().await).0, RunState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_begins_only_if_the_clerk_still_lets_it() {
+    let mut house = House::new().await;
+    let order = house.order(id(1), &scale(3, 5)).await;
+    let pause = tunnel_protos::PauseId::random();
+    let pause =
+        Pause { id: pause, since: UnixMillis(0), who: "bob".to_owned(), note: String::new(), stored: true };
+    house.paused.send_replace(Some(pause));
+    house.desk.start(order).unwrap();
+    assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err());
+    house.verdict.send_replace(Some(Err("Today's policy does not let it begin".to_owned())));
+    house.paused.send_replace(None);
+    let (ended, why) = state(house.end().await);
+    assert_eq!(ended, RunState::Cancelled);
+    assert_eq!(why, "Today's policy does not let it begin; nothing was changed");
+    assert!(house.plant.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clerk_that_does_not_answer_is_asked_again_and_nothing_begins_before() {
+    let mut house = House::new().await;
+    house.verdict.send_replace(None);
+    let (first, second) = (house.order(id(1), &scale(3, 5)).await, house.order(id(2), &scale(3, 5)).await);
+    house.desk.start(first).unwrap();
+    assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err());
+    assert!(house.plant.calls().is_empty());
+    house.desk.cancel(&id(1), "Cancelled by its operator");
+    assert_eq!(state(house.end().await).0, RunState::Cancelled);
+    house.desk.start(second).unwrap();
+    assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err());
+    house.verdict.send_replace(Some(Ok(())));
     assert_eq!(state(house.end().await).0, RunState::Succeeded);
 }
 

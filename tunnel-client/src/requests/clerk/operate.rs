@@ -27,6 +27,8 @@ impl<S: Store> Clerk<S> {
         match word {
             Word::Planned(id, result) => self.planned(id, result, now).await,
             Word::Stale(id, result) => self.stale(id, result, now).await,
+            // Whoever asked has stopped meanwhile.
+            Word::Turn { id, plan, reply } => drop(reply.send(self.its_turn(&id, plan, now))),
             Word::Moved { id, plan, state, why } => self.moved(id, plan, state, &why, now).await,
         }
     }
@@ -157,6 +159,14 @@ impl<S: Store> Clerk<S> {
         let _ = answer::renew(&mut record, None, &self.room, now);
         let kept = if moved { self.open_up(record, now).await } else { self.keep(record, None, now).await };
         kept.map(drop)
+    }
+
+    /// Whether what waited, perhaps for days, may take its first step.
+    fn its_turn(&self, id: &RequestId, plan: Digest, now: UnixMillis) -> Result<(), String> {
+        let record = self.shared.record(id).filter(|record| record.runs_by(plan));
+        let record = record.ok_or("It is not to run any more")?;
+        let policy = self.policy.borrow().clone();
+        self.shared.standing.read(|orders| judge::turn(&record, &policy, orders, now))
     }
 
     /// What a run under another plan became says nothing of this one.

@@ -3,6 +3,7 @@
 mod endings;
 mod granted;
 mod restarts;
+mod turns;
 
 use tunnel_certs::statement::request::{
     Kind, Operation,

@@ -114,3 +114,51 @@ async fn cancelled_while_its_releases_cannot_be_written_it_ends() {
     stopped_before_anything(&world.stored().await.unwrap().run);
     assert!(world.plant.calls().is_empty());
 }
+
+fn says_no(world: &World) {
+    world.verdict.send_replace(Some(Err("Cancelled by its operator".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pause_held_before_its_first_step_is_judged_anew() {
+    let world = World::new(Plant::with(Faults { stares: true, ..Faults::default() }));
+    let mut run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+    sleep(Duration::from_secs(10)).await;
+    world.paused.send_replace(pause());
+    world.plant.faults(|faults| faults.stares = false);
+    assert!(timeout(HOUR, &mut run).await.is_err());
+    says_no(&world);
+    world.paused.send_replace(None);
+    run.await.unwrap();
+    stopped_before_anything(&world.stored().await.unwrap().run);
+    assert!(world.plant.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_before_its_first_step_is_judged_anew_and_what_has_begun_is_not() {
+    for (at, calls) in [(BEFORE_CALL, 0), (BEFORE_CALL + 3, 3)] {
+        let world = World::new(Plant::new());
+        world.store.dies(Some(crate::operations::testing::Death { at, kept: false }));
+        tokio::select! {
+            () = world.begin(&upgrade()).drive() => panic!("it is over"),
+            () = world.store.died() => {}
+        }
+        let world = world.restart();
+        says_no(&world);
+        world.resume().await.drive().await;
+        let run = world.stored().await.unwrap().run;
+        assert_eq!(world.plant.calls().len(), calls, "{}", run.why);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_answer_nothing_begins() {
+    let world = World::new(Plant::new());
+    world.verdict.send_replace(None);
+    let mut run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+    assert!(timeout(HOUR, &mut run).await.is_err());
+    assert!(world.plant.calls().is_empty());
+    world.verdict.send_replace(Some(Ok(())));
+    run.await.unwrap();
+    assert_eq!(world.plant.calls().len(), 3);
+}
