@@ -1,6 +1,11 @@
 //! The broker's process: configuration, logs, metrics, build, run, drain, exit code.
 
-use std::{collections::BTreeMap, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -39,8 +44,15 @@ async fn main() -> ExitCode {
 type Done<T> = Result<T, (Exit, anyhow::Error)>;
 
 fn print(text: &str) -> Exit {
-    println!("{}", text.trim_end());
-    Exit::Ok
+    match writeln!(io::stdout(), "{}", text.trim_end()) {
+        Ok(()) => Exit::Ok,
+        // Whoever reads may have enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(error) => {
+            eprintln!("tunnel-broker: {error}");
+            Exit::Failed
+        }
+    }
 }
 
 fn read(file: &Path) -> Done<Loaded<Config>> {
