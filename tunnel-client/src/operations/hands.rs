@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tunnel_protos::RequestId;
 
-use super::{Ask, Behind, Desk, NoArchive, Order, Word, desk::Command};
+use super::{Ask, Behind, Desk, NoArchive, Order, Word, board::Seen, desk::Command};
 
 /// Behind a desk, instead of those who work there.
 pub(crate) struct Hands(Behind);
@@ -29,6 +29,11 @@ impl Hands {
             _ => None,
         };
         told.filter_map(order).collect()
+    }
+
+    /// It was begun by a process before this one, and goes on.
+    pub(crate) fn resume(&self, order: &Order) {
+        self.0.board.enter(order.id, Seen::waiting(order));
     }
 
     pub(crate) async fn say(&self, word: Word) {

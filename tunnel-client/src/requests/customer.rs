@@ -58,9 +58,11 @@ impl Requests {
             return Err(RevokeError::NotLive(record.state.to_message()));
         }
         let sessions_cut = self.sessions(&grant);
+        let word = Word { by, note };
         // In memory first: this works with a full disk and behind a long queue.
         self.shared.grants.set_life(&grant, Life::Over(Over::Revoked));
-        let revoked = self.order(|reply| Order::Revoke(grant, Word { by, note }, reply)).await;
+        self.stop_run(&record, &word.revocation().why());
+        let revoked = self.order(|reply| Order::Revoke(grant, word, reply)).await;
         revoked.unwrap_or_else(|fault| Err(RevokeError::NotStored(fault)))?;
         Ok(Revoked { sessions_cut })
     }
@@ -111,10 +113,11 @@ impl Requests {
             if !room {
                 return Err(OperatorError::Full);
             }
-            orders.denied.insert(operator.clone(), denied);
+            orders.denied.insert(operator.clone(), denied.clone());
             Ok(())
         })?;
         let cut = self.cut_grants_of(&operator);
+        self.stop_runs_of(&operator, &denied.revocation().why());
         let done = self.order(|reply| Order::DenyOperator(operator, Word { by, note }, reply)).await;
         done.unwrap_or_else(|fault| Err(OperatorError::NotStored(fault)))?;
         Ok(cut)
@@ -132,6 +135,12 @@ impl Requests {
             requests_denied: count(pending),
             grants_revoked: count(live.len()),
         }
+    }
+
+    /// Also runs whose grant has ended by itself.
+    fn stop_runs_of(&self, operator: &OperatorName, why: &str) {
+        let book = self.shared.book.read();
+        book.all().filter(|record| record.operator == *operator).for_each(|record| self.stop_run(record, why));
     }
 
     /// Takes an operator off the deny list.

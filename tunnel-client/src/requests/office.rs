@@ -52,13 +52,19 @@ impl Requests {
     }
 
     async fn stop(&self, id: RequestId, by: Stopper) -> Result<(), CancelError> {
-        let runs = |record: &Record| record.operation().is_some() && record.state == State::Running;
         // In memory first: this works with a full disk and behind a long queue.
-        if self.shared.record(&id).as_ref().is_some_and(runs) {
-            self.shared.desk.cancel(&id, &by.why());
+        if let Some(record) = self.shared.record(&id) {
+            self.stop_run(&record, &by.why());
         }
         let stopped = self.order(|reply| Order::Stop(id, by, reply)).await;
         stopped.unwrap_or_else(|fault| Err(CancelError::NotStored(fault)))
+    }
+
+    /// Tells the run of `record`, if it has one, to stop before its next step; nothing is waited for.
+    pub(super) fn stop_run(&self, record: &Record, why: &str) {
+        if record.operation().is_some() && record.state == State::Running {
+            self.shared.desk.cancel(&record.id, why);
+        }
     }
 
     /// An operation with its plan and where it stands; none for requests of other kinds.

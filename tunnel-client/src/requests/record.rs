@@ -195,7 +195,7 @@ impl Record {
 
     /// The customer cuts it; of an operation that runs, the run is to stop as well.
     pub fn revoke(&mut self, revocation: Revocation, now: UnixMillis) -> Result<(), TransitionError> {
-        if !self.cut_run(&format!("Revoked by {}", revocation.who), now) {
+        if !self.cut_run(&revocation.why(), now) {
             self.moved(Event::Revoke, "Revoked by the customer", now)?;
         }
         self.revocation = Some(revocation);

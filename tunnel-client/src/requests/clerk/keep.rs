@@ -191,6 +191,10 @@ impl Shared {
                 self.grants.add_serial(&id, *serial);
             }
         }
+        // As a cut of sessions, in memory first; after a start this comes before the run goes on.
+        if let Some(why) = record.stopping() {
+            self.desk.cancel(&record.id, why);
+        }
         self.book.write().put(record.clone());
         self.changed();
     }

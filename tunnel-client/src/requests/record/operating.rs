@@ -139,6 +139,12 @@ impl Record {
         unsaid.map(|operation| operation.stop = Some(why.to_owned())).is_some()
     }
 
+    /// Why its run is to stop; none while it is not, or is over.
+    pub(in crate::requests) fn stopping(&self) -> Option<&str> {
+        let runs = self.operation().filter(|_| self.state == State::Running);
+        runs.and_then(|operation| operation.stop.as_deref())
+    }
+
     /// Stopped before it began.
     pub(in crate::requests) fn cancel(&mut self, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
         self.moved(Event::Cancel, why, now)

@@ -118,6 +118,13 @@ impl Record {
     }
 }
 
+impl Revocation {
+    /// Why a run that it cuts is to stop; one sentence.
+    pub fn why(&self) -> String {
+        format!("Revoked by {}", self.who)
+    }
+}
+
 impl Verdict {
     /// Whether it is this answer, and counts.
     pub fn is(&self, answer: v1::Answer) -> bool {

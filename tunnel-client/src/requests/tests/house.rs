@@ -424,9 +424,19 @@ pub(super) struct Disk {
     unreadable: Arc<AtomicBool>,
     refused: Arc<AtomicUsize>,
     mute: Arc<AtomicBool>,
+    hangs: Arc<watch::Sender<bool>>,
 }
 
 impl Disk {
+    /// It answers nobody, until it is told to go on.
+    pub(super) fn hang(&self, hangs: bool) {
+        self.hangs.send_replace(hangs);
+    }
+
+    async fn answers(&self) {
+        let _ = self.hangs.subscribe().wait_for(|hangs| !hangs).await;
+    }
+
     pub(super) fn fill(&self) {
         self.full.store(true, Ordering::SeqCst);
     }
@@ -479,12 +489,14 @@ impl Store for SickStore {
     }
 
     async fn create(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
+        self.disk.answers().await;
         check(&self.disk.full)?;
         let created = self.store.create(id, body, now).await;
         check(&self.disk.mute).and(created)
     }
 
     async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
+        self.disk.answers().await;
         let refused = |error| {
             self.disk.refused.fetch_add(1, Ordering::SeqCst);
             error

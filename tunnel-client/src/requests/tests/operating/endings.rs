@@ -1,5 +1,7 @@
 //! How an operation is taken back, stopped, cut and paused.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::{
     approvers::{CancelError, RevokeError},
@@ -177,4 +179,36 @@ async fn what_was_approved_begins_once_its_begin_can_be_stored() {
     house.settle().await;
     let state = house.state(&sent);
     assert!(state == RequestState::Running || house.hands.ordered().is_empty(), "it runs, and is not stored");
+}
+
+#[tokio::test]
+async fn a_cut_run_hears_of_it_before_the_disk_does() {
+    for denied in [false, true] {
+        let mut house = house().await;
+        let (sent, _) = house.running().await;
+        house.disk.hang(true);
+        let cut = async {
+            match denied {
+                true => house.requests.deny_operator("ann".parse().unwrap(), note(), anybody()).await.is_ok(),
+                false => house.requests.revoke(sent.request.id.into(), note(), anybody()).await.is_ok(),
+            }
+        };
+        let mut cut = std::pin::pin!(cut);
+        assert!(cut.as_mut().now_or_never().is_none());
+        assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234");
+        house.disk.hang(false);
+        assert!(cut.await);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_run_does_not_go_on_after_a_restart() {
+    let mut house = house().await;
+    let (sent, _) = house.plan(&task("compact")).await;
+    let order = house.hands.ordered().pop().unwrap();
+    house.requests.revoke(sent.request.id.into(), note(), anybody()).await.unwrap();
+    let house = house.restart().await;
+    // The clerk has not had a turn yet.
+    house.hands.resume(&order);
+    assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234");
 }
