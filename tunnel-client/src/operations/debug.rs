@@ -5,14 +5,14 @@
 mod collect;
 mod desk;
 mod leaving;
+mod lent;
 mod pack;
 mod shelf;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use tracing::warn;
 use tunnel_certs::crypto::sha256;
 use tunnel_protos::{Digest, OperatorName, RequestId, operations::v1::Bundle};
@@ -21,6 +21,7 @@ use tunnel_runtime::chain;
 pub use self::shelf::{OpenError, ShelfError};
 use self::{
     collect::collect,
+    lent::Lent,
     pack::{Header, pack, unpack},
     shelf::{Record, Shelf},
 };
@@ -95,7 +96,9 @@ struct Shared {
     shelf: Mutex<Shelf>,
     policy: Box<dyn Fn() -> Release + Send + Sync>,
     audit: Audit,
-    readers: Semaphore,
+    /// Operators who fetch; they leave the customer's people their own places.
+    fetchers: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
 }
 
 impl Keeper {
@@ -106,8 +109,8 @@ impl Keeper {
         audit: Audit,
     ) -> Result<Self, OpenError> {
         let shelf = Mutex::new(Shelf::open(folder)?);
-        let readers = Semaphore::new(READERS);
-        Ok(Self(Arc::new(Shared { shelf, policy: Box::new(policy), audit, readers })))
+        let (fetchers, readers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(READERS)));
+        Ok(Self(Arc::new(Shared { shelf, policy: Box::new(policy), audit, fetchers, readers })))
     }
 
     /// Makes the bundle, unless it lies here already; `told` hears how many answers came, of how many.
@@ -158,22 +161,24 @@ impl Keeper {
     }
 
     /// The released bundle, whole and proven to be what was made.
-    async fn fetched(&self, id: &RequestId, record: &Record, offset: u64) -> Result<Bytes, Refused> {
-        let bytes = self.archive(*id, record).await?;
+    async fn fetched(&self, id: &RequestId, record: &Record, offset: u64) -> Result<Lent, Refused> {
+        let archive = self.archive(*id, record, &self.0.fetchers).await?;
         self.0.audit.record(record.event("fetched", None)).await.map_err(|_| Refused::Busy)?;
-        let from = usize::try_from(offset).map_err(|_| Refused::Unreadable)?;
-        Ok(bytes.slice(from.min(bytes.len())..))
+        Ok(archive.skip(usize::try_from(offset).map_err(|_| Refused::Unreadable)?))
     }
 
     /// One file of a bundle, exactly as it would leave; for the customer.
-    async fn file(&self, id: &RequestId, path: String) -> Result<Bytes, Refused> {
+    async fn file(&self, id: &RequestId, path: String) -> Result<Lent, Refused> {
         let record = self.0.shelf.lock().get(id).cloned().ok_or(Refused::Unknown)?;
         if path != pack::MANIFEST && !record.has(&path) {
             return Err(Refused::NoFile);
         }
-        let bytes = self.archive(*id, &record).await?;
-        let file = spawn_blocking(move || unpack(&bytes, &path)).await.map_err(|_| Refused::Unreadable)?;
-        file.ok().flatten().map(Bytes::from).ok_or(Refused::Unreadable)
+        let Lent { bytes, place } = self.archive(*id, &record, &self.0.readers).await?;
+        let file = spawn_blocking(move || {
+            let file = unpack(&bytes, &path).ok().flatten()?;
+            Some(Lent { bytes: file.into(), place })
+        });
+        timeout(PATIENCE, file).await.ok().and_then(Result::ok).flatten().ok_or(Refused::Unreadable)
     }
 
     /// Lets the bundle with this digest leave; one that was let go stays so.
@@ -215,16 +220,23 @@ impl Keeper {
         })
     }
 
-    async fn archive(&self, id: RequestId, record: &Record) -> Result<Bytes, Refused> {
-        let _place = self.0.readers.try_acquire().map_err(|_| Refused::Busy)?;
+    async fn archive(
+        &self,
+        id: RequestId,
+        record: &Record,
+        places: &Arc<Semaphore>,
+    ) -> Result<Lent, Refused> {
+        let place = Arc::clone(places).try_acquire_owned().map_err(|_| Refused::Busy)?;
         let path = self.0.shelf.lock().path(&id);
         let (digest, bytes) = (record.digest(), record.bytes());
         let read = spawn_blocking(move || {
             let fits = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
             let found = fits.then(|| std::fs::read(&path).ok()).flatten();
-            found.filter(|found| sha256(found) == digest)
+            let proven = found.filter(|found| sha256(found) == digest)?;
+            // Held by the bytes, also while nobody waits for the disk any more.
+            Some(Lent { bytes: proven.into(), place })
         });
-        read.await.ok().flatten().map(Bytes::from).ok_or(Refused::Unreadable)
+        timeout(PATIENCE, read).await.ok().and_then(Result::ok).flatten().ok_or(Refused::Unreadable)
     }
 }
 
@@ -247,8 +259,10 @@ impl fmt::Debug for Keeper {
     }
 }
 
-/// Bundles held in memory at the same time, each of at most 64 MiB.
+/// Bundles held in memory at the same time by operators, and by the customer's people, each of at most 64 MiB.
 const READERS: usize = 4;
+/// For the disk, whatever lies on it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;

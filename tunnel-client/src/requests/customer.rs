@@ -140,7 +140,9 @@ impl Requests {
     /// Also runs whose grant has ended by itself.
     fn stop_runs_of(&self, operator: &OperatorName, why: &str) {
         let book = self.shared.book.read();
-        book.all().filter(|record| record.operator == *operator).for_each(|record| self.stop_run(record, why));
+        book.all()
+            .filter(|record| record.operator == *operator)
+            .for_each(|record| self.stop_run(record, why));
     }
 
     /// Takes an operator off the deny list.

@@ -1,7 +1,6 @@
 //! Bundles as the customer's people see them: looked through, let go or deleted by hand.
 
-use bytes::Bytes;
-use futures_util::stream::iter;
+use futures_util::StreamExt;
 use tunnel_protos::{PersonText, RequestId, approvers::BundleView};
 
 use super::{Keeper, Kept, Refused};
@@ -14,12 +13,8 @@ impl BundlesDesk for Keeper {
     }
 
     async fn read(&self, id: RequestId, path: String) -> Result<FileParts, BundleError> {
-        let mut file = self.file(&id, path).await?;
-        let parts = std::iter::from_fn(move || {
-            let part = file.split_to(file.len().min(PART));
-            (!part.is_empty()).then(|| Ok(Bytes::into(part)))
-        });
-        Ok(Box::pin(iter(parts)))
+        let parts = self.file(&id, path).await?.parts();
+        Ok(Box::pin(parts.map(|part| part.map_err(|error| BundleError::Refused(error.to_string())))))
     }
 
     async fn release(
@@ -57,6 +52,3 @@ impl From<Refused> for BundleError {
         }
     }
 }
-
-/// As the protocol says.
-const PART: usize = 64 << 10;

@@ -1,17 +1,12 @@
 //! Bundles as runner and service of operations see them, and their way out in chunks.
 
-use bytes::Bytes;
-use futures_util::{
-    FutureExt, Stream, StreamExt,
-    future::BoxFuture,
-    stream::{iter, once},
-};
+use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::once};
 use tunnel_protos::{
     RequestId,
     operations::v1::{Bundle, BundleChunk},
 };
 
-use super::{Keeper, Refused, shelf::Record};
+use super::{Keeper, Refused, lent::Lent, shelf::Record};
 use crate::{
     engine::Engine,
     operations::{Archive, Chunks, Collecting, FetchError, Progress},
@@ -34,10 +29,15 @@ impl Archive for Keeper {
 
     fn fetch(&self, id: &RequestId, offset: u64) -> Result<Chunks, FetchError> {
         let record = self.leaving(id, offset).map_err(|why| refused(&why))?;
+        if offset == record.bytes() {
+            // Nothing is read for it, and nothing leaves.
+            let end = BundleChunk { data: Vec::new(), bundle: Some(record.bundle()) };
+            return Ok(once(async { Ok(end) }).boxed());
+        }
         let (keeper, id) = (self.clone(), *id);
         let chunks = async move {
             match keeper.fetched(&id, &record, offset).await {
-                Ok(bytes) => chunks(record.bundle(), bytes).map(Ok).left_stream(),
+                Ok(archive) => chunks(record.bundle(), archive).left_stream(),
                 Err(error) => once(async move { Err(error.to_string()) }).right_stream(),
             }
         };
@@ -50,15 +50,13 @@ impl Archive for Keeper {
     }
 }
 
-/// The first one says what it is, also of a bundle that is at its end.
-fn chunks(bundle: Bundle, mut bytes: Bytes) -> impl Stream<Item = BundleChunk> + Send {
-    let first = bytes.split_to(bytes.len().min(CHUNK));
-    let first = BundleChunk { data: first.to_vec(), bundle: Some(bundle) };
-    let rest = std::iter::from_fn(move || {
-        let next = bytes.split_to(bytes.len().min(CHUNK));
-        (!next.is_empty()).then(|| BundleChunk { data: next.to_vec(), bundle: None })
-    });
-    iter(std::iter::once(first).chain(rest))
+/// The first one says what it is.
+fn chunks(bundle: Bundle, archive: Lent) -> impl Stream<Item = Result<BundleChunk, String>> + Send {
+    let mut bundle = Some(bundle);
+    archive.parts().map(move |part| {
+        let data = part.map_err(|error| error.to_string())?;
+        Ok(BundleChunk { data, bundle: bundle.take() })
+    })
 }
 
 fn refused(why: &Refused) -> FetchError {
@@ -69,6 +67,3 @@ fn refused(why: &Refused) -> FetchError {
         Refused::Unknown | Refused::NoFile | Refused::Changed => FetchError::None,
     }
 }
-
-/// As the protocol says.
-const CHUNK: usize = 64 << 10;

@@ -102,14 +102,14 @@ async fn a_bundle_holds_what_was_approved_and_says_who_was_silent() {
     let bundle = make(&keeper, &engine, &wanted).await.unwrap();
     let paths: Vec<_> = bundle.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths, ["manifest.json", "info/default.json"]);
-    let info = keeper.file(&wanted.id, "info/default.json".to_owned()).await.unwrap();
+    let info = keeper.file(&wanted.id, "info/default.json".to_owned()).await.unwrap().bytes;
     assert_eq!(sha256(&info), bundle.files[1].digest[..]);
     let info: serde_json::Value = serde_json::from_slice(&info).unwrap();
     let expected = serde_json::json!({
         "release": "v1", "shards": [{"index": 1}], "accounts": {"x": {"name": "X"}}
     });
     assert_eq!(info, expected);
-    let manifest = keeper.file(&wanted.id, "manifest.json".to_owned()).await.unwrap();
+    let manifest = keeper.file(&wanted.id, "manifest.json".to_owned()).await.unwrap().bytes;
     let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["files"][0]["sha256"], data_encoding::HEXLOWER.encode(&bundle.files[1].digest));
     assert_eq!(manifest["withoutAnswer"][0]["target"], "b");
@@ -141,6 +141,41 @@ async fn it_leaves_only_once_released_and_is_what_was_shown() {
     );
     room.says(Release::Never);
     assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held, "today's policy counts");
+}
+
+/// One of several parts lies there, released.
+fn large(keeper: &Keeper, wanted: &Collecting) -> Vec<u8> {
+    let bytes = vec![7; 5 * lent::PART];
+    let record = Record::new(wanted, 0, Vec::new(), &bytes, true);
+    keeper.0.shelf.lock().put(wanted.id, record, &bytes).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn few_bundles_are_in_memory_however_many_are_fetched() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let (keeper, wanted) = (room.open(), wanted(&engine.engine()));
+    let bytes = large(&keeper, &wanted);
+    let mut fetches = Vec::new();
+    for _ in 0..READERS {
+        let mut chunks = keeper.fetch(&wanted.id, 0).unwrap();
+        assert_eq!(chunks.next().await.unwrap().unwrap().data.len(), lent::PART);
+        fetches.push(chunks);
+    }
+    let mut more = keeper.fetch(&wanted.id, 0).unwrap();
+    assert_eq!(more.next().await.unwrap().unwrap_err(), "not now; try again");
+    let looked_at = keeper.file(&wanted.id, pack::MANIFEST.to_owned()).await;
+    assert_eq!(looked_at.unwrap_err(), Refused::Unreadable, "a place is left for the customer's people");
+    let (_, end) = fetch(&keeper, &wanted.id, bytes.len() as u64).await.unwrap();
+    assert!(end.is_empty(), "what is at its end takes no place");
+    fetches.pop();
+    let free = async {
+        while keeper.0.fetchers.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, free).await.unwrap();
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap().1, bytes);
 }
 
 #[tokio::test]
