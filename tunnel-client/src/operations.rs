@@ -7,6 +7,7 @@ mod archive;
 mod board;
 pub mod debug;
 mod desk;
+mod disk;
 mod driver;
 mod executor;
 mod found;

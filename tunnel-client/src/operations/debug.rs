@@ -7,25 +7,26 @@ mod desk;
 mod leaving;
 mod lent;
 mod pack;
+mod record;
 mod shelf;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use tracing::warn;
 use tunnel_certs::crypto::sha256;
 use tunnel_protos::{Digest, OperatorName, RequestId, operations::v1::Bundle};
-use tunnel_runtime::chain;
+use tunnel_runtime::{chain, tasks::Tasks};
 
 pub use self::shelf::{OpenError, ShelfError};
 use self::{
     collect::collect,
     lent::Lent,
     pack::{Header, pack, unpack},
-    shelf::{Record, Shelf},
+    record::Record,
+    shelf::Shelf,
 };
-use super::Collecting;
+use super::{Collecting, disk::OwnDisk};
 use crate::{
     audit::{Audit, By, Event},
     clock,
@@ -93,12 +94,14 @@ pub enum Refused {
 pub struct Keeper(Arc<Shared>);
 
 struct Shared {
-    shelf: Mutex<Shelf>,
+    shelf: Shelf,
     policy: Box<dyn Fn() -> Release + Send + Sync>,
     audit: Audit,
     /// Operators who fetch; they leave the customer's people their own places.
     fetchers: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    /// Bundles that are being forgotten.
+    forgetting: Tasks,
 }
 
 impl Keeper {
@@ -108,9 +111,19 @@ impl Keeper {
         policy: impl Fn() -> Release + Send + Sync + 'static,
         audit: Audit,
     ) -> Result<Self, OpenError> {
-        let shelf = Mutex::new(Shelf::open(folder)?);
-        let (fetchers, readers) = (Arc::new(Semaphore::new(READERS)), Arc::new(Semaphore::new(READERS)));
-        Ok(Self(Arc::new(Shared { shelf, policy: Box::new(policy), audit, fetchers, readers })))
+        Ok(Self::on(Shelf::open(folder, OwnDisk)?, policy, audit))
+    }
+
+    fn on(shelf: Shelf, policy: impl Fn() -> Release + Send + Sync + 'static, audit: Audit) -> Self {
+        let places = || Arc::new(Semaphore::new(READERS));
+        Self(Arc::new(Shared {
+            shelf,
+            policy: Box::new(policy),
+            audit,
+            fetchers: places(),
+            readers: places(),
+            forgetting: Tasks::new(),
+        }))
     }
 
     /// Makes the bundle, unless it lies here already; `told` hears how many answers came, of how many.
@@ -122,11 +135,10 @@ impl Keeper {
         engine: &Engine,
         told: impl Fn(u64, u64) + Send + Sync,
     ) -> Result<Bundle, String> {
-        let known = self.0.shelf.lock().get(&wanted.id).map(Record::bundle);
-        if let Some(bundle) = known {
-            return Ok(bundle);
+        if let Some(known) = self.0.shelf.get(&wanted.id) {
+            return Ok(known.bundle());
         }
-        self.0.shelf.lock().room().map_err(|error| error.to_string())?;
+        self.0.shelf.room().map_err(|error| error.to_string())?;
         let parts = collect(engine, &wanted.leaves, told).await.map_err(|error| error.to_string())?;
         let made_ms = clock::wall().0;
         let header = Header { id: wanted.id, digest: wanted.digest, made_ms };
@@ -137,20 +149,18 @@ impl Keeper {
         let event = record.event("made", None);
         // It lies on the disk only after it stands in the log.
         self.0.audit.record(event).await.map_err(|_| "The audit log takes no record now".to_owned())?;
-        let (id, keeper) = (wanted.id, self.clone());
-        let stored = spawn_blocking(move || keeper.0.shelf.lock().put(id, record, &packed.bytes)).await;
-        let stored = stored.map_err(|_| "The bundle could not be stored".to_owned())?;
+        let stored = self.0.shelf.put(wanted.id, record, packed.bytes).await;
         stored.map_err(|error| error.to_string())
     }
 
     /// All bundles that lie here, newest first.
     fn kept(&self) -> Vec<Kept> {
-        self.0.shelf.lock().list()
+        self.0.shelf.list()
     }
 
     /// The record of a bundle that may leave now, from `offset` on.
     fn leaving(&self, id: &RequestId, offset: u64) -> Result<Record, Refused> {
-        let record = self.0.shelf.lock().get(id).cloned().ok_or(Refused::Unknown)?;
+        let record = self.0.shelf.get(id).ok_or(Refused::Unknown)?;
         match (record.bundle().released, (self.0.policy)()) {
             (false, _) => Err(Refused::Held),
             // Today's word counts for what was let go before.
@@ -169,7 +179,7 @@ impl Keeper {
 
     /// One file of a bundle, exactly as it would leave; for the customer.
     async fn file(&self, id: &RequestId, path: String) -> Result<Lent, Refused> {
-        let record = self.0.shelf.lock().get(id).cloned().ok_or(Refused::Unknown)?;
+        let record = self.0.shelf.get(id).ok_or(Refused::Unknown)?;
         if path != pack::MANIFEST && !record.has(&path) {
             return Err(Refused::NoFile);
         }
@@ -183,7 +193,7 @@ impl Keeper {
 
     /// Lets the bundle with this digest leave; one that was let go stays so.
     async fn let_go(&self, id: RequestId, digest: [u8; 32], by: By) -> Result<(), Refused> {
-        let record = self.0.shelf.lock().get(&id).cloned().ok_or(Refused::Unknown)?;
+        let record = self.0.shelf.get(&id).ok_or(Refused::Unknown)?;
         if record.digest() != digest {
             return Err(Refused::Changed);
         }
@@ -195,29 +205,15 @@ impl Keeper {
         }
         let who = by.by.clone();
         self.0.audit.record(record.event("released", Some(by))).await.map_err(|_| Refused::Busy)?;
-        let now = clock::wall().0;
-        self.put_away(move |shelf| shelf.release(&id, digest, who, now)).await
+        put_away(self.0.shelf.release(id, digest, who, clock::wall().0).await)
     }
 
     /// Deletes a bundle, whether it left or not.
     async fn remove(&self, id: RequestId, by: By) -> Result<(), Refused> {
-        let record = self.0.shelf.lock().get(&id).cloned().ok_or(Refused::Unknown)?;
+        let record = self.0.shelf.get(&id).ok_or(Refused::Unknown)?;
         // Nobody is kept from deleting by a full disk.
         self.0.audit.note(record.event("deleted", Some(by)));
-        self.put_away(move |shelf| shelf.delete(&id)).await
-    }
-
-    /// What the disk is to take, off the threads that serve.
-    async fn put_away(
-        &self,
-        work: impl FnOnce(&mut Shelf) -> Result<(), ShelfError> + Send + 'static,
-    ) -> Result<(), Refused> {
-        let keeper = self.clone();
-        let done = spawn_blocking(move || work(&mut keeper.0.shelf.lock())).await;
-        done.map_err(|_| Refused::NotStored)?.map_err(|error| {
-            warn!(error = %chain(&error), "Debug bundle not put away");
-            Refused::NotStored
-        })
+        put_away(self.0.shelf.delete(id).await)
     }
 
     async fn archive(
@@ -227,7 +223,7 @@ impl Keeper {
         places: &Arc<Semaphore>,
     ) -> Result<Lent, Refused> {
         let place = Arc::clone(places).try_acquire_owned().map_err(|_| Refused::Busy)?;
-        let path = self.0.shelf.lock().path(&id);
+        let path = self.0.shelf.path(&id);
         let (digest, bytes) = (record.digest(), record.bytes());
         let read = spawn_blocking(move || {
             let fits = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
@@ -238,6 +234,13 @@ impl Keeper {
         });
         timeout(PATIENCE, read).await.ok().and_then(Result::ok).flatten().ok_or(Refused::Unreadable)
     }
+}
+
+fn put_away(done: Result<(), ShelfError>) -> Result<(), Refused> {
+    done.map_err(|error| {
+        warn!(error = %chain(&error), "Debug bundle not put away");
+        Refused::NotStored
+    })
 }
 
 impl Record {

@@ -7,12 +7,17 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, spawn_blocking},
+    time::timeout,
+};
 use tunnel_certs::{
     file::{self, FileError},
     statement::{
@@ -23,7 +28,10 @@ use tunnel_certs::{
 use tunnel_protos::{ComponentName, operations::v1::PlannedRelease, text::escape};
 use tunnel_runtime::chain;
 
-use super::PlanRefusal;
+use super::{
+    PlanRefusal,
+    disk::{Disk, OwnDisk},
+};
 
 /// The file and what it says; cheap to clone.
 #[derive(Debug, Clone)]
@@ -32,7 +40,11 @@ pub(super) struct Releases(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
+    disk: Box<dyn Disk>,
+    /// Locked for changes in memory alone: who plans never waits for the disk.
     known: Mutex<Known>,
+    /// Of those who write, one at a time.
+    turn: Arc<Semaphore>,
 }
 
 /// What was brought to each component.
@@ -62,6 +74,9 @@ pub enum ReleasesError {
     /// Nobody knows whether it was written.
     #[error("the releases that were seen were not written")]
     Lost(#[source] JoinError),
+    /// The disk hangs; it may be written yet.
+    #[error("the releases that were seen were not written in time")]
+    Late,
     /// It holds something else.
     #[error("{path} does not list releases; restore it from a backup of this folder")]
     Malformed {
@@ -75,6 +90,10 @@ pub enum ReleasesError {
 impl Releases {
     /// Reads the file in `folder`; none means that nothing was brought yet.
     pub(super) fn open(folder: &Path) -> Result<Self, ReleasesError> {
+        Self::on(OwnDisk, folder)
+    }
+
+    fn on(disk: impl Disk, folder: &Path) -> Result<Self, ReleasesError> {
         let path = folder.join(FILE);
         let known = match file::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -82,7 +101,8 @@ impl Releases {
             Err(error) if error.is_missing() => Known::default(),
             Err(error) => return Err(ReleasesError::File(error)),
         };
-        Ok(Self(Arc::new(Shared { path, known: Mutex::new(known) })))
+        let (disk, known, turn) = (Box::new(disk), Mutex::new(known), Arc::new(Semaphore::new(1)));
+        Ok(Self(Arc::new(Shared { path, disk, known, turn })))
     }
 
     /// What was brought so far.
@@ -92,19 +112,25 @@ impl Releases {
 
     /// These are about to be brought: on disk before this returns.
     pub(super) async fn raise(&self, releases: &[PlannedRelease]) -> Result<(), ReleasesError> {
+        let turn = timeout(PATIENCE, Arc::clone(&self.0.turn).acquire_owned());
+        let turn = turn.await.ok().and_then(Result::ok).ok_or(ReleasesError::Late)?;
         let (own, releases) = (self.clone(), releases.to_vec());
-        let written = spawn_blocking(move || own.write(&releases)).await;
+        let written = spawn_blocking(move || {
+            let _turn = turn;
+            own.write(&releases)
+        });
+        let written = timeout(PATIENCE, written).await.map_err(|_| ReleasesError::Late)?;
         written.unwrap_or_else(|panic| Err(ReleasesError::Lost(panic)))
     }
 
     fn write(&self, releases: &[PlannedRelease]) -> Result<(), ReleasesError> {
-        let mut known = self.0.known.lock();
+        let known = self.known();
         let mut raised = known.clone();
         releases.iter().for_each(|release| raised.raise(release));
-        if raised != *known {
+        if raised != known {
             let bytes = serde_json::to_vec_pretty(&raised).expect("names and numbers are JSON");
-            file::write_private(&self.0.path, &bytes).map_err(ReleasesError::File)?;
-            *known = raised;
+            self.0.disk.write(&self.0.path, &bytes).map_err(ReleasesError::File)?;
+            *self.0.known.lock() = raised;
         }
         Ok(())
     }
@@ -216,6 +242,8 @@ const RULE: &str = "release";
 const OLD: &str = "release sequence";
 const SOURCE: &str = "source release";
 const FILE: &str = "releases.json";
+/// For the disk; the runner tries again.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Enough to know what runs; what is older is of an unknown sequence.
 const MOST_NAMES: usize = 64;
 /// Of an engine's word in a sentence.

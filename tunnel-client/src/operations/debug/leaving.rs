@@ -1,12 +1,13 @@
 //! Bundles as runner and service of operations see them, and their way out in chunks.
 
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::once};
+use tracing::info_span;
 use tunnel_protos::{
     RequestId,
     operations::v1::{Bundle, BundleChunk},
 };
 
-use super::{Keeper, Refused, lent::Lent, shelf::Record};
+use super::{Keeper, Refused, lent::Lent, record::Record};
 use crate::{
     engine::Engine,
     operations::{Archive, Chunks, Collecting, FetchError, Progress},
@@ -24,7 +25,7 @@ impl Archive for Keeper {
     }
 
     fn bundle(&self, id: &RequestId) -> Option<Bundle> {
-        self.0.shelf.lock().get(id).map(Record::bundle)
+        self.0.shelf.get(id).as_ref().map(Record::bundle)
     }
 
     fn fetch(&self, id: &RequestId, offset: u64) -> Result<Chunks, FetchError> {
@@ -45,8 +46,14 @@ impl Archive for Keeper {
     }
 
     fn forget(&self, id: &RequestId) {
-        // What could not be deleted has no record any more, and goes at the next start.
-        let _ = self.0.shelf.lock().delete(id);
+        let (shelf, id) = (self.0.shelf.clone(), *id);
+        if shelf.get(&id).is_none() {
+            return;
+        }
+        self.0.forgetting.spawn(info_span!("bundle"), async move {
+            // What could not be deleted has no record any more, and goes at the next start.
+            let _ = shelf.delete(id).await;
+        });
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where bundles lie: an archive and a record beside it for each, in a folder that only we can read. What is not whole
 //! is deleted at the next start.
+//!
+//! Invariant: the lock of the records covers changes in memory alone, so who looks never waits for the disk.
 
 use std::{
     collections::BTreeMap,
@@ -7,21 +9,17 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use tracing::warn;
-use tunnel_certs::{
-    crypto::sha256,
-    file::{FileError, read_private, write_private},
-};
-use tunnel_protos::{
-    OperatorName, RequestId,
-    operations::v1::{Bundle, BundleFile},
-};
+use tunnel_certs::file::{FileError, read_private};
+use tunnel_protos::{OperatorName, RequestId, operations::v1::Bundle};
 
-use super::{Collecting, Kept};
+use super::{Kept, PATIENCE, record::Record};
+use crate::operations::disk::Disk;
 
 /// Why the folder could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -45,183 +43,52 @@ pub enum ShelfError {
     /// The disk.
     #[error("the disk did not take the bundle")]
     Disk(#[source] FileError),
+    /// The disk again, which may take it yet.
+    #[error("the disk did not take the bundle in time")]
+    Late,
 }
 
-/// What is known of a bundle.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Record {
-    id: String,
-    operator: String,
-    made_ms: i64,
-    digest: String,
-    bytes: u64,
-    files: Vec<RecordedFile>,
-    released: Option<Released>,
-}
+/// All bundles; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Shelf(Arc<Inner>);
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RecordedFile {
-    path: String,
-    bytes: u64,
-    digest: String,
-    collector: String,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Released {
-    by: String,
-    ms: i64,
-}
-
-impl Record {
-    pub(super) fn new(
-        wanted: &Collecting,
-        made_ms: i64,
-        files: Vec<BundleFile>,
-        archive: &[u8],
-        released: bool,
-    ) -> Self {
-        let file = |file: BundleFile| RecordedFile {
-            path: file.path,
-            bytes: file.bytes,
-            digest: HEXLOWER.encode(&file.digest),
-            collector: file.collector,
-        };
-        Self {
-            id: wanted.id.to_string(),
-            operator: wanted.operator.to_string(),
-            made_ms,
-            digest: HEXLOWER.encode(&sha256(archive)),
-            bytes: archive.len() as u64,
-            files: files.into_iter().map(file).collect(),
-            released: released.then(|| Released { by: "policy".to_owned(), ms: made_ms }),
-        }
-    }
-
-    pub(super) fn bundle(&self) -> Bundle {
-        let file = |file: &RecordedFile| BundleFile {
-            path: file.path.clone(),
-            bytes: file.bytes,
-            digest: bytes_of(&file.digest).to_vec(),
-            collector: file.collector.clone(),
-        };
-        Bundle {
-            digest: self.digest().to_vec(),
-            bytes: self.bytes,
-            files: self.files.iter().map(file).collect(),
-            released: self.released.is_some(),
-            released_by: self.released.as_ref().map(|released| released.by.clone()).unwrap_or_default(),
-            released_ms: self.released.as_ref().map(|released| released.ms).unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(super) fn operator(&self) -> &str {
-        &self.operator
-    }
-
-    pub(super) fn has(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file.path == path)
-    }
-
-    pub(super) fn digest(&self) -> [u8; 32] {
-        bytes_of(&self.digest)
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn names(&self) -> Option<(RequestId, OperatorName)> {
-        Some((self.id.parse().ok()?, self.operator.parse().ok()?))
-    }
-}
-
-/// Zeros are the digest of nothing.
-fn bytes_of(hex: &str) -> [u8; 32] {
-    HEXLOWER.decode(hex.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok()).unwrap_or_default()
-}
-
-/// All bundles.
 #[derive(Debug)]
-pub(super) struct Shelf {
+struct Inner {
     folder: PathBuf,
-    records: BTreeMap<RequestId, (OperatorName, Record)>,
+    disk: Box<dyn Disk>,
+    records: Mutex<Records>,
+    /// Of those who write: one at a time, so that a disk that hangs holds one thread.
+    turn: Arc<Semaphore>,
 }
+
+type Records = BTreeMap<RequestId, (OperatorName, Record)>;
 
 impl Shelf {
-    pub(super) fn open(folder: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(folder: &Path, disk: impl Disk) -> Result<Self, OpenError> {
         let failed = |source| OpenError { path: folder.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
-        let mut shelf = Self { folder: folder.to_owned(), records: BTreeMap::new() };
-        shelf.load().map_err(failed)?;
-        Ok(shelf)
-    }
-
-    /// Takes what is whole and deletes the rest.
-    fn load(&mut self) -> io::Result<()> {
-        let names: Vec<_> = fs::read_dir(&self.folder)?.filter_map(Result::ok).collect();
-        for entry in names.iter().filter(|entry| has_extension(&entry.path(), RECORD)) {
-            match self.whole(&entry.path()) {
-                Some((id, operator, record)) => drop(self.records.insert(id, (operator, record))),
-                None => warn!(file = %entry.path().display(), "Debug bundle is not whole and is deleted"),
-            }
-        }
-        for entry in names {
-            let known =
-                self.records.keys().any(|id| [self.path(id), self.record(id)].contains(&entry.path()));
-            if !known && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn whole(&self, path: &Path) -> Option<(RequestId, OperatorName, Record)> {
-        let bytes = read_private(path).ok()?;
-        let record: Record = serde_json::from_slice(&bytes).ok()?;
-        let (id, operator) = record.names()?;
-        let named = self.record(&id) == path;
-        let there = fs::metadata(self.path(&id)).is_ok_and(|archive| archive.len() == record.bytes);
-        (named && there).then_some((id, operator, record))
+        let (path, disk) = (folder.to_owned(), Box::new(disk));
+        let inner =
+            Inner { folder: path, disk, records: Mutex::default(), turn: Arc::new(Semaphore::new(1)) };
+        *inner.records.lock() = inner.load().map_err(failed)?;
+        Ok(Self(Arc::new(inner)))
     }
 
     pub(super) fn room(&self) -> Result<(), ShelfError> {
-        if self.records.len() < MOST { Ok(()) } else { Err(ShelfError::Full) }
+        self.0.room()
     }
 
-    /// The record comes last: without it the archive is nothing.
-    pub(super) fn put(
-        &mut self,
-        id: RequestId,
-        record: Record,
-        archive: &[u8],
-    ) -> Result<Bundle, ShelfError> {
-        self.room()?;
-        let (_, operator) = record.names().ok_or(ShelfError::Unknown)?;
-        write_private(&self.path(&id), archive).map_err(ShelfError::Disk)?;
-        self.write(&id, &record)?;
-        let bundle = record.bundle();
-        self.records.insert(id, (operator, record));
-        Ok(bundle)
-    }
-
-    pub(super) fn get(&self, id: &RequestId) -> Option<&Record> {
-        self.records.get(id).map(|(_, record)| record)
+    pub(super) fn get(&self, id: &RequestId) -> Option<Record> {
+        self.0.get(id)
     }
 
     pub(super) fn list(&self) -> Vec<Kept> {
-        let kept = self.records.iter().map(|(id, (operator, record))| Kept {
+        let records = self.0.records.lock();
+        let kept = records.iter().map(|(id, (operator, record))| Kept {
             id: *id,
             operator: operator.clone(),
-            made_ms: record.made_ms,
+            made_ms: record.made_ms(),
             bundle: record.bundle(),
         });
         let mut kept: Vec<_> = kept.collect();
@@ -229,40 +96,117 @@ impl Shelf {
         kept
     }
 
+    /// Where the archive lies.
+    pub(super) fn path(&self, id: &RequestId) -> PathBuf {
+        self.0.path(id)
+    }
+
+    pub(super) async fn put(
+        &self,
+        id: RequestId,
+        record: Record,
+        archive: Vec<u8>,
+    ) -> Result<Bundle, ShelfError> {
+        self.write(move |shelf| shelf.put(id, record, &archive)).await
+    }
+
     /// On the disk before in memory: it must not seem released to one who asks and held after a crash.
-    pub(super) fn release(
-        &mut self,
-        id: &RequestId,
+    pub(super) async fn release(
+        &self,
+        id: RequestId,
         digest: [u8; 32],
         by: String,
         ms: i64,
     ) -> Result<(), ShelfError> {
-        let same = |record: &&Record| record.digest() == digest;
-        let mut record = self.get(id).filter(same).cloned().ok_or(ShelfError::Unknown)?;
-        record.released = Some(Released { by, ms });
-        self.write(id, &record)?;
-        if let Some((_, kept)) = self.records.get_mut(id) {
-            *kept = record;
+        self.write(move |shelf| shelf.release(id, digest, by, ms)).await
+    }
+
+    pub(super) async fn delete(&self, id: RequestId) -> Result<(), ShelfError> {
+        self.write(move |shelf| shelf.delete(&id)).await
+    }
+
+    /// Off the threads that serve, one after the other; whoever gives up waiting leaves the work to its end.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, ShelfError> + Send + 'static,
+    ) -> Result<T, ShelfError> {
+        let turn = timeout(PATIENCE, Arc::clone(&self.0.turn).acquire_owned());
+        let turn = turn.await.ok().and_then(Result::ok).ok_or(ShelfError::Late)?;
+        let shelf = Arc::clone(&self.0);
+        let done = spawn_blocking(move || {
+            let _turn = turn;
+            work(&shelf)
+        });
+        timeout(PATIENCE, done).await.ok().and_then(Result::ok).unwrap_or(Err(ShelfError::Late))
+    }
+}
+
+impl Inner {
+    /// Takes what is whole and deletes the rest.
+    fn load(&self) -> io::Result<Records> {
+        let mut records = Records::new();
+        let names: Vec<_> = fs::read_dir(&self.folder)?.filter_map(Result::ok).collect();
+        for entry in names.iter().filter(|entry| has_extension(&entry.path(), RECORD)) {
+            match self.whole(&entry.path()) {
+                Some((id, operator, record)) => drop(records.insert(id, (operator, record))),
+                None => warn!(file = %entry.path().display(), "Debug bundle is not whole and is deleted"),
+            }
         }
+        for entry in names {
+            let known = records.keys().any(|id| [self.path(id), self.record(id)].contains(&entry.path()));
+            if !known && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(records)
+    }
+
+    fn whole(&self, path: &Path) -> Option<(RequestId, OperatorName, Record)> {
+        let bytes = read_private(path).ok()?;
+        let record: Record = serde_json::from_slice(&bytes).ok()?;
+        let (id, operator) = record.names()?;
+        let named = self.record(&id) == path;
+        let there = fs::metadata(self.path(&id)).is_ok_and(|archive| archive.len() == record.bytes());
+        (named && there).then_some((id, operator, record))
+    }
+
+    fn room(&self) -> Result<(), ShelfError> {
+        if self.records.lock().len() < MOST { Ok(()) } else { Err(ShelfError::Full) }
+    }
+
+    fn get(&self, id: &RequestId) -> Option<Record> {
+        self.records.lock().get(id).map(|(_, record)| record.clone())
+    }
+
+    /// The record comes last: without it the archive is nothing.
+    fn put(&self, id: RequestId, record: Record, archive: &[u8]) -> Result<Bundle, ShelfError> {
+        self.room()?;
+        let (_, operator) = record.names().ok_or(ShelfError::Unknown)?;
+        self.disk.write(&self.path(&id), archive).map_err(ShelfError::Disk)?;
+        self.keep(&id, &record)?;
+        let bundle = record.bundle();
+        self.records.lock().insert(id, (operator, record));
+        Ok(bundle)
+    }
+
+    fn release(&self, id: RequestId, digest: [u8; 32], by: String, ms: i64) -> Result<(), ShelfError> {
+        let same = |record: &Record| record.digest() == digest;
+        let record = self.get(&id).filter(same).ok_or(ShelfError::Unknown)?.let_go(by, ms);
+        self.keep(&id, &record)?;
+        self.records.lock().entry(id).and_modify(|(_, kept)| *kept = record);
         Ok(())
     }
 
     /// The record goes first: what has none is nothing.
-    pub(super) fn delete(&mut self, id: &RequestId) -> Result<(), ShelfError> {
-        if self.records.remove(id).is_none() {
+    fn delete(&self, id: &RequestId) -> Result<(), ShelfError> {
+        if self.records.lock().remove(id).is_none() {
             return Ok(());
         }
-        let gone = |path: PathBuf| match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(ShelfError::Disk(FileError::Io { action: "delete", path, source: error }))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        };
+        let gone = |path: PathBuf| self.disk.remove(&path).map_err(ShelfError::Disk);
         gone(self.record(id)).and(gone(self.path(id)))
     }
 
-    /// Where the archive lies.
-    pub(super) fn path(&self, id: &RequestId) -> PathBuf {
+    fn path(&self, id: &RequestId) -> PathBuf {
         self.folder.join(format!("{id}.tar.zst"))
     }
 
@@ -270,13 +214,13 @@ impl Shelf {
         self.folder.join(format!("{id}.{RECORD}"))
     }
 
-    fn write(&self, id: &RequestId, record: &Record) -> Result<(), ShelfError> {
+    fn keep(&self, id: &RequestId, record: &Record) -> Result<(), ShelfError> {
         let path = self.record(id);
         let json = serde_json::to_vec(record).map_err(io::Error::other);
         let json = json.map_err(|source| {
             ShelfError::Disk(FileError::Io { action: "write", path: path.clone(), source })
         })?;
-        write_private(&path, &json).map_err(ShelfError::Disk)
+        self.disk.write(&path, &json).map_err(ShelfError::Disk)
     }
 }
 

@@ -19,7 +19,10 @@ use crate::engine::{
     profile::{Collector, FieldList, testing},
     testing::{Says, Scripted},
 };
-use crate::operations::{Archive, FetchError};
+use crate::operations::{
+    Archive, FetchError,
+    disk::{Disk, sick::SickDisk},
+};
 
 const SECRET: &str = "hunter2-never-leaves";
 
@@ -69,13 +72,17 @@ impl Room {
     }
 
     fn open(&self) -> Keeper {
+        self.open_on(OwnDisk)
+    }
+
+    fn open_on(&self, disk: impl Disk) -> Keeper {
         let policy = self.policy.clone();
         let of = move || match policy.load(Ordering::Relaxed) {
             0 => Release::Auto,
             1 => Release::Manual,
             _ => Release::Never,
         };
-        Keeper::open(&self.path(), of, Audit::default()).unwrap()
+        Keeper::on(Shelf::open(&self.path(), disk).unwrap(), of, Audit::default())
     }
 }
 
@@ -143,11 +150,33 @@ async fn it_leaves_only_once_released_and_is_what_was_shown() {
     assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held, "today's policy counts");
 }
 
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_nobody_who_looks() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let (disk, engine) = (SickDisk::default(), engine.engine());
+    let (keeper, first) = (room.open_on(disk.clone()), wanted(&engine));
+    let made = make(&keeper, &engine, &first).await.unwrap();
+    let second = Collecting { id: RequestId::random(), ..first.clone() };
+    disk.hang(true);
+    let looks = async {
+        disk.hung().await;
+        assert_eq!(keeper.bundle(&first.id), Some(made));
+        assert_eq!((keeper.bundle(&second.id), keeper.kept().len()), (None, 1));
+        assert!(fetch(&keeper, &first.id, 0).await.is_ok());
+        keeper.forget(&first.id);
+        disk.hang(false);
+    };
+    let (stored, ()) = tokio::join!(make(&keeper, &engine, &second), looks);
+    assert_eq!(keeper.bundle(&second.id), Some(stored.unwrap()));
+    timeout(PATIENCE, keeper.0.forgetting.idle()).await.unwrap();
+    assert!(keeper.bundle(&first.id).is_none());
+}
+
 /// One of several parts lies there, released.
-fn large(keeper: &Keeper, wanted: &Collecting) -> Vec<u8> {
+async fn large(keeper: &Keeper, wanted: &Collecting) -> Vec<u8> {
     let bytes = vec![7; 5 * lent::PART];
     let record = Record::new(wanted, 0, Vec::new(), &bytes, true);
-    keeper.0.shelf.lock().put(wanted.id, record, &bytes).unwrap();
+    keeper.0.shelf.put(wanted.id, record, bytes.clone()).await.unwrap();
     bytes
 }
 
@@ -155,7 +184,7 @@ fn large(keeper: &Keeper, wanted: &Collecting) -> Vec<u8> {
 async fn few_bundles_are_in_memory_however_many_are_fetched() {
     let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
     let (keeper, wanted) = (room.open(), wanted(&engine.engine()));
-    let bytes = large(&keeper, &wanted);
+    let bytes = large(&keeper, &wanted).await;
     let mut fetches = Vec::new();
     for _ in 0..READERS {
         let mut chunks = keeper.fetch(&wanted.id, 0).unwrap();

@@ -5,6 +5,7 @@ use tunnel_certs::{
 use tunnel_protos::{UnixMillis, v1};
 
 use super::*;
+use crate::operations::disk::sick::SickDisk;
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -182,6 +183,23 @@ async fn a_file_that_cannot_be_written_raises_nothing() {
         PlannedRelease { component: "storage".to_owned(), release_seq: 1, ..PlannedRelease::default() };
     assert!(releases.raise(&[release]).await.is_err());
     assert_eq!(releases.known(), Known::default());
+}
+
+#[tokio::test]
+async fn who_plans_never_waits_for_the_disk() {
+    let (folder, disk) = (tempfile::tempdir().unwrap(), SickDisk::default());
+    let releases = Releases::on(disk.clone(), folder.path()).unwrap();
+    let release =
+        [PlannedRelease { component: "storage".to_owned(), release_seq: 1, ..PlannedRelease::default() }];
+    disk.hang(true);
+    let plans = async {
+        disk.hung().await;
+        assert_eq!(releases.known(), Known::default());
+        disk.hang(false);
+    };
+    let (raised, ()) = tokio::join!(releases.raise(&release), plans);
+    raised.unwrap();
+    assert_eq!(releases.known().components["storage"].highest, 1);
 }
 
 #[test]
