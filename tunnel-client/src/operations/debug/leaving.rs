@@ -51,7 +51,7 @@ impl Archive for Keeper {
             return;
         }
         self.0.forgetting.spawn(info_span!("bundle"), async move {
-            // What could not be deleted has no record any more, and goes at the next start.
+            // What could not be deleted is held, and listed for whoever deletes it by hand.
             let _ = shelf.delete(id).await;
         });
     }

@@ -106,6 +106,11 @@ impl Record {
         Self { released: Some(Released { by, ms }), ..self }
     }
 
+    /// As if nobody had let it go.
+    pub(super) fn hold(&mut self) {
+        self.released = None;
+    }
+
     pub(super) fn made_ms(&self) -> i64 {
         self.made_ms
     }

@@ -197,13 +197,27 @@ impl Inner {
         Ok(())
     }
 
-    /// The record goes first: what has none is nothing.
+    /// The record goes first: what has none is nothing. What the disk keeps stays here, to be deleted again, and does
+    /// not leave any more.
     fn delete(&self, id: &RequestId) -> Result<(), ShelfError> {
-        if self.records.lock().remove(id).is_none() {
-            return Ok(());
-        }
+        let Some(held) = self.hold(id) else { return Ok(()) };
         let gone = |path: PathBuf| self.disk.remove(&path).map_err(ShelfError::Disk);
-        gone(self.record(id)).and(gone(self.path(id)))
+        let record = gone(self.record(id));
+        if record.is_err() {
+            // A disk that deletes nothing may still write: then it is held after a restart, too.
+            let _ = self.keep(id, &held);
+        }
+        record.and(gone(self.path(id)))?;
+        self.records.lock().remove(id);
+        Ok(())
+    }
+
+    /// As it is if nobody let it go; none if there is none.
+    fn hold(&self, id: &RequestId) -> Option<Record> {
+        let mut records = self.records.lock();
+        let (_, record) = records.get_mut(id)?;
+        record.hold();
+        Some(record.clone())
     }
 
     fn path(&self, id: &RequestId) -> PathBuf {

@@ -172,6 +172,26 @@ async fn a_disk_that_hangs_holds_up_nobody_who_looks() {
     assert!(keeper.bundle(&first.id).is_none());
 }
 
+#[tokio::test]
+async fn what_could_not_be_deleted_is_held_until_it_can() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let (disk, engine) = (SickDisk::default(), engine.engine());
+    let (keeper, wanted) = (room.open_on(disk.clone()), wanted(&engine));
+    assert!(make(&keeper, &engine, &wanted).await.unwrap().released);
+    disk.keep(true);
+    for _ in 0..2 {
+        assert_eq!(keeper.remove(wanted.id, by("alice")).await, Err(Refused::NotStored));
+        assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held);
+    }
+    drop(keeper);
+    let keeper = room.open_on(disk.clone());
+    assert_eq!(keeper.kept().len(), 1);
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held);
+    disk.keep(false);
+    keeper.remove(wanted.id, by("alice")).await.unwrap();
+    assert!(keeper.kept().is_empty() && fs::read_dir(room.path()).unwrap().count() == 0);
+}
+
 /// One of several parts lies there, released.
 async fn large(keeper: &Keeper, wanted: &Collecting) -> Vec<u8> {
     let bytes = vec![7; 5 * lent::PART];
