@@ -252,14 +252,22 @@ impl Facts {
 pub struct PlanRefusal {
     /// What refused, for policies' readers: `component`, `expected`, `bounds`, `release` …
     pub rule: String,
-    /// One sentence.
+    /// One sentence, for the customer.
     pub why: String,
+    /// One sentence, for the operator: nobody has approved yet that what was found is shown.
+    pub told: String,
 }
 
 impl PlanRefusal {
-    /// Refused by `rule`.
+    /// Refused by `rule`, for a reason that says nothing of what was found.
     pub fn new(rule: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { rule: rule.into(), why: why.into() }
+        let why = why.into();
+        Self { rule: rule.into(), told: why.clone(), why }
+    }
+
+    /// Refused by `rule` for what was found: `why` names it, `told` does not.
+    pub fn found(rule: impl Into<String>, why: impl Into<String>, told: impl Into<String>) -> Self {
+        Self { rule: rule.into(), why: why.into(), told: told.into() }
     }
 }
 

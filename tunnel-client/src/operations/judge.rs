@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use tunnel_protos::operations::v1::{Change, Plan, Step};
+use tunnel_protos::{
+    operations::v1::{Change, Plan, Step},
+    text::escape,
+};
 
 use super::found::{Found, READINESS, START, UNREADY, of};
 
@@ -78,7 +81,9 @@ fn side(change: &Change, facts: &BTreeMap<String, String>) -> Result<bool, Strin
         None => Err(format!("The {what} is not shown any more")),
         Some(now) if *now == change.new => Ok(true),
         Some(now) if *now == change.old => Ok(false),
-        Some(now) => Err(format!("The {what} is {now}, neither {} nor {}", change.old, change.new)),
+        Some(now) => {
+            Err(format!("The {what} is {}, neither {} nor {}", escape(now, SHOWN), change.old, change.new))
+        }
     }
 }
 
@@ -103,7 +108,8 @@ pub(super) fn moved_on(plan: &Plan, next: usize, found: &Found) -> Option<String
     let one = |what: String, planned: &str| {
         let allowed = allowed(plan, next, &what, planned);
         let now = facts.get(&what).map_or("not shown any more", String::as_str);
-        (!allowed.contains(&now)).then(|| format!("The {what} was {} and is {now}", allowed.join(" or ")))
+        (!allowed.contains(&now))
+            .then(|| format!("The {what} was {} and is {}", allowed.join(" or "), escape(now, SHOWN)))
     };
     let lasting = plan.preconditions.iter().filter(|condition| !condition.what.starts_with(READINESS));
     let lasting = lasting.map(|condition| (condition.what.clone(), &condition.value));
@@ -154,6 +160,9 @@ fn was_unready(plan: &Plan, node: &str) -> bool {
 fn comes_later(plan: &Plan, at: usize, node: &str) -> bool {
     plan.steps.iter().skip(at + 1).any(|step| objects(step).any(|object| object == node))
 }
+
+/// Of an engine's word in a sentence.
+const SHOWN: usize = 128;
 
 #[cfg(test)]
 mod tests;

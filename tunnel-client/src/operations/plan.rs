@@ -114,7 +114,8 @@ fn expect(field: &str, object: &str, expected: &str, found: Option<&str>) -> Res
         Some(found) if found == expected => Ok(()),
         Some(found) => {
             let (expected, found) = (escape(expected, SHOWN), escape(found, SHOWN));
-            Err(PlanRefusal::new("expected", format!("The {what} is {found}, not {expected} as expected")))
+            let why = format!("The {what} is {found}, not {expected} as expected");
+            Err(PlanRefusal::found("expected", why, format!("The {what} is not as expected")))
         }
         None => Err(PlanRefusal::new("expected", format!("The engine does not show the {what}"))),
     }
@@ -164,10 +165,8 @@ impl At<'_> {
 fn companion(of: &BTreeMap<NodeName, TargetName>, node: &str) -> Result<String, PlanRefusal> {
     let companion = of.iter().find(|(name, _)| name.as_str() == node).map(|(_, target)| target.to_string());
     companion.ok_or_else(|| {
-        PlanRefusal::new(
-            "profile",
-            format!("The engine profile names no companion for the node {}", escape(node, SHOWN)),
-        )
+        let why = format!("The engine profile names no companion for the node {}", escape(node, SHOWN));
+        PlanRefusal::found("profile", why, "The engine profile names no companion for each node")
     })
 }
 

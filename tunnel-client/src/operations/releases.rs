@@ -175,21 +175,24 @@ impl Known {
         }
         let brought = self.components.get(component.as_str()).cloned().unwrap_or_default();
         if !brought.product.is_empty() && brought.product != release.product.as_str() {
-            let why = format!(
-                "Release {} is one of the product {}, but {component} is of {}",
-                release.name, release.product, brought.product
-            );
-            return Err(PlanRefusal::new(RULE, why));
+            let why = |of: &str| {
+                let (name, product) = (&release.name, &release.product);
+                format!("Release {name} is one of the product {product}, but {component} is of {of}")
+            };
+            return Err(PlanRefusal::found(RULE, why(&brought.product), why("another")));
         }
         brought.takes(wanted, release.min_source_seq)?;
         let downgrade = release.seq <= brought.highest;
         if downgrade && !wanted.allow_downgrade {
-            let why = format!(
-                "Release {} of {component} has the sequence {}, which is not above {}, the highest seen here; a \
-                 downgrade must be asked for, and a person decides about it",
-                release.name, release.seq, brought.highest
-            );
-            return Err(PlanRefusal::new(OLD, why));
+            let why = |highest: &str| {
+                format!(
+                    "Release {} of {component} has the sequence {}, which is not above {highest} seen here; a \
+                     downgrade must be asked for, and a person decides about it",
+                    release.name, release.seq
+                )
+            };
+            let highest = format!("{}, the highest", brought.highest);
+            return Err(PlanRefusal::found(OLD, why(&highest), why("the highest")));
         }
         Ok(planned(&opened, downgrade))
     }
@@ -203,12 +206,14 @@ impl Brought {
             return Ok(());
         }
         let is = running.map_or("of an unknown one".to_owned(), |sequence| format!("of sequence {sequence}"));
-        let why = format!(
-            "The release can be brought to {} from sequence {least} on, and {} is {is}",
-            wanted.component,
-            escape(wanted.running, SHOWN)
-        );
-        Err(PlanRefusal::new(SOURCE, why))
+        let why = |is: &str| {
+            let running = escape(wanted.running, SHOWN);
+            format!(
+                "The release can be brought to {} from sequence {least} on, and {running} is {is}",
+                wanted.component
+            )
+        };
+        Err(PlanRefusal::found(SOURCE, why(&is), why("not known to be")))
     }
 }
 

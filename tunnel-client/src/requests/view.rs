@@ -81,12 +81,12 @@ impl Record {
     }
 
     fn state_reason(&self, policy: &Policy) -> String {
-        let live = self.state.is_live_grant();
+        let (live, why) = (self.state.is_live_grant(), self.why_here());
         match (&self.revocation, live.then(|| self.stricter(policy)).flatten()) {
-            (Some(by), _) if by.note.is_empty() => format!("{} ({})", self.why, by.who),
-            (Some(by), _) => format!("{} ({}): {}", self.why, by.who, by.note),
-            (None, Some((what, rule))) => format!("{}; today's policy refuses {what} ({rule})", self.why),
-            (None, None) => self.why.clone(),
+            (Some(by), _) if by.note.is_empty() => format!("{why} ({})", by.who),
+            (Some(by), _) => format!("{why} ({}): {}", by.who, by.note),
+            (None, Some((what, rule))) => format!("{why}; today's policy refuses {what} ({rule})"),
+            (None, None) => why.to_owned(),
         }
     }
 }

@@ -73,7 +73,8 @@ fn chosen<'f>(asked: &Restart, shown: &'f Shown) -> Result<Vec<&'f Node>, PlanRe
         let node = shown.nodes.iter().find(|node| node.name == name.as_str());
         node.ok_or_else(|| {
             let nodes = tunnel_protos::text::escape(&shown.node_names(), SHOWN);
-            PlanRefusal::new("nodes", format!("{} has no node {name}; it has {nodes}", asked.component))
+            let told = format!("{} has no node {name}", asked.component);
+            PlanRefusal::found("nodes", format!("{told}; it has {nodes}"), told)
         })
     };
     asked.nodes.iter().map(one).collect()

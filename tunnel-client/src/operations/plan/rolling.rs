@@ -30,14 +30,16 @@ pub(super) fn order<'f>(
 ) -> Result<Order<'f>, PlanRefusal> {
     let stays = |node: &&Node| !chosen.iter().any(|chosen| chosen.name == node.name);
     if let Some(node) = shown.nodes.iter().filter(stays).find(|node| !node.ready) {
-        let why = format!(
-            "{} of {component} is not ready and would not be touched; mend it first, or name it, too",
-            escape(&node.name, SHOWN)
-        );
-        return Err(PlanRefusal::new("readiness", why));
+        let why = |node: &str| {
+            format!(
+                "{node} of {component} is not ready and would not be touched; mend it first, or name it, too"
+            )
+        };
+        return Err(PlanRefusal::found("readiness", why(&escape(&node.name, SHOWN)), why("A node")));
     }
     if let Some(node) = chosen.iter().find(|node| node.name.contains(", ")) {
-        return Err(PlanRefusal::new("nodes", format!("{} is no name of a node", escape(&node.name, SHOWN))));
+        let why = format!("{} is no name of a node", escape(&node.name, SHOWN));
+        return Err(PlanRefusal::found("nodes", why, format!("The engine misnames a node of {component}")));
     }
     let mut ordered = chosen.to_vec();
     ordered.sort_by_key(|node| node.ready);

@@ -120,6 +120,8 @@ fn every_refusal_has_its_sentence() {
         assert_eq!(refusal.rule, rule, "{}", refusal.why);
         assert!(refusal.why.contains(why), "{}", refusal.why);
         assert!(!refusal.why.contains('\n'), "{}", refusal.why);
+        let seen = ["above 3", "of shop", "is of sequence 3"];
+        assert!(!seen.iter().any(|seen| refusal.told.contains(seen)), "{}", refusal.told);
     }
     let refusal = judge(&Known::default(), vendor.signed(&Release { min_source_seq: 1, ..manifest(4) }));
     assert!(refusal.unwrap_err().why.ends_with("3.0 is of an unknown one"));

@@ -113,11 +113,8 @@ impl<S: Store> Clerk<S> {
     async fn decide_planned(&mut self, mut record: Record, refusal: Option<PlanRefusal>, now: UnixMillis) {
         let before = self.shared.record(&record.id).map(|record| record.state);
         match refusal {
-            Some(PlanRefusal { rule, why }) => {
-                record.rule = rule;
-                // A pending request can be denied.
-                let _ = record.deny(&why, now);
-            }
+            // A pending request can be denied.
+            Some(refusal) => drop(record.refuse_plan(refusal, now)),
             None => self.judge_plan(&mut record, now),
         }
         let (id, state) = (record.id, record.state);

@@ -28,7 +28,7 @@ pub(super) fn moved(record: &Record) -> Event {
         operator: record.operator.clone(),
         state: record.state.name(),
         rule: record.rule.clone(),
-        why: record.why.clone(),
+        why: record.why_here().to_owned(),
         digest: record.digest,
         words: Words::of(&record.digest).to_string(),
         // Version 0: nothing of it was ever stored, or recorded.

@@ -22,6 +22,8 @@ pub(super) struct StoredOperation {
     stop: Option<String>,
     #[prost(bool, tag = "5")]
     cut: bool,
+    #[prost(string, optional, tag = "6")]
+    refused: Option<String>,
 }
 
 impl From<&Operating> for StoredOperation {
@@ -32,6 +34,7 @@ impl From<&Operating> for StoredOperation {
             grant: Some(StoredAccess::from(&operation.grant)),
             stop: operation.stop.clone(),
             cut: operation.cut,
+            refused: operation.refused.clone(),
         }
     }
 }
@@ -48,6 +51,7 @@ impl StoredOperation {
             grant: grant.access()?,
             stop: self.stop.clone(),
             cut: self.cut,
+            refused: self.refused.clone(),
             asked: Arc::new(asked),
         })
     }

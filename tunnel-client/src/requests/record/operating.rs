@@ -11,7 +11,7 @@ use tunnel_protos::{TargetName, UnixMillis};
 use super::{Access, Deadlines, Event, Record, State, Subject, TransitionError};
 use crate::{
     gate::grants::{Life, Operated, Over},
-    operations::{Planned, RunState},
+    operations::{PlanRefusal, Planned, RunState},
     policy::Clocks,
 };
 
@@ -26,6 +26,8 @@ pub struct Operating {
     pub grant: Access,
     /// Why its run is to stop, if somebody said so.
     pub stop: Option<String>,
+    /// Why it could not be planned, with what was found: for the customer, whose operators are told less.
+    pub refused: Option<String>,
     /// The customer cut its grant; the state goes on telling of the run.
     pub cut: bool,
 }
@@ -36,7 +38,7 @@ impl Operating {
         let target = TARGET.parse::<TargetName>();
         let grant =
             Access { targets: target.into_iter().collect(), wanted: asked.wanted, ..Access::default() };
-        Self { asked: Arc::new(asked.clone()), planned: None, grant, stop: None, cut: false }
+        Self { asked: Arc::new(asked.clone()), planned: None, grant, stop: None, refused: None, cut: false }
     }
 
     /// What calls under its grant are checked against; none before its first plan.
@@ -114,6 +116,25 @@ impl Record {
             operation.planned = plan.map(Arc::new);
         }
         Ok(())
+    }
+
+    /// There is no plan for it.
+    pub(in crate::requests) fn refuse_plan(
+        &mut self,
+        refusal: PlanRefusal,
+        now: UnixMillis,
+    ) -> Result<(), TransitionError> {
+        self.deny(&refusal.told, now)?;
+        self.rule = refusal.rule;
+        if let Some(operation) = self.operation_mut().filter(|_| refusal.why != refusal.told) {
+            operation.refused = Some(refusal.why);
+        }
+        Ok(())
+    }
+
+    /// Why it stands where it stands, as the customer may know it.
+    pub(in crate::requests) fn why_here(&self) -> &str {
+        self.operation().and_then(|operation| operation.refused.as_deref()).unwrap_or(&self.why)
     }
 
     /// Its run came to its end; without a certificate so far, its operator has the claim window to look at it.

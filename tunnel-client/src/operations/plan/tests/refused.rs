@@ -2,8 +2,10 @@ use super::*;
 
 /// What is wrong with it, as the rule and its sentence.
 fn refusal(world: &World, what: &What) -> (String, String) {
-    let PlanRefusal { rule, why } = world.plan(what).unwrap_err();
-    assert!(!why.contains('\n') && !why.ends_with('.'), "one sentence: {why}");
+    let PlanRefusal { rule, why, told } = world.plan(what).unwrap_err();
+    for sentence in [&why, &told] {
+        assert!(!sentence.contains('\n') && !sentence.ends_with('.'), "one sentence: {sentence}");
+    }
     (rule, why)
 }
 
@@ -27,6 +29,28 @@ fn what_is_not_as_expected_is_refused() {
     assert_refused(&world, &upgrade, "expected", "The release of storage is 1.1, not 1.0 as expected");
     world.storage().release = None;
     assert_refused(&world, &upgrade, "expected", "The engine does not show the release of storage");
+}
+
+#[test]
+fn an_operator_is_not_told_what_was_found() {
+    let mut world = World::new();
+    let told = |world: &World, what: &What| world.plan(what).unwrap_err().told;
+    assert_eq!(told(&world, &scale(4, 5)), "The replicas of storage is not as expected");
+    assert_eq!(
+        told(&world, &configure("max-connections", "11", "20")),
+        "The setting max-connections of storage is not as expected"
+    );
+    assert_eq!(told(&world, &restart(&["storage-9"], 3)), "storage has no node storage-9");
+    assert_eq!(
+        told(&world, &restart(&["storage-0"], 3)),
+        "The engine profile names no companion for each node"
+    );
+    let upgrade = What::Upgrade(world.upgrade(2));
+    world.storage().release = Some("1.1".to_owned());
+    assert_eq!(told(&world, &upgrade), "The release of storage is not as expected");
+    world.storage().nodes[0].ready = false;
+    let other = told(&world, &restart(&["storage-1"], 3));
+    assert!(other.starts_with("A node of storage is not ready"), "{other}");
 }
 
 #[test]
