@@ -2,18 +2,45 @@
 
 use std::sync::Arc;
 
+use futures_util::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tunnel_protos::RequestId;
+use tunnel_protos::{RequestId, operations::v1::Bundle};
 
-use super::{Ask, Behind, Desk, NoArchive, Order, Word, board::Seen, desk::Command};
+use super::{
+    Archive, Ask, Behind, Chunks, Collecting, Desk, FetchError, Order, Progress, Word, board::Seen,
+    desk::Command,
+};
+use crate::engine::Engine;
 
 /// Behind a desk, instead of those who work there.
-pub(crate) struct Hands(Behind);
+pub(crate) struct Hands(Behind, Shelf);
+
+/// The same bundle for every operation, if any.
+#[derive(Debug, Clone, Default)]
+struct Shelf(Arc<Mutex<Option<Bundle>>>);
+
+impl Archive for Shelf {
+    fn make(&self, _: Collecting, _: Engine, _: Progress) -> BoxFuture<'_, Result<Bundle, String>> {
+        async { Err("A test makes no debug bundles".to_owned()) }.boxed()
+    }
+
+    fn bundle(&self, _: &RequestId) -> Option<Bundle> {
+        self.0.lock().clone()
+    }
+
+    fn fetch(&self, _: &RequestId, _: u64) -> Result<Chunks, FetchError> {
+        Err(FetchError::None)
+    }
+
+    fn forget(&self, _: &RequestId) {}
+}
 
 impl Hands {
     pub(crate) fn new() -> (Desk, mpsc::Receiver<Word>, Self) {
-        let (desk, words, behind) = Desk::new(Arc::new(NoArchive));
-        (desk, words, Self(behind))
+        let shelf = Shelf::default();
+        let (desk, words, behind) = Desk::new(Arc::new(shelf.clone()));
+        (desk, words, Self(behind, shelf))
     }
 
     /// What is to be planned since the last look.
@@ -29,6 +56,11 @@ impl Hands {
             _ => None,
         };
         told.filter_map(order).collect()
+    }
+
+    /// Puts a bundle there.
+    pub(crate) fn keep(&self, bundle: Bundle) {
+        *self.1.0.lock() = Some(bundle);
     }
 
     /// It was begun by a process before this one, and goes on.

@@ -2,7 +2,7 @@
 
 use tunnel_protos::{
     OperatorName, PersonText, RequestId,
-    operations::v1::{Operation, StepState, StepStatus},
+    operations::v1::{Bundle, Operation, StepState, StepStatus},
 };
 
 use super::{Requests, clerk::Order, record::Record, state::State, word::Word};
@@ -90,7 +90,10 @@ impl Requests {
 
 impl Office for Requests {
     fn operation(&self, id: &RequestId) -> Option<Operation> {
-        self.running(&self.shared.record(id)?)
+        let operation = self.running(&self.shared.record(id)?)?;
+        // Sizes and digests would tell what is in it.
+        let seen = |bundle: Bundle| if bundle.released { bundle } else { Bundle::default() };
+        Some(Operation { bundle: operation.bundle.map(seen), ..operation })
     }
 
     async fn start(&self, id: RequestId) -> Result<(), Refused> {

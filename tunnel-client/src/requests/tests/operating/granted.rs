@@ -1,6 +1,9 @@
 //! The grant of an operation: what it holds, and for how long its operator may look.
 
-use tunnel_protos::TargetName;
+use tunnel_protos::{
+    TargetName,
+    operations::v1::{Bundle, BundleFile},
+};
 
 use super::*;
 use crate::gate::grants::{Level, Life};
@@ -165,4 +168,20 @@ async fn no_access_request_reaches_what_is_ours() {
     }
     let target = ann.send(ann.request(super::super::house::access(&["e.Admin/Get"], &["operations"]), NOW));
     assert_eq!(house.ask(&target).await, RequestState::Denied);
+}
+
+#[tokio::test]
+async fn an_operator_sees_of_a_held_bundle_only_that_it_is_there() {
+    let mut house = house().await;
+    let (sent, _) = house.running().await;
+    let file = BundleFile { path: "info/default.json".to_owned(), bytes: 9, ..BundleFile::default() };
+    let held = Bundle { digest: vec![7; 32], bytes: 99, files: vec![file], ..Bundle::default() };
+    house.hands.keep(held.clone());
+    let seen = |house: &House| Office::operation(&house.requests, &sent.request.id).unwrap().bundle;
+    assert_eq!(seen(&house), Some(Bundle::default()));
+    let shown = house.requests.view(&sent.request.id).unwrap().running.unwrap();
+    assert_eq!(shown.bundle, Some(held.clone()));
+    let released = Bundle { released: true, ..held };
+    house.hands.keep(released.clone());
+    assert_eq!(seen(&house), Some(released));
 }
