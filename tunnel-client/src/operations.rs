@@ -176,12 +176,13 @@ impl RunState {
 /// A plan with the bytes that its digest covers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
-    /// The plan, encoded; kept and shown, never encoded anew.
+    /// The plan, encoded; kept and shown, never encoded anew. Empty once it was dropped.
     pub bytes: Vec<u8>,
     /// What they say.
     pub plan: Plan,
     /// What a policy looks at.
     pub facts: Facts,
+    digest: [u8; 32],
 }
 
 /// Stored bytes that are no plan.
@@ -192,18 +193,33 @@ pub struct NoPlan(#[source] prost::DecodeError);
 impl Planned {
     /// A new plan for what was asked.
     pub fn new(plan: Plan, operation: &Operation) -> Self {
-        Self { bytes: plan.encode_to_vec(), facts: Facts::of(operation, &plan), plan }
+        Self::of(plan.encode_to_vec(), plan, operation)
     }
 
     /// A plan as it was kept.
     pub fn read(bytes: Vec<u8>, operation: &Operation) -> Result<Self, NoPlan> {
         let plan = Plan::decode(&bytes[..]).map_err(NoPlan)?;
-        Ok(Self { facts: Facts::of(operation, &plan), bytes, plan })
+        Ok(Self::of(bytes, plan, operation))
+    }
+
+    fn of(bytes: Vec<u8>, plan: Plan, operation: &Operation) -> Self {
+        Self { digest: crypto::sha256(&bytes), facts: Facts::of(operation, &plan), bytes, plan }
+    }
+
+    /// What is left of a plan that nobody carries out: which one it was.
+    pub fn dropped(digest: [u8; 32], operation: &Operation) -> Self {
+        let plan = Plan::default();
+        Self { digest, facts: Facts::of(operation, &plan), bytes: Vec::new(), plan }
+    }
+
+    /// Whether only its digest is left.
+    pub fn is_dropped(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// SHA-256 of the bytes: what an approval names.
     pub fn digest(&self) -> [u8; 32] {
-        crypto::sha256(&self.bytes)
+        self.digest
     }
 }
 

@@ -9,8 +9,8 @@ use super::status::Glance;
 use crate::{
     approvers::EnrollmentDesk,
     approvers::{
-        AnswerError, Approver, CancelError, ClockError, Desk, OperatorDenied, OperatorError, ResumeError,
-        RevokeError, Revoked, Who,
+        AnswerError, Approver, CancelError, ClockError, Desk, Known, OperatorDenied, OperatorError,
+        ResumeError, RevokeError, Revoked, Who,
     },
     audit::{self, Audit},
     engine::EngineState,
@@ -52,6 +52,14 @@ impl Desk for AppDesk {
 
     fn list(&self, all: bool) -> Vec<RequestView> {
         self.requests.list(all)
+    }
+
+    fn known(&self, prefix: &str) -> Vec<Known> {
+        self.requests.known(prefix)
+    }
+
+    fn view(&self, id: &str) -> Option<RequestView> {
+        self.requests.view(&id.parse().ok()?)
     }
 
     fn status(&self) -> Status {

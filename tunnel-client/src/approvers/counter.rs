@@ -15,6 +15,7 @@ use tunnel_runtime::drain::Watch;
 use super::{
     Desk, Peer, Who,
     challenges::Challenges,
+    desk::Known,
     proof::{self, Host},
     status,
 };
@@ -58,21 +59,20 @@ impl<D: Desk> Counter<D> {
     pub(super) fn find(
         &self,
         prefix: &str,
-        meant: impl Fn(&api::RequestView) -> bool,
+        meant: impl Fn(&Known) -> bool,
     ) -> Result<api::RequestView, Status> {
         if prefix.len() < SHORTEST_PREFIX {
             return Err(Status::invalid_argument("give at least 4 characters of the id"));
         }
-        let all = self.desk.list(true).into_iter().filter(|view| view.id.starts_with(prefix));
-        let (meant, others): (Vec<_>, Vec<_>) = all.partition(meant);
-        let mut matching = if meant.is_empty() { others } else { meant };
-        match (matching.pop(), matching.pop()) {
-            (Some(view), None) => Ok(view),
-            (None, _) => {
-                Err(Status::not_found("no request with this id; `tunnel-client requests --all` lists them"))
-            }
-            (Some(last), Some(other)) => Err(several(matching.into_iter().chain([other, last]))),
-        }
+        let (meant, others): (Vec<_>, Vec<_>) = self.desk.known(prefix).into_iter().partition(meant);
+        let matching = if meant.is_empty() { others } else { meant };
+        let found = match &matching[..] {
+            [] => None,
+            [one] => self.desk.view(&one.id),
+            all => return Err(several(all)),
+        };
+        let none = "no request with this id; `tunnel-client requests --all` lists them";
+        found.ok_or_else(|| Status::not_found(none))
     }
 
     pub(super) async fn revoke(
@@ -118,21 +118,21 @@ impl<D: Desk> Counter<D> {
 }
 
 /// Names them in full, because lists shorten them.
-fn several(views: impl Iterator<Item = api::RequestView>) -> Status {
-    let ids: Vec<_> = views.take(MOST_NAMED).map(|view| view.id).collect();
+fn several(known: &[Known]) -> Status {
+    let ids: Vec<_> = known.iter().take(MOST_NAMED).map(|known| known.id.as_str()).collect();
     Status::invalid_argument(format!("several ids begin so; give more characters: {}", ids.join(", ")))
 }
 
-pub(super) fn is_pending(view: &api::RequestView) -> bool {
-    view.state() == RequestState::Pending
+pub(super) fn is_pending(known: &Known) -> bool {
+    known.state == RequestState::Pending
 }
 
-fn is_live(view: &api::RequestView) -> bool {
-    matches!(view.state(), RequestState::Approved | RequestState::Active | RequestState::Running)
+fn is_live(known: &Known) -> bool {
+    matches!(known.state, RequestState::Approved | RequestState::Active | RequestState::Running)
 }
 
-pub(super) fn is_operation(view: &api::RequestView) -> bool {
-    view.operation.is_some()
+pub(super) fn is_operation(known: &Known) -> bool {
+    known.operation
 }
 
 /// The request of a view that is answered.

@@ -5,6 +5,7 @@ use std::future::Future;
 use tunnel_protos::{
     Digest, GrantId, Label, OperatorName, PauseId, PersonText, RequestId, UnixMillis,
     approvers::{OperatorView, PauseView, RequestView, SessionsView, Status},
+    v1::RequestState,
 };
 
 use super::{
@@ -28,6 +29,12 @@ pub trait Desk: Clone + Send + Sync + 'static {
 
     /// Requests, newest first; ended ones too if `all`.
     fn list(&self, all: bool) -> Vec<RequestView>;
+
+    /// Requests whose id begins so, in a few words each: views are large, and any number are remembered.
+    fn known(&self, prefix: &str) -> Vec<Known>;
+
+    /// The request of this id.
+    fn view(&self, id: &str) -> Option<RequestView>;
 
     /// The client at a glance.
     fn status(&self) -> Status;
@@ -107,6 +114,17 @@ pub trait Desk: Clone + Send + Sync + 'static {
         note: PersonText,
         by: Approver,
     ) -> impl Future<Output = Result<UnixMillis, ClockError>> + Send;
+}
+
+/// As much of a request as finding it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its id, in full.
+    pub id: String,
+    /// Where it stands.
+    pub state: RequestState,
+    /// Whether it asks for an operation.
+    pub operation: bool,
 }
 
 /// A grant was revoked.

@@ -15,8 +15,8 @@ use tunnel_protos::{
 
 use super::{
     AnswerError, Approver, BundleError, BundlesDesk, CancelError, ClockError, ConfirmError, Desk,
-    EnrollmentDesk, FileParts, MembershipDesk, MembershipError, Offices, OperatorDenied, OperatorError,
-    ResumeError, RevokeError, Revoked, RotateKeysError, Who,
+    EnrollmentDesk, FileParts, Known, MembershipDesk, MembershipError, Offices, OperatorDenied,
+    OperatorError, ResumeError, RevokeError, Revoked, RotateKeysError, Who,
 };
 use crate::policy::Approvers;
 
@@ -92,6 +92,19 @@ impl Desk for Remembering {
 
     fn list(&self, _all: bool) -> Vec<RequestView> {
         self.0.lock().views.clone()
+    }
+
+    fn known(&self, prefix: &str) -> Vec<Known> {
+        let known = |view: &RequestView| Known {
+            id: view.id.clone(),
+            state: view.state(),
+            operation: view.operation.is_some(),
+        };
+        self.0.lock().views.iter().filter(|view| view.id.starts_with(prefix)).map(known).collect()
+    }
+
+    fn view(&self, id: &str) -> Option<RequestView> {
+        self.0.lock().views.iter().find(|view| view.id == id).cloned()
     }
 
     fn status(&self) -> Status {

@@ -12,6 +12,7 @@ mod upgrade;
 
 use std::{collections::BTreeMap, fmt::Display};
 
+use prost::Message;
 use tunnel_certs::statement::{
     release::{OpenError, Opened},
     request::operation::What,
@@ -63,12 +64,24 @@ pub(super) fn make(ground: Ground<'_>, what: &What, open: OpenRelease<'_>) -> Re
         made_ms: ground.now.0,
         ..plan
     };
-    match plan.steps.len() {
-        0..=MOST_STEPS => Ok(plan),
-        many => Err(PlanRefusal::new(
-            "size",
-            format!("It would take {many} steps, and {MOST_STEPS} are the most"),
-        )),
+    fits(&plan)?;
+    Ok(plan)
+}
+
+/// Whether people can look through it, and it can be kept and shown wherever its request is.
+fn fits(plan: &Plan) -> Result<(), PlanRefusal> {
+    let refused = |why: String| Err(PlanRefusal::new("size", why));
+    match (plan.steps.len(), plan.leaves.len(), plan.encoded_len()) {
+        (steps, _, _) if steps > MOST_STEPS => {
+            refused(format!("It would take {steps} steps, and {MOST_STEPS} are the most"))
+        }
+        (_, leaves, _) if leaves > MOST_LEAVES => {
+            refused(format!("It would collect {leaves} answers, and {MOST_LEAVES} are the most"))
+        }
+        (_, _, bytes) if bytes > MOST_BYTES => {
+            refused(format!("Its plan would have {bytes} bytes, and {MOST_BYTES} are the most"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -231,6 +244,10 @@ const VERSION: u32 = 1;
 const EXECUTOR: &str = "engine";
 /// More cannot be looked through by anybody who approves.
 const MOST_STEPS: usize = 256;
+/// As many files as a bundle may have.
+const MOST_LEAVES: usize = 1_000;
+/// A page for each step of the longest plan; dozens of such plans may wait for a person.
+const MOST_BYTES: usize = 256 << 10;
 /// Of a stranger's word in a sentence.
 const SHOWN: usize = 128;
 

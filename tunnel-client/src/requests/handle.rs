@@ -15,7 +15,7 @@ use super::{
     record::{Notice, Record},
     view::Glimpse,
 };
-use crate::{clock::Clock, policy::Policy, store::History, tunnels::Inbox};
+use crate::{approvers::Known, clock::Clock, policy::Policy, store::History, tunnels::Inbox};
 
 /// Requests of this cluster; cheap to clone.
 #[derive(Debug, Clone)]
@@ -57,6 +57,20 @@ impl Requests {
         records.sort_unstable_by_key(|record| std::cmp::Reverse((record.received, record.id)));
         let policy = self.shared.policy.borrow().clone();
         records.iter().map(|record| self.view_of(record, &policy)).collect()
+    }
+
+    /// Requests whose id begins so, newest first.
+    pub fn known(&self, prefix: &str) -> Vec<Known> {
+        let book = self.shared.book.read();
+        let known = book.all().map(|record| (record, record.id.to_string()));
+        let mut known: Vec<_> = known.filter(|(_, id)| id.starts_with(prefix)).collect();
+        known.sort_unstable_by_key(|(record, _)| std::cmp::Reverse((record.received, record.id)));
+        let of = |(record, id): (&Record, String)| Known {
+            id,
+            state: record.state.to_message(),
+            operation: record.operation().is_some(),
+        };
+        known.into_iter().map(of).collect()
     }
 
     /// One request as the customer sees it.

@@ -80,7 +80,7 @@ impl Requests {
             id: record.id.to_string(),
             state: if over { run.state } else { record.state.to_message().into() },
             summary: if runs && !run.summary.is_empty() { run.summary } else { record.why.clone() },
-            plan: planned.map(|planned| planned.plan.clone()),
+            plan: planned.filter(|planned| !planned.is_dropped()).map(|planned| planned.plan.clone()),
             plan_digest: planned.map(|planned| planned.digest().to_vec()).unwrap_or_default(),
             steps: if run.steps.len() == steps { run.steps } else { vec![waiting(); steps] },
             ..run

@@ -159,6 +159,9 @@ impl Record {
             self.since = now;
             why.clone_into(&mut self.why);
         }
+        if !self.state.is_open() && !self.state.is_over_run() {
+            self.drop_plan();
+        }
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl<D: Desk> Service<D> {
     /// The operation whose id begins so.
     fn find(&self, prefix: &str) -> Result<(RequestId, api::RequestView), Status> {
         let view = self.counter.find(prefix, is_operation)?;
-        if !is_operation(&view) {
+        if view.operation.is_none() {
             return Err(Status::failed_precondition("this request is about no operation"));
         }
         Ok((request_id(&view)?, view))

@@ -24,13 +24,19 @@ pub(super) struct StoredOperation {
     cut: bool,
     #[prost(string, optional, tag = "6")]
     refused: Option<String>,
+    // Of a plan that was dropped.
+    #[prost(bytes = "vec", tag = "7")]
+    dropped: Vec<u8>,
 }
 
 impl From<&Operating> for StoredOperation {
     fn from(operation: &Operating) -> Self {
+        let planned = operation.planned.as_ref();
+        let dropped = planned.filter(|planned| planned.is_dropped());
         Self {
             asked: Some(operation.asked.to_message()),
-            plan: operation.planned.as_ref().map(|planned| planned.bytes.clone()).unwrap_or_default(),
+            plan: planned.map(|planned| planned.bytes.clone()).unwrap_or_default(),
+            dropped: dropped.map(|planned| planned.digest().to_vec()).unwrap_or_default(),
             grant: Some(StoredAccess::from(&operation.grant)),
             stop: operation.stop.clone(),
             cut: operation.cut,
@@ -40,11 +46,23 @@ impl From<&Operating> for StoredOperation {
 }
 
 impl StoredOperation {
+    fn planned(&self, asked: &Operation) -> Result<Option<Planned>, DecodeError> {
+        if !self.plan.is_empty() {
+            return Planned::read(self.plan.clone(), asked).map(Some).map_err(|_| DecodeError::Field("plan"));
+        }
+        match &self.dropped[..] {
+            [] => Ok(None),
+            digest => {
+                let digest = digest.try_into().map_err(|_| DecodeError::Field("plan's digest"))?;
+                Ok(Some(Planned::dropped(digest, asked)))
+            }
+        }
+    }
+
     pub(super) fn operating(&self) -> Result<Operating, DecodeError> {
         let asked = self.asked.clone().map(Operation::read);
         let asked = asked.and_then(Result::ok).ok_or(DecodeError::Field("operation"))?;
-        let planned = (!self.plan.is_empty()).then(|| Planned::read(self.plan.clone(), &asked));
-        let planned = planned.transpose().map_err(|_| DecodeError::Field("plan"))?;
+        let planned = self.planned(&asked)?;
         let grant = self.grant.as_ref().ok_or(DecodeError::Field("operation's grant"))?;
         Ok(Operating {
             planned: planned.map(Arc::new),

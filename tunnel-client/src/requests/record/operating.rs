@@ -168,7 +168,17 @@ impl Record {
 
     /// Stopped before it began.
     pub(in crate::requests) fn cancel(&mut self, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
-        self.moved(Event::Cancel, why, now)
+        self.moved(Event::Cancel, why, now)?;
+        self.drop_plan();
+        Ok(())
+    }
+
+    /// Of what is over without a run, only which plan it was stays: many are remembered, and each may be large.
+    pub(super) fn drop_plan(&mut self) {
+        if let Some(operation) = self.operation_mut() {
+            let digest = operation.planned.as_ref().map(|planned| planned.digest());
+            operation.planned = digest.map(|digest| Arc::new(Planned::dropped(digest, &operation.asked)));
+        }
     }
 
     /// Nobody can say what became of its run.

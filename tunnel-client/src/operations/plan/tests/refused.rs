@@ -54,6 +54,18 @@ fn an_operator_is_not_told_what_was_found() {
 }
 
 #[test]
+fn what_nobody_can_look_through_is_refused() {
+    let world = World::new();
+    let many = ["info"; 64];
+    let (rule, why) = refusal(&world, &collect(&many, &["default"; 64]));
+    assert_eq!(rule, "size");
+    assert_eq!(why, "It would collect 4096 answers, and 1000 are the most");
+    assert!(world.plan(&collect(&many, &["default"; 15])).is_ok());
+    let long = Plan { title: "x".repeat(MOST_BYTES), ..Plan::default() };
+    assert_eq!(fits(&long).unwrap_err().rule, "size");
+}
+
+#[test]
 fn an_engines_own_words_cannot_disguise_a_sentence() {
     let mut world = World::new();
     let upgrade = What::Upgrade(world.upgrade(2));

@@ -581,8 +581,11 @@ impl Ask {
     }
 }
 
+/// By its digest, which stays when the plan is dropped.
 fn plan_of(record: &Record) -> Option<u8> {
-    record.operation()?.planned.as_ref()?.plan.title.parse().ok()
+    static NUMBERS: LazyLock<BTreeMap<[u8; 32], u8>> =
+        LazyLock::new(|| (0..=u8::MAX).map(|number| (numbered(number).digest(), number)).collect());
+    NUMBERS.get(&record.operation()?.planned.as_ref()?.digest()).copied()
 }
 
 /// A plan that is told apart by its number.

@@ -46,6 +46,28 @@ async fn the_customer_stops_a_run_before_its_next_step() {
 }
 
 #[tokio::test]
+async fn of_a_plan_that_nobody_carries_out_only_its_digest_stays() {
+    let mut house = house().await;
+    let ann = house.operator("ann");
+    let (withdrawn, planned) = house.plan(&task("reindex")).await;
+    house.ask(&ann.withdraw(withdrawn.request.id, NOW)).await;
+    let (cancelled, waited) = house.plan(&on_call("compact")).await;
+    cancel(&house, &cancelled).await.unwrap();
+    let (succeeded, _) = house.running().await;
+    house.moved(&succeeded, RunState::Succeeded).await;
+    let house = house.restart().await;
+    let of = |sent: &Sent| house.requests.view(&sent.request.id).unwrap().running.unwrap();
+    for (sent, digest) in [(&withdrawn, planned.digest()), (&cancelled, waited.digest())] {
+        let shown = of(sent);
+        assert!(shown.plan.is_none() && shown.steps.is_empty());
+        assert_eq!(shown.plan_digest, digest);
+        let record = house.requests.shared.record(&sent.request.id).unwrap();
+        assert!(record.operation().unwrap().planned.as_ref().unwrap().bytes.is_empty());
+    }
+    assert!(of(&succeeded).plan.is_some());
+}
+
+#[tokio::test]
 async fn its_operator_stops_a_run() {
     let mut house = house().await;
     let (sent, _) = house.running().await;
