@@ -215,6 +215,9 @@ pub struct Collected {
     /// Bytes, at most.
     #[prost(uint64, tag = "5")]
     pub size_cap: u64,
+    /// The request as JSON, exactly as it will be sent.
+    #[prost(string, tag = "6")]
+    pub request_json: ::prost::alloc::string::String,
 }
 /// A release in a plan.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -286,7 +289,7 @@ pub struct Bundle {
     pub bytes: u64,
     #[prost(message, repeated, tag = "3")]
     pub files: ::prost::alloc::vec::Vec<BundleFile>,
-    /// Whether the customer let it go.
+    /// Whether the customer let it go; until then its operator is shown nothing of it.
     #[prost(bool, tag = "4")]
     pub released: bool,
     /// Who released it; `policy` if nobody had to. Empty before.

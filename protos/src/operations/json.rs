@@ -95,6 +95,7 @@ fn collected(of: &Collected) -> Value {
         "method": of.method,
         "fields": of.fields,
         "sizeCap": of.size_cap,
+        "request": of.request_json,
     })
 }
 

@@ -137,10 +137,11 @@ fn release(release: &PlannedRelease, paint: Paint) -> String {
 fn collected(of: &Collected) -> String {
     let fields: Vec<_> = of.fields.iter().map(|field| safe(field)).collect();
     format!(
-        "{} of {} by {}, at most {} bytes:\n  {}",
+        "{} of {} by {} {}, at most {} bytes:\n  {}",
         safe(&of.collector),
         safe(&of.target),
         safe(&of.method),
+        escape(&of.request_json, usize::MAX),
         of.size_cap,
         if fields.is_empty() { "no field".into() } else { fields.join(", ") },
     )

@@ -46,6 +46,7 @@ fn plan() -> Plan {
             method: "a.B/Status".into(),
             fields: vec!["version".into(), "dbSize".into()],
             size_cap: 65_536,
+            request_json: r#"{"part":"a"}"#.into(),
         }],
         releases: vec![PlannedRelease {
             component: "storage".into(),
@@ -77,7 +78,7 @@ fn everything_that_is_decided_on_stands_there() {
         "then: n1 is ready for 30s, within 5m\n",
         r#"taken back by: engine.admin.v1.Admin/Upgrade {"nodes":["n1"],"release":"2.4.0"} at default, within 1500 ms"#,
         "release of storage is 2.4.0\n",
-        "status of default by a.B/Status, at most 65536 bytes:\n    version, dbSize\n",
+        "status of default by a.B/Status {\"part\":\"a\"}, at most 65536 bytes:\n    version, dbSize\n",
     ] {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }

@@ -78,6 +78,7 @@ fn precondition(precondition: &mut Precondition) {
 
 fn collected(collected: &mut Collected) {
     [&mut collected.collector, &mut collected.target, &mut collected.method].into_iter().for_each(clean);
+    clean_json(&mut collected.request_json);
     collected.fields.iter_mut().for_each(clean);
 }
 

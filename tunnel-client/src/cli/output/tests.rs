@@ -187,6 +187,7 @@ fn operation() -> api::RequestView {
         method: "a.B/Status".into(),
         fields: vec!["version".into(), "dbSize".into()],
         size_cap: 65_536,
+        request_json: "{}".into(),
     };
     let change =
         Change { object: "storage".into(), field: "replicas".into(), old: "3".into(), new: "5".into() };
@@ -239,7 +240,7 @@ fn an_operation_shows_its_plan_as_a_diff_and_what_would_leave() {
         "      - replicas: 3\n      + replicas: 5\n",
         "Risk:     high: cannot be taken back",
         "Rollback: none",
-        "status of default by a.B/Status, at most 65536 bytes:\n      version, dbSize",
+        "status of default by a.B/Status {}, at most 65536 bytes:\n      version, dbSize",
         "Add n4  calling  4 of 10",
         "--plan abababababababab\n",
     ] {

@@ -47,7 +47,7 @@ pub(crate) const PROTO: &str = r#"
     message WorkRequest { Kind kind = 1; uint32 pause = 2; bool deep = 3; string note = 4; }
     enum Kind { KIND_UNKNOWN = 0; KIND_COMPACT = 1; KIND_CHECK = 2; }
     message WorkReply { uint32 done = 1; uint32 total = 2; bool finished = 3; }
-    message DebugRequest {}
+    message DebugRequest { string topic = 1; }
     message DebugReply {
       string release = 1;
       string password = 2 [debug_redact = true];

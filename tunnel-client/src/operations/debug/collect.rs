@@ -62,9 +62,7 @@ pub(super) async fn collect(
 
 async fn one(engine: &Engine, leaf: &Collected) -> Result<Result<String, String>, CollectError> {
     let changed = || CollectError::Changed(leaf.collector.clone());
-    let (collector, target) = approved(engine, leaf).ok_or_else(changed)?;
-    let vars = Vars::default().text("target", &target);
-    let request = collector.call.request.render(&vars).map_err(|_| changed())?.message;
+    let (collector, target, request) = approved(engine, leaf).ok_or_else(changed)?;
     let answer = engine.call(&target, &collector.call.method, request, collector.call.timeout).await;
     match answer {
         Ok(answer) => cut(collector, leaf, &answer).map(Ok),
@@ -72,8 +70,8 @@ async fn one(engine: &Engine, leaf: &Collected) -> Result<Result<String, String>
     }
 }
 
-/// The collector, if it still is what was approved.
-fn approved<'e>(engine: &'e Engine, leaf: &Collected) -> Option<(&'e Collector, TargetName)> {
+/// The collector and its request, if they still are what was approved.
+fn approved<'e>(engine: &'e Engine, leaf: &Collected) -> Option<(&'e Collector, TargetName, DynamicMessage)> {
     let profile = engine.profile();
     let collector = profile.operable().collectors().get(&leaf.collector.parse().ok()?)?;
     let target: TargetName = leaf.target.parse().ok()?;
@@ -81,7 +79,8 @@ fn approved<'e>(engine: &'e Engine, leaf: &Collected) -> Option<(&'e Collector, 
         && collector.allow.paths() == leaf.fields
         && collector.size_cap == leaf.size_cap
         && profile.endpoints().contains_key(&target);
-    same.then_some((collector, target))
+    let rendered = collector.call.request.render(&Vars::default().text("target", &target)).ok()?;
+    (same && rendered.json == leaf.request_json).then_some((collector, target, rendered.message))
 }
 
 /// The listed fields of an answer as JSON.

@@ -34,6 +34,7 @@ fn wanted(engine: &Engine) -> Collecting {
         method: collector.call.method.name().to_string(),
         fields: collector.allow.paths().to_vec(),
         size_cap: collector.size_cap,
+        request_json: "{}".to_owned(),
     };
     Collecting {
         id: RequestId::random(),
@@ -284,6 +285,7 @@ async fn a_profile_that_changed_since_the_approval_makes_no_bundle() {
     for (from, to) in [
         ("allow: [release, shards", "allow: [release, password, shards"),
         ("sizeCap: 64KiB", "sizeCap: 65KiB"),
+        ("Admin/Debug, allow", "Admin/Debug, request: { topic: other }, allow"),
         ("  info: { method", "  other: { method"),
         ("b: \"unix", "c: \"unix"),
     ] {
@@ -354,6 +356,7 @@ fn leaf(collector: &Collector) -> Collected {
         method: String::new(),
         fields: collector.allow.paths().to_vec(),
         size_cap: 1 << 20,
+        request_json: String::new(),
     }
 }
 

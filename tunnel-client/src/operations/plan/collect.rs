@@ -6,9 +6,9 @@ use tunnel_protos::{
     operations::v1::{Collected, Plan, RiskClass, Step},
 };
 
-use super::{Ground, first_target, listed, millis, no_rollback, task};
+use super::{Ground, first_target, listed, millis, no_rollback, task, unrendered};
 use crate::{
-    engine::profile::{Collector, Per},
+    engine::profile::{Collector, Per, Vars},
     operations::PlanRefusal,
 };
 
@@ -16,11 +16,14 @@ pub(super) fn plan(ground: Ground<'_>, asked: &CollectDebug) -> Result<Plan, Pla
     let targets = task::targets(ground.profile, &asked.targets)?;
     let collectors = asked.collectors.iter().map(|name| collector(ground, name));
     let collectors = collectors.collect::<Result<Vec<_>, _>>()?;
-    let each = collectors.iter().flat_map(|collector| collected(ground, collector, asked, &targets));
-    let leaves: Vec<_> = each.collect();
+    let mut leaves = Vec::new();
+    for collector in &collectors {
+        leaves.extend(collected(ground, collector, asked, &targets)?);
+    }
     let time = collectors.iter().map(|collector| millis(collector.call.timeout)).max().unwrap_or_default();
     let calls = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
     let names = listed(asked.collectors.iter());
+    let (risk, risk_reason) = risk(ground, &collectors);
     let step = Step {
         title: format!("Collect {names}"),
         object: BUNDLE.to_owned(),
@@ -37,8 +40,8 @@ pub(super) fn plan(ground: Ground<'_>, asked: &CollectDebug) -> Result<Plan, Pla
             .collect(),
         rollback: no_rollback("Nothing is changed"),
         component: BUNDLE.to_owned(),
-        risk: RiskClass::Low.into(),
-        risk_reason: "It only reads; what leaves is listed field by field".to_owned(),
+        risk: risk.into(),
+        risk_reason,
         steps: vec![step],
         leaves,
         ..Plan::default()
@@ -58,18 +61,34 @@ fn collected(
     collector: &Collector,
     asked: &CollectDebug,
     targets: &[TargetName],
-) -> Vec<Collected> {
-    let one = |target: String| Collected {
-        collector: collector.name.to_string(),
-        method: collector.call.method.name().to_string(),
-        fields: collector.allow.paths().to_vec(),
-        size_cap: collector.size_cap,
-        target,
+) -> Result<Vec<Collected>, PlanRefusal> {
+    let one = |target: String| {
+        let rendered = collector.call.request.render(&Vars::default().text("target", &target));
+        let request_json = rendered.map_err(|error| unrendered(&collector.call, &error))?.json;
+        Ok(Collected {
+            collector: collector.name.to_string(),
+            method: collector.call.method.name().to_string(),
+            fields: collector.allow.paths().to_vec(),
+            size_cap: collector.size_cap,
+            request_json,
+            target,
+        })
     };
     match (collector.per, &asked.targets[..]) {
         (Per::Target, _) => targets.iter().map(|target| one(target.to_string())).collect(),
-        (Per::Once, []) => vec![one(first_target(ground.profile))],
+        (Per::Once, []) => Ok(vec![one(first_target(ground.profile))?]),
         (Per::Once, _) => targets.first().map(|target| one(target.to_string())).into_iter().collect(),
+    }
+}
+
+/// Low only if the profile lists each method as one that changes nothing.
+fn risk(ground: Ground<'_>, collectors: &[&Collector]) -> (RiskClass, String) {
+    let mut methods = collectors.iter().map(|collector| collector.call.method.name());
+    match methods.find(|method| !ground.profile.is_read_only(method)) {
+        None => (RiskClass::Low, "It only reads; what leaves is listed field by field".to_owned()),
+        Some(method) => {
+            (RiskClass::Medium, format!("The engine profile does not list {method} as one that only reads"))
+        }
     }
 }
 

@@ -172,3 +172,16 @@ fn a_bundle_lists_every_field_that_would_leave() {
     assert_eq!((plan.risk(), plan.steps.len()), (RiskClass::Low, 1));
     assert!(plan.steps[0].method.is_empty(), "this client does it by itself");
 }
+
+#[test]
+fn a_collectors_request_is_planned_and_its_method_tells_the_risk() {
+    let mut world = World::new();
+    let asks = testing::PROFILE
+        .replace("shop.v1.Admin/Nodes, shop.v1.Admin/Debug", "shop.v1.Admin/Nodes")
+        .replace("Admin/Debug, allow", "Admin/Debug, request: { topic: \"of ${target}\" }, allow");
+    world.profile = testing::parse(&asks).unwrap();
+    let plan = world.plan(&collect(&["info"], &["b"])).unwrap();
+    assert_eq!(plan.leaves[0].request_json, r#"{"topic":"of b"}"#);
+    assert_eq!(plan.risk(), RiskClass::Medium);
+    assert!(plan.risk_reason.contains("does not list shop.v1.Admin/Debug"), "{}", plan.risk_reason);
+}
