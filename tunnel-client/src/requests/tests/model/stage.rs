@@ -260,14 +260,7 @@ impl Stage {
             Turn::Begin(at) => Office::start(&requests, self.id(at)).await.is_ok(),
             Turn::Stop(at) => requests.cancel_operation(self.id(at), note(), anybody()).await.is_ok(),
             Turn::Again(at) => self.deliver(at).await,
-            Turn::Twin(at) => {
-                let operator = &OPERATORS[self.model.asks[at].operator];
-                let (mut twin, key) = operator.request(access(&["e.Admin/Get"], &["default"]), self.now());
-                twin.id = self.sent[at].request.id;
-                let twin = operator.send((twin, key));
-                requests.deliver(twin.sealed.clone()).await == ReceivedStatus::Taken
-                    && self.life.state(&twin) == Some(RequestState::Denied)
-            }
+            Turn::Twin(at) => self.twin(at).await,
             Turn::Reseal(at) => {
                 let again = OPERATORS[self.model.asks[at].operator].seal_again(&self.sent[at]);
                 requests.deliver(again.sealed).await == ReceivedStatus::Known
@@ -295,6 +288,16 @@ impl Stage {
             }
             turn => self.order(turn).await,
         }
+    }
+
+    /// Another request under the same id is taken to be denied.
+    async fn twin(&self, at: usize) -> bool {
+        let operator = &OPERATORS[self.model.asks[at].operator];
+        let (mut twin, key) = operator.request(access(&["e.Admin/Get"], &["default"]), self.now());
+        twin.id = self.sent[at].request.id;
+        let twin = operator.send((twin, key));
+        self.life.requests.deliver(twin.sealed.clone()).await == ReceivedStatus::Taken
+            && self.life.state(&twin) == Some(RequestState::Denied)
     }
 
     async fn order(&mut self, turn: Turn) -> bool {
