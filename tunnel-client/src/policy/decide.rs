@@ -164,8 +164,11 @@ fn decide_one(policy: &Policy, method: &MethodName, raw: bool) -> Result<(Approv
 
 fn no_rule_text(policy: &Policy, method: &MethodName, raw: bool) -> String {
     if policy.methods().is_operation(method) && !raw {
+        let instead = policy.methods().suggestion(method);
+        let instead = instead.map(|operation| format!(": `{operation}`")).unwrap_or_default();
         format!(
-            "{method} belongs to an operation; it takes its exact name and raw in the request and in a rule"
+            "{method} belongs to an operation{instead}; to be called by hand, it takes its exact name and raw in the \
+             request and in a rule"
         )
     } else {
         format!("{method} is not allowed by any rule")

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tunnel_protos::MethodName;
 
-use crate::engine::Profile;
+use crate::engine::{Profile, profile::Suggestion};
 
 /// The methods of the customer's descriptor set, and those that the profile maps to operations.
 #[derive(Debug, Default, Clone)]
 pub struct Methods {
     services: Option<BTreeMap<Box<str>, BTreeSet<MethodName>>>,
     operations: BTreeSet<MethodName>,
+    suggestions: BTreeMap<MethodName, Suggestion>,
     read_only: BTreeSet<MethodName>,
     tasks: Option<BTreeSet<Box<str>>>,
     digest: [u8; 32],
@@ -39,7 +40,8 @@ impl Methods {
             None => Self::without_descriptors(operations, digest),
         };
         let tasks = profile.operable().tasks().keys().map(ToString::to_string);
-        methods.with_read_only(profile.read_only().clone()).with_tasks(tasks)
+        let methods = methods.with_read_only(profile.read_only().clone()).with_tasks(tasks);
+        Self { suggestions: profile.operable().operations().clone(), ..methods }
     }
 
     /// Without descriptors only literal names can be asked for.
@@ -99,6 +101,11 @@ impl Methods {
     /// Whether the profile maps `method` to an operation: it takes its exact name and `raw` to reach it.
     pub fn is_operation(&self, method: &MethodName) -> bool {
         self.operations.contains(method)
+    }
+
+    /// The operation to ask for instead of `method`, where the profile says so.
+    pub fn suggestion(&self, method: &MethodName) -> Option<&Suggestion> {
+        self.suggestions.get(method)
     }
 
     /// False only where there are descriptors and they do not list `method`.
