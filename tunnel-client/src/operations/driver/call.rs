@@ -114,6 +114,8 @@ impl<S: Store, E: Executor> Driver<S, E> {
         loop {
             tokio::select! {
                 called = &mut call => {
+                    // A call that was quicker than the next look has counted all the same.
+                    self.show_progress(&mut progress).await;
                     return called.unwrap_or_else(|_| Err(CallFailed::Lost("No answer in time".to_owned())));
                 }
                 _ = ticks.tick() => self.show_progress(&mut progress).await,
@@ -122,7 +124,9 @@ impl<S: Store, E: Executor> Driver<S, E> {
     }
 
     async fn show_progress(&mut self, progress: &mut watch::Receiver<(u64, u64)>) {
-        if !progress.has_changed().unwrap_or(false) {
+        // An error says that the call is over, which may have told since the last look.
+        let has_told = |_| *progress.borrow() != (0, 0);
+        if !progress.has_changed().unwrap_or_else(has_told) {
             return;
         }
         let (done, total) = *progress.borrow_and_update();
