@@ -23,6 +23,10 @@ pub struct Statement {
     pub words: String,
     /// What was asked for: method patterns.
     pub methods: Vec<String>,
+    /// Or an operation, in one line.
+    pub operation: Option<String>,
+    /// What was done for it: its plans, steps, gates, bundles and its end, each in a line, and when.
+    pub work: Vec<(UnixMillis, String)>,
     /// Targets that were asked for.
     pub targets: Vec<String>,
     /// Who or what said yes or no, or cut it, and when.
@@ -40,7 +44,7 @@ pub enum StatementError {
     #[error("the audit log")]
     Select(#[source] SelectError),
     /// No record of it.
-    #[error("the audit log holds no access request {0}")]
+    #[error("the audit log holds no request for access or an operation {0}")]
     Unknown(GrantId),
     /// Its first record lacks what was asked, or is not ours.
     #[error("record {0} of the audit log lacks its {1}")]
@@ -62,7 +66,7 @@ pub fn gather(
     let mut gathered: Option<Statement> = None;
     for line in select::select(folder, filter).map_err(StatementError::Select)? {
         let (line, _) = line.map_err(StatementError::Select)?;
-        if gathered.is_none() && line.text("subject") == "access" {
+        if gathered.is_none() && is_grant(&line) {
             gathered = Some(begin(&line, grant, cluster, label, now)?);
         }
         if let Some(statement) = &mut gathered {
@@ -98,6 +102,8 @@ fn begin(
         },
         words: line.text("words").to_owned(),
         methods: texts(asked, "methods"),
+        operation: asked.get("operation").and_then(Value::as_str).map(ToOwned::to_owned),
+        work: Vec::new(),
         targets: texts(asked, "targets"),
         decisions: Vec::new(),
         certificates: 0,
@@ -109,7 +115,8 @@ impl Statement {
     fn add(&mut self, line: &Line) -> Result<(), StatementError> {
         self.receipt.records.1 = line.seq;
         match line.kind.as_str() {
-            "move" if line.text("subject") == "access" => self.moved(line),
+            "move" if is_grant(line) => self.moved(line),
+            "planned" | "step" | "gate" | "operation" | "bundle" | "cancelOperation" => self.worked(line),
             "answer" => self.answered(line),
             "certificate" => self.certificates += 1,
             "call" => drop(self.open.insert(line.seq, call(line)?)),
@@ -121,9 +128,13 @@ impl Statement {
     }
 
     fn moved(&mut self, line: &Line) {
-        let state = line.text("state");
-        let name = format!("REQUEST_STATE_{}", state.to_uppercase());
+        let (state, before) = (line.text("state"), self.receipt.state);
+        let name = format!("REQUEST_STATE_{}", upper_snake(state));
         self.receipt.state = v1::RequestState::from_str_name(&name).unwrap_or_default();
+        // A run that goes on says so at each step, which its own records tell better.
+        if self.receipt.state == v1::RequestState::Running && before == self.receipt.state {
+            return;
+        }
         let by = match (line.text("by"), line.text("rule")) {
             ("", "") => String::new(),
             ("", rule) => format!(" ({rule})"),
@@ -137,6 +148,24 @@ impl Statement {
         let yes = line.fields.get("yes").and_then(Value::as_bool).unwrap_or_default();
         let said = if yes { "yes" } else { "no" };
         self.decisions.push((line.time, format!("{said} by {}{}", line.text("by"), note(line))));
+        self.keep_approval(line);
+    }
+
+    fn worked(&mut self, line: &Line) {
+        let text = |name| line.text(name);
+        let step = || line.number("step").unwrap_or_default();
+        let is = |name| line.fields.get(name).and_then(Value::as_bool).unwrap_or_default();
+        let done = match line.kind.as_str() {
+            "planned" => format!("planned: {} (plan {})", text("title"), text("plan")),
+            "step" if is("back") => format!("step {} taken back: {}", step(), text("title")),
+            "step" => format!("step {}: {}", step(), text("title")),
+            "gate" if is("held") => format!("step {}: all is well", step()),
+            "gate" => format!("step {}: not well in time", step()),
+            "operation" => format!("{}: {}", text("state"), text("why")),
+            "bundle" => format!("bundle {} {}{}", text("bundle"), text("what"), by(line)),
+            _ => format!("stopped{}{}", by(line), note(line)),
+        };
+        self.work.push((line.time, done));
         self.keep_approval(line);
     }
 
@@ -195,6 +224,27 @@ fn call(line: &Line) -> Result<Call, StatementError> {
         bytes_in: number("bytesIn"),
         bytes_out: number("bytesOut"),
     })
+}
+
+/// Whether it moves what becomes a grant.
+fn is_grant(line: &Line) -> bool {
+    ["access", "operation"].contains(&line.text("subject"))
+}
+
+/// `ROLLED_BACK` of `rolledBack`.
+fn upper_snake(name: &str) -> String {
+    let letter = |c: char| {
+        let before = c.is_ascii_uppercase().then_some('_');
+        before.into_iter().chain([c.to_ascii_uppercase()])
+    };
+    name.chars().flat_map(letter).collect()
+}
+
+fn by(line: &Line) -> String {
+    match line.text("by") {
+        "" => String::new(),
+        by => format!(" by {by}"),
+    }
 }
 
 fn note(line: &Line) -> String {

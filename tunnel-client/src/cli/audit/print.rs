@@ -4,6 +4,7 @@ use std::{fmt::Write, io, path::Path};
 
 use serde_json::{Value, json};
 use tunnel_protos::{
+    UnixMillis,
     text::{escape, escape_json, spoken},
     v1,
 };
@@ -111,7 +112,7 @@ fn plain(value: &Value) -> String {
 /// The same for scripts.
 pub(super) fn receipt(statement: &Statement, out: &Path) -> String {
     let receipt = &statement.receipt;
-    let decisions = statement.decisions.iter().map(|(time, what)| json!({ "time": time.0, "what": what }));
+    let said = |(time, what): &(UnixMillis, String)| json!({ "time": time.0, "what": what });
     let calls = receipt.calls.iter().map(|call| {
         json!({
             "started": call.started.0, "ended": call.ended.0, "target": call.target.to_string(),
@@ -128,10 +129,12 @@ pub(super) fn receipt(statement: &Statement, out: &Path) -> String {
         "words": statement.words,
         "reason": { "text": receipt.reason.text, "ticket": receipt.reason.ticket },
         "methods": statement.methods,
+        "operation": statement.operation,
         "targets": statement.targets,
         "certificates": statement.certificates,
         "state": state(receipt.state),
-        "decisions": decisions.collect::<Vec<_>>(),
+        "decisions": statement.decisions.iter().map(said).collect::<Vec<_>>(),
+        "work": statement.work.iter().map(said).collect::<Vec<_>>(),
         "calls": calls.collect::<Vec<_>>(),
         "records": { "first": receipt.records.0, "last": receipt.records.1 },
         "made": receipt.made.0,
@@ -148,7 +151,10 @@ pub(super) fn page(statement: &Statement, out: &Path) -> String {
         ("Asked by", receipt.operator.to_string()),
         ("Words", statement.words.clone()),
         ("Reason", format!("{}{ticket}{}", receipt.reason.text, receipt.reason.ticket)),
-        ("Methods", statement.methods.join(", ")),
+        match &statement.operation {
+            Some(operation) => ("Operation", operation.clone()),
+            None => ("Methods", statement.methods.join(", ")),
+        },
         ("Targets", statement.targets.join(", ")),
         ("Certificates", statement.certificates.to_string()),
         ("State", state(receipt.state)),
@@ -156,12 +162,20 @@ pub(super) fn page(statement: &Statement, out: &Path) -> String {
     for (name, value) in rows {
         let _infallible = writeln!(text, "{name:<14}{}", escape(&value, PAGE));
     }
-    text.push_str("\nDecided\n");
-    for (time, what) in &statement.decisions {
-        let _infallible = writeln!(text, "  {}  {}", time.precise(), escape(what, LONG));
+    text.push_str(&told("Decided", &statement.decisions));
+    if statement.operation.is_some() {
+        text.push_str(&told("Done", &statement.work));
     }
     text.push_str(&calls(statement));
     text.push_str(&how_to_verify(statement, out));
+    text
+}
+
+fn told(title: &str, lines: &[(UnixMillis, String)]) -> String {
+    let mut text = format!("\n{title}\n");
+    for (time, what) in lines {
+        let _infallible = writeln!(text, "  {}  {}", time.precise(), escape(what, LONG));
+    }
     text
 }
 

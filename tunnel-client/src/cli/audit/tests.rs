@@ -199,6 +199,48 @@ async fn a_receipt_names_a_call_that_still_runs() {
 }
 
 #[tokio::test]
+async fn a_receipt_of_an_operation_tells_plan_steps_and_end() {
+    const ID: &str = "4fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let office = Office::new("disk").await;
+    let config = office.config();
+    let settings = config.audit.settings(office.dir.path(), &config.cluster.clone().unwrap());
+    let (audit, log) = log::Audit::open(settings).unwrap();
+    let (request, plan) = (ID.parse().unwrap(), Digest::new([9; 32]));
+    let at = |state| {
+        let Event::Move(mut moved) = moved(state, ID, "ann", "disk") else { panic!("no move") };
+        moved.subject = "operation";
+        moved.asked.as_mut().unwrap().operation = Some("scale storage: 3 → 4 replicas".to_owned());
+        Event::Move(moved)
+    };
+    let planned =
+        Event::Planned { request, operation: "scale".into(), title: "Scale".into(), plan, steps: 1 };
+    let step = |back| Event::Step {
+        request,
+        step: 1,
+        title: "Add a node".into(),
+        target: "default".into(),
+        method: "e.Engine/Set".into(),
+        back,
+    };
+    let gate = Event::Gate { request, step: 1, held: false };
+    for event in [at("pending"), planned, at("running"), at("running"), step(false), gate, step(true)] {
+        audit.record(event).await.unwrap();
+    }
+    audit.record(at("rolledBack")).await.unwrap();
+    log.close().await;
+    let out = office.dir.path().join("r.pb").display().to_string();
+    let (page, _) = office.run(&["report", "--grant", ID, "--out", &out]);
+    for expected in
+        ["scale storage", "planned: Scale", "step 1: Add a node", "not well in time", "step 1 taken back"]
+    {
+        assert!(page.contains(expected), "{expected} in {page}");
+    }
+    assert_eq!(page.matches("running (").count(), 1, "{page}");
+    let receipt = receipt::open(&file::read(Path::new(&out)).unwrap(), office.key.public()).unwrap();
+    assert_eq!(receipt.state, v1::RequestState::RolledBack);
+}
+
+#[tokio::test]
 async fn a_script_gets_the_receipt_as_json() {
     let office = Office::new("disk").await;
     let out = office.dir.path().join("r.pb").display().to_string();
