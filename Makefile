@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves it running, ENGINE=etcd plays it with etcd
+demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves it running, ENGINE=etcd plays it with etcd, OPS=1 plays operations
 	@tools/install.sh grpcurl $(filter etcd,$(ENGINE))
 	@$(TARGET)/debug/demo
 

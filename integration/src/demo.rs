@@ -15,13 +15,13 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use self::{narrator::Narrator, play::Play, script::SCRIPT, stage::Stage};
+use self::{narrator::Narrator, play::Play, stage::Stage};
 
 /// Walks all steps in `folder`; the stage keeps running until it is dropped.
 pub async fn play(folder: &Path, told: Narrator, play: &'static Play) -> Result<Stage> {
     let mut stage = Stage::new(folder, told, play)?;
     stage.told.title(&format!("Postern with {}, from nothing to a receipt", play.engine));
-    for step in SCRIPT {
+    for step in play.script {
         step.play(&mut stage).await?;
     }
     Ok(stage)

@@ -107,7 +107,7 @@ struct Customer {
 }
 
 const CUSTOMERS: &[Customer] = &[
-    Customer { path: TUNNEL, cluster: "acme/prod", profile: Shipped::ReferenceEngine, more: "", only: None },
+    Customer { path: TUNNEL, cluster: "acme/prod", profile: Shipped::Access, more: "", only: None },
     audited(AUDIT, "acme/audited", ""),
     audited(AUDIT_SLOW, "acme/slow", "audit: { syncDelay: 5ms }\n"),
 ];

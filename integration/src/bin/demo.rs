@@ -1,5 +1,5 @@
-//! `make demo`: the main job from end to end. `ENGINE=etcd` plays it with etcd, `HOLD=1` leaves it running and prints
-//! lines to paste.
+//! `make demo`: the main job from end to end. `ENGINE=etcd` plays it with etcd, `OPS=1` plays operations instead, `HOLD=1`
+//! leaves it running and prints lines to paste.
 
 use std::{path::Path, process::ExitCode};
 
@@ -25,9 +25,12 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::disallowed_methods, reason = "main reads the environment")]
 async fn start() -> anyhow::Result<()> {
-    let hold = std::env::var("HOLD").is_ok_and(|value| !value.is_empty() && value != "0");
+    let is_set = |name| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "0");
+    let (hold, operations) = (is_set("HOLD"), is_set("OPS"));
     let engine = std::env::var("ENGINE").unwrap_or_default();
-    let play = Play::named(&engine).with_context(|| format!("ENGINE={engine}: `reference` or `etcd`"))?;
+    let play = Play::named(&engine, operations).with_context(|| {
+        format!("ENGINE={engine}: `reference` or `etcd`, and with OPS=1 `reference` alone")
+    })?;
     let folder = tempfile::Builder::new().prefix("postern-demo-").tempdir()?;
     let ended = tokio::select! {
         ended = run(folder.path(), play, hold) => ended.map(|()| Ended::Itself),

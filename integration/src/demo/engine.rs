@@ -1,6 +1,6 @@
 //! The engine on stage: the reference engine or etcd, at the address it had before if it had one.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Result;
 
@@ -31,8 +31,14 @@ impl Settings {
     /// The engine of a profile, with its data below `folder`.
     pub fn of(profile: Shipped, folder: &Path) -> Self {
         match profile {
-            Shipped::ReferenceEngine | Shipped::Mutating => Self::Reference(EngineSettings::loopback(folder)),
-            Shipped::Etcd => Self::Etcd(Options::loopback(folder)),
+            Shipped::Etcd | Shipped::SupervisedEtcd => Self::Etcd(Options::loopback(folder)),
+            // Nodes that take their time, so that a rollout can be watched.
+            Shipped::Hasty => {
+                Self::Reference(EngineSettings { startup: STARTUP, ..EngineSettings::loopback(folder) })
+            }
+            Shipped::ReferenceEngine | Shipped::Access | Shipped::Mutating => {
+                Self::Reference(EngineSettings::loopback(folder))
+            }
         }
     }
 
@@ -66,3 +72,5 @@ impl Engine {
         }
     }
 }
+
+const STARTUP: Duration = Duration::from_millis(700);

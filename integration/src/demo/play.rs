@@ -1,9 +1,10 @@
 //! What the demo plays with: which engine, who is asked for what, and what the calls are.
 
+use super::script::{OPERATIONS_SCRIPT, SCRIPT, Step};
 use crate::harness::profile::Shipped;
 
 /// An engine and what is done to it; the same steps with either.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Play {
     /// What stands in the headline.
     pub engine: &'static str,
@@ -27,6 +28,10 @@ pub struct Play {
     pub stream: Call,
     /// What may stand nowhere at the broker.
     pub secrets: &'static [&'static str],
+    /// Which operations the customer leaves to the policy, as the policy writes it.
+    pub approvals: &'static str,
+    /// The steps in their order.
+    pub script: &'static [Step],
 }
 
 /// One call.
@@ -39,13 +44,20 @@ pub struct Call {
 }
 
 impl Play {
-    /// The play with this engine; the reference engine if none is named.
-    pub fn named(engine: &str) -> Option<&'static Self> {
-        match engine {
-            "" | "reference" | "reference-engine" => Some(&REFERENCE),
-            "etcd" => Some(&ETCD),
+    /// The play with this engine; the reference engine if none is named. Operations are played with that one.
+    pub fn named(engine: &str, operations: bool) -> Option<&'static Self> {
+        match (engine, operations) {
+            ("" | "reference" | "reference-engine", false) => Some(&REFERENCE),
+            ("" | "reference" | "reference-engine", true) => Some(&OPERATIONS),
+            ("etcd", false) => Some(&ETCD),
             _ => None,
         }
+    }
+
+    /// The policy, with what names its approvers.
+    pub fn policy(&self, approvers: &str) -> String {
+        let Self { approvals, access, .. } = self;
+        format!("version: 1\n{approvers}{approvals}access:\n{access}")
     }
 }
 
@@ -57,7 +69,7 @@ const fn call(method: &'static str, data: &'static str) -> Call {
 pub static REFERENCE: Play = Play {
     engine: "the reference engine",
     start: "reference-engine --data engine/data --h2c 127.0.0.1:0 &",
-    profile: Shipped::ReferenceEngine,
+    profile: Shipped::Access,
     protoset: "customer/reference-engine.protoset",
     asked: &[
         "engine.admin.v1.Admin/GetStatus",
@@ -77,6 +89,27 @@ pub static REFERENCE: Play = Play {
     foreign: call("engine.admin.v1.Admin/Upgrade", "{\"component\": \"storage\", \"release\": \"2.0\"}"),
     stream: call("engine.admin.v1.Admin/RunTask", "{\"task\": \"TASK_CHECK\", \"pauseMillis\": 1500}"),
     secrets: &["GetStatus", "RunTask", "disk of node 3", "INC-7", "alice"],
+    approvals: "",
+    script: SCRIPT,
+};
+
+/// The same engine, operated: nothing is called by hand.
+pub static OPERATIONS: Play = Play {
+    engine: "operations of the reference engine",
+    profile: Shipped::Hasty,
+    access: "  - methods: [engine.admin.v1.Admin/GetStatus, grpc.health.v1.Health/Check]
+    approval: auto
+",
+    approvals: "approvals:
+  scale: { mode: auto, limits: { maxReplicas: 5, maxStep: 2 } }
+  restart: auto
+  upgrade: manual
+  runTask: { compact: auto }
+  collectDebug: { mode: manual, release: manual }
+",
+    secrets: &["GetStatus", "RunTask", "compact", "1.1.0", "storage-0", "INC-7", "alice", "made-up"],
+    script: OPERATIONS_SCRIPT,
+    ..REFERENCE
 };
 
 /// An engine that nobody here wrote.
@@ -96,4 +129,6 @@ pub static ETCD: Play = Play {
     foreign: call("etcdserverpb.Maintenance/Defragment", "{}"),
     stream: call("etcdserverpb.Watch/Watch", "{\"create_request\": {\"key\": \"bm9kZS0z\"}}"),
     secrets: &["Maintenance", "KV/Put", "bm9kZS0z", "drained", "disk of node 3", "INC-7", "alice"],
+    approvals: "",
+    script: SCRIPT,
 };

@@ -6,10 +6,11 @@ use anyhow::Result;
 
 use super::{
     stage::Stage,
-    steps::{broker, calls, customer, operator, vendor},
+    steps::{broker, calls, customer, operations, operator, vendor},
 };
 
 /// One step.
+#[derive(Debug)]
 pub struct Step {
     /// What it is called in the tests' messages.
     pub name: &'static str,
@@ -31,7 +32,7 @@ macro_rules! steps {
     };
 }
 
-/// All of it.
+/// Access, from nothing to a receipt.
 pub const SCRIPT: &[Step] = steps! {
     "the vendor's keys": vendor::keys,
     "the vendor's broker": vendor::start_broker,
@@ -49,5 +50,26 @@ pub const SCRIPT: &[Step] = steps! {
     "audit": customer::audit,
     "revoke": calls::revoke,
     "receipt": customer::receipt,
+    "the broker's view": broker::view,
+};
+
+/// Operations, from nothing to a receipt.
+pub const OPERATIONS_SCRIPT: &[Step] = steps! {
+    "the vendor's keys": vendor::release_keys,
+    "the vendor's broker": vendor::start_broker,
+    "invitation": vendor::invite,
+    "the approver's key": customer::name_approver,
+    "the customer's start": customer::start,
+    "registration": vendor::confirm,
+    "enrollment": customer::confirm,
+    "log in": operator::log_in,
+    "by hand": operations::by_hand,
+    "scale": operations::scale,
+    "upgrade": operations::upgrade,
+    "broken upgrade": operations::broken_upgrade,
+    "compaction": operations::compact,
+    "bundle": operations::bundle,
+    "audit": operations::audit,
+    "receipts": operations::receipts,
     "the broker's view": broker::view,
 };

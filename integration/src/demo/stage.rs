@@ -53,6 +53,8 @@ pub struct Stage {
     pub waiting: Option<Waiting>,
     /// The operator's access, once granted.
     pub access: Option<Access>,
+    /// Ids of the operations that ran.
+    pub operations: Vec<String>,
 }
 
 /// A `tunnelctl connect` that waits for the customer.
@@ -108,6 +110,7 @@ impl Stage {
             enrolled: false,
             waiting: None,
             access: None,
+            operations: Vec::new(),
         })
     }
 
@@ -221,9 +224,10 @@ fn client_settings(folder: &Path, play: &Play) -> Result<ClientSettings> {
         bundle: Some(folder.join("customer").join(BUNDLE)),
         brokers: Vec::new(),
         endpoints: Vec::new(),
+        companions: Vec::new(),
         profile: play.profile,
         profile_more: String::new(),
-        policy: format!("version: 1\naccess:\n{}", play.access),
+        policy: play.policy(""),
         more: String::new(),
     })
 }

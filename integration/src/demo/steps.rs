@@ -3,5 +3,6 @@
 pub mod broker;
 pub mod calls;
 pub mod customer;
+pub mod operations;
 pub mod operator;
 pub mod vendor;

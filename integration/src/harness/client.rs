@@ -40,6 +40,8 @@ pub struct ClientSettings {
     pub brokers: Vec<SocketAddr>,
     /// The engine's endpoints by target, as the profile writes them.
     pub endpoints: Vec<(String, String)>,
+    /// Companions by name, in profiles that have some.
+    pub companions: Vec<(String, String)>,
     /// The engine's profile.
     pub profile: Shipped,
     /// Further lines of YAML in the profile.
@@ -63,7 +65,8 @@ impl ClientSettings {
             bundle: None,
             brokers: Vec::new(),
             endpoints: Vec::new(),
-            profile: Shipped::ReferenceEngine,
+            companions: Vec::new(),
+            profile: Shipped::Access,
             profile_more: String::new(),
             policy: POLICY.to_owned(),
             more: String::new(),
@@ -82,7 +85,7 @@ impl ClientSettings {
 
     /// Writes configuration, profile and policy.
     pub fn write(&self) -> Result<()> {
-        self.profile.write(&self.folder, &self.endpoints, &self.profile_more)?;
+        self.profile.write(&self.folder, &self.endpoints, &self.companions, &self.profile_more)?;
         fs::write(self.folder.join("policy.yaml"), &self.policy)?;
         Ok(fs::write(self.file(), self.yaml())?)
     }

@@ -87,3 +87,22 @@ fn image(repository: &str) -> v1::Image {
 }
 
 const LIFE: Duration = Duration::from_secs(24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use tunnel_certs::statement::release;
+
+    use super::*;
+
+    #[test]
+    fn what_enough_keys_signed_opens() {
+        let keys = ReleaseKeys::generate().unwrap();
+        let open = |bytes: &[u8]| release::open(bytes, &keys.public(), ReleaseKeys::THRESHOLD, now());
+        let manifest = Manifest::new("storage", "1.1.0", 2);
+        assert_eq!(open(&keys.sign(&manifest).unwrap()).unwrap().release.seq, 2);
+        assert!(open(&keys.sign_by(1, &manifest).unwrap()).is_err());
+        let tagged = manifest.clone().with_repository("registry.example/engine:latest");
+        assert!(open(&keys.sign(&tagged).unwrap()).is_err());
+        assert!(open(&keys.sign(&manifest.expired()).unwrap()).is_err());
+    }
+}

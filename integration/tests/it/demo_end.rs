@@ -6,7 +6,7 @@ use tunnel_integration::harness::{PATIENCE, binaries, program::Program, wait::un
 
 fn start(temporary: &Path, log: &Path) -> Program {
     let mut command = binaries::command("demo", &[]).unwrap();
-    command.env("TMPDIR", temporary).env_remove("HOLD").env_remove("ENGINE");
+    command.env("TMPDIR", temporary).env_remove("HOLD").env_remove("ENGINE").env_remove("OPS");
     Program::start("demo", command, log).unwrap()
 }
 

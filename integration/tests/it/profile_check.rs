@@ -29,7 +29,7 @@ async fn check(folder: &Path) -> (Option<i32>, Value) {
 
 fn written(shipped: Shipped, endpoint: &str, more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    shipped.write(folder.path(), &[("default".to_owned(), endpoint.to_owned())], more).unwrap();
+    shipped.write(folder.path(), &[("default".to_owned(), endpoint.to_owned())], &[], more).unwrap();
     folder
 }
 
@@ -114,7 +114,7 @@ async fn every_wrong_target_is_told_at_once() {
     let more = format!("credentials: {{ tls: {{ ca: {} }} }}\n", files.ca.display());
     let endpoints = [("one", etcd.endpoint()), ("two", "unix:/nowhere/engine.sock".to_owned())];
     let endpoints = endpoints.map(|(name, endpoint)| (name.to_owned(), endpoint));
-    Shipped::Etcd.write(folder.path(), &endpoints, &more).unwrap();
+    Shipped::Etcd.write(folder.path(), &endpoints, &[], &more).unwrap();
     let (code, report) = check(folder.path()).await;
     assert_eq!(code, Some(1), "{report:#}");
     assert_eq!(report["targets"][0]["tls"], true, "{report:#}");

@@ -16,9 +16,8 @@ pub async fn name_approver(stage: &mut Stage) -> Result<()> {
     let made = stage.shell.run(&mut stage.told, "tunnel-certs key approver --out customer/alice.key").await?;
     let line = made.lines().find_map(|line| line.split_once("key: \"")).context("no line for the policy")?.1;
     let key = line.split('"').next().unwrap_or_default();
-    let access = stage.play.access;
     stage.client_settings.policy =
-        format!("version: 1\napprovers: {{ alice: {{ key: \"{key}\" }} }}\naccess:\n{access}");
+        stage.play.policy(&format!("approvers: {{ alice: {{ key: \"{key}\" }} }}\n"));
     stage.told.command("cat customer/policy.yaml");
     stage.told.output(&stage.client_settings.policy);
     stage.told.good("what is not listed is denied");
@@ -143,14 +142,61 @@ pub async fn show(stage: &mut Stage, pending: &Pending) -> Result<()> {
     Ok(())
 }
 
+/// A plan as the customer is shown it.
+#[derive(Debug)]
+pub struct Plan {
+    /// For people.
+    pub text: String,
+    /// What a yes names.
+    pub digest: String,
+}
+
+/// The plan of an operation, once it is made.
+pub async fn show_plan(stage: &mut Stage, pending: &Pending) -> Result<Plan> {
+    let line = format!("tunnel-client show {} {SOCKET}", pending.id);
+    let digest = until("it is planned", PATIENCE, || async {
+        let view = json(stage, &line).await?;
+        let operation = &view["operation"];
+        ensure!(!operation["plan"].is_null(), "{view}");
+        Ok::<_, anyhow::Error>(operation["planDigest"].as_str().context("no digest")?.to_owned())
+    })
+    .await?;
+    Ok(Plan { text: stage.shell.run(&mut stage.told, &line).await?, digest })
+}
+
+/// The id of the operation that was asked for last.
+pub async fn newest_operation(stage: &Stage) -> Result<String> {
+    let list = json(stage, &format!("tunnel-client requests --all {SOCKET}")).await?;
+    let requests = list["requests"].as_array().into_iter().flatten();
+    let operations = requests.filter(|one| one["kind"] == "operation");
+    let newest = operations.max_by_key(|one| one["received"].as_i64()).context("no operation")?;
+    Ok(newest["id"].as_str().context("no id")?.to_owned())
+}
+
+/// What a command of the customer's prints for scripts.
+pub async fn json(stage: &Stage, line: &str) -> Result<Value> {
+    let text = stage.shell.quietly(&format!("{line} --output json")).await?.result;
+    serde_json::from_str(&text).with_context(|| text.clone())
+}
+
 /// Alice says yes, by her own key.
 pub async fn approve(stage: &mut Stage, pending: &Pending) -> Result<()> {
-    let Pending { id, words } = pending;
-    let line = format!(
-        "tunnel-client approve {id} --key customer/alice.key --note 'go ahead' --yes --words '{words}' \
-         --socket customer/run/approvers.sock"
-    );
+    let line = yes(pending);
     stage.shell.run(&mut stage.told, &line).await.map(drop)
 }
 
+/// The same to an operation, with the plan that she was shown.
+pub async fn approve_plan(stage: &mut Stage, pending: &Pending, plan: &Plan) -> Result<()> {
+    let line = format!("{} --plan {}", yes(pending), plan.digest);
+    stage.shell.run(&mut stage.told, &line).await.map(drop)
+}
+
+fn yes(Pending { id, words }: &Pending) -> String {
+    format!(
+        "tunnel-client approve {id} --key customer/alice.key --note 'go ahead' --yes --words '{words}' {SOCKET}"
+    )
+}
+
+/// How the customer's people reach the client.
+pub const SOCKET: &str = "--socket customer/run/approvers.sock";
 const ENROLLMENT: &str = "tunnel-client enroll status --socket customer/run/approvers.sock";

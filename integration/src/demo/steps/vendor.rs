@@ -15,10 +15,28 @@ pub async fn keys(stage: &mut Stage) -> Result<()> {
     for line in KEYS {
         stage.shell.told(&mut stage.told, line).await?;
     }
-    let bundle = format!("{TRUST_BUNDLE} --broker {}", stage.broker_settings.listen.tcp);
-    stage.shell.run(&mut stage.told, &bundle).await?;
+    sign_trust(stage, "").await?;
     stage.told.good("customers and operators pin vendor.pub, and nothing else");
     Ok(())
+}
+
+/// The same, with keys that sign releases.
+pub async fn release_keys(stage: &mut Stage) -> Result<()> {
+    stage.told.step("The vendor makes its keys", "vendor's administrator, offline");
+    for line in KEYS.iter().chain(&RELEASE_KEYS) {
+        stage.shell.told(&mut stage.told, line).await?;
+    }
+    let more = " --release-key vendor/release-1.pub --release-key vendor/release-2.pub --release-threshold 2";
+    sign_trust(stage, more).await?;
+    stage
+        .told
+        .good("a release takes both release keys; customers and operators pin vendor.pub, and nothing else");
+    Ok(())
+}
+
+async fn sign_trust(stage: &mut Stage, more: &str) -> Result<()> {
+    let bundle = format!("{TRUST_BUNDLE} --broker {}{more}", stage.broker_settings.listen.tcp);
+    stage.shell.run(&mut stage.told, &bundle).await.map(drop)
 }
 
 /// The broker that customers dial; it issues mesh certificates and is trusted with nothing else.
@@ -73,6 +91,11 @@ const KEYS: [&str; 6] = [
     "tunnel-certs issue api-server --suffix tunnel.example --out vendor/api.pem --key-out vendor/api.key",
     "tunnel-certs issue operator --ca vendor/operator-ca.pem --ca-key vendor/operator-ca.key --vendor initech --name adam --out vendor/adam.pem --key-out vendor/adam.key",
     "tunnel-certs issue operator --ca vendor/operator-ca.pem --ca-key vendor/operator-ca.key --vendor initech --name ada --out vendor/operator.pem --key-out vendor/operator.key",
+];
+
+const RELEASE_KEYS: [&str; 2] = [
+    "tunnel-certs key release --out vendor/release-1.key",
+    "tunnel-certs key release --out vendor/release-2.key",
 ];
 
 const TRUST_BUNDLE: &str = "tunnel-certs statement trust-bundle --vendor initech --suffix tunnel.example --sequence 1 --vendor-key vendor/vendor.pub --mesh-root vendor/mesh-ca.pem --operator-root vendor/operator-ca.pem --allow-private 127.0.0.0/8 --key vendor/vendor.key --out vendor/trust-bundle.pb";
