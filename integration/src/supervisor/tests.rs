@@ -56,10 +56,10 @@ const WAITS: &str = "echo $$ >> $1; exec tail -f /dev/null";
 
 /// The first asks for a line before it goes.
 const ENDS_WHEN_TOLD: &str = r#"
-    echo $$ >> $1
-    if [ -e $1.leave ]; then exec tail -f /dev/null; fi
+    if [ -e $1.leave ]; then echo $$ >> $1; exec tail -f /dev/null; fi
     mkfifo $1.leave
     trap ': > $1.asked; read line < $1.leave; exit' TERM
+    echo $$ >> $1
     tail --pid=$$ -f /dev/null &
     wait
 "#;
