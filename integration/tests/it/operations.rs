@@ -141,6 +141,14 @@ impl Lab {
         self.ada.reaches(submitted, &OVER).await.unwrap()
     }
 
+    /// How it ended, with what the customer reads of it: what was found is not for the operator, who may only ask.
+    async fn over_for_both(&self, submitted: &Submitted) -> (Outcome, String) {
+        let outcome = self.over(submitted).await;
+        let view =
+            self.view(submitted, "the customer sees its end", |view| view.state() == outcome.state).await;
+        (outcome, view.state_reason)
+    }
+
     /// The operation as its operator sees it.
     async fn operation(&self, submitted: &Submitted) -> Operation {
         self.session(submitted).await.get().await.unwrap()

@@ -94,9 +94,10 @@ async fn one_member_is_restarted_by_its_name_alone() {
 #[tokio::test]
 async fn a_cluster_of_another_size_than_expected_is_left_alone() {
     let cluster = Cluster::start().await;
-    let (_, outcome) = cluster.lab.run(restart("etcd", &[], 5).unwrap()).await;
+    let (submitted, outcome) = cluster.lab.run(restart("etcd", &[], 5).unwrap()).await;
     assert_eq!(outcome.state, RequestState::Denied, "{outcome:?}");
-    sentence(&outcome.reason, &["etcd", "5", "3"]);
+    sentence(&outcome.reason, &["etcd", "not as expected"]);
+    sentence(&cluster.lab.over_for_both(&submitted).await.1, &["etcd", "5", "3"]);
     assert_eq!(cluster.starts(), [1, 1, 1]);
 }
 

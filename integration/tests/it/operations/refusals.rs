@@ -19,9 +19,10 @@ async fn denied(lab: &Lab, what: What, parts: &[&str]) -> Outcome {
     let mut last = None;
     for asked in [on_approval(what.clone()), dry_run(what)] {
         let submitted = lab.ask(asked.clone()).await;
-        let outcome = lab.over(&submitted).await;
+        let (outcome, customers) = lab.over_for_both(&submitted).await;
         assert_eq!(outcome.state, RequestState::Denied, "{asked:?}: {outcome:?}");
-        sentence(&outcome.reason, parts);
+        sentence(&outcome.reason, &[]);
+        sentence(&customers, parts);
         last = Some(outcome);
     }
     last.unwrap()
@@ -71,11 +72,17 @@ async fn each_kind_that_the_policy_leaves_out_is_denied() {
 #[tokio::test]
 async fn another_value_than_the_one_expected_is_denied_and_named() {
     let lab = Lab::start().await;
-    denied(&lab, scale("storage", 2, 4).unwrap(), &["storage", "2", "3"]).await;
-    denied(&lab, lab.upgrade("0.9.0", "1.1.0", 2), &["storage", "0.9.0", "1.0.0"]).await;
-    denied(&lab, restart("storage", &[], 4).unwrap(), &["storage", "4", "3"]).await;
     let setting = configure("storage", "logLevel", "warn", "debug").unwrap();
-    denied(&lab, setting, &["logLevel", "warn", "info"]).await;
+    for (what, parts) in [
+        (scale("storage", 2, 4).unwrap(), ["storage", "2", "3"]),
+        (lab.upgrade("0.9.0", "1.1.0", 2), ["storage", "0.9.0", "1.0.0"]),
+        (restart("storage", &[], 4).unwrap(), ["storage", "4", "3"]),
+        (setting, ["logLevel", "warn", "info"]),
+    ] {
+        let told = denied(&lab, what, &parts).await.reason;
+        sentence(&told, &[parts[0], "not as expected"]);
+        assert!(!told.contains(parts[2]), "what was found needs no approval then: {told}");
+    }
     untouched(&lab).await;
 }
 

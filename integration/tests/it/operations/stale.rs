@@ -40,9 +40,9 @@ async fn what_is_not_as_the_operator_expected_any_more_is_not_run() {
         UpgradeRequest { component: "storage".to_owned(), release: "1.0.5".to_owned(), ..Default::default() };
     lab.engine().upgrade(other).await.unwrap();
     lab.approve(&submitted, &view).await.unwrap();
-    let outcome = lab.over(&submitted).await;
+    let (outcome, customers) = lab.over_for_both(&submitted).await;
     assert!(matches!(outcome.state, RequestState::Denied | RequestState::Failed), "{outcome:?}");
-    sentence(&outcome.reason, &["1.0.5"]);
+    sentence(&customers, &["1.0.5"]);
     assert!(lab.storage().await.iter().all(|(release, _)| release == "1.0.5"));
 }
 
@@ -55,8 +55,8 @@ async fn what_the_policy_approved_by_itself_is_decided_again() {
     let more = ScaleRequest { component: "storage".to_owned(), replicas: 5 };
     lab.engine().scale(more).await.unwrap();
     let _ = session.api().start(StartRequest {}).await;
-    let outcome = lab.over(&submitted).await;
+    let (outcome, customers) = lab.over_for_both(&submitted).await;
     assert!(matches!(outcome.state, RequestState::Denied | RequestState::Failed), "{outcome:?}");
-    sentence(&outcome.reason, &["5"]);
+    sentence(&customers, &["5"]);
     assert_eq!(lab.storage().await.len(), 5);
 }
