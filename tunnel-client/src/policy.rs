@@ -14,6 +14,7 @@ mod methods;
 mod operations;
 mod preset;
 mod reload;
+mod streams;
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -32,12 +33,14 @@ pub use self::{
     operations::{CollectDebug, Configure, Kind as OperationKind, Operations, Scale},
     preset::Preset,
     reload::{PolicyFile, PolicyState},
+    streams::Streams,
 };
 
 /// A policy in force; it cannot be wrong, only strict.
 #[derive(Debug)]
 pub struct Policy {
     clocks: Clocks,
+    streams: Streams,
     preset: Preset,
     approvers: Approvers,
     operations: Operations,
@@ -65,11 +68,12 @@ impl Policy {
     }
 
     fn resolve(written: file::File, methods: Arc<Methods>, digest: String) -> Self {
-        let file::File { clocks, preset, approvers, approvals, access } = written;
+        let file::File { clocks, streams, preset, approvers, approvals, access } = written;
         Self {
             access: AccessList::new(access.unwrap_or_else(|| preset.access(&methods))),
             operations: approvals.over(preset.operations(&methods)),
             clocks,
+            streams,
             preset,
             approvers,
             methods,
@@ -80,6 +84,11 @@ impl Policy {
     /// How long things may take.
     pub fn clocks(&self) -> &Clocks {
         &self.clocks
+    }
+
+    /// What ends open calls by itself.
+    pub fn streams(&self) -> Streams {
+        self.streams
     }
 
     /// The starting point; what the file says counts over it.

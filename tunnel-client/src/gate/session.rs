@@ -126,7 +126,8 @@ impl Session {
             return End::Broken;
         };
         let (policy, drain, clock) = (self.policy.clone(), self.drain.clone(), self.clock.clone());
-        let signals = Signals::new(&self.admitted.grant, self.paused.clone(), policy, drain, clock);
+        let until = (&self.admitted.grant, self.admitted.certificate.not_after);
+        let signals = Signals::new(until, self.paused.clone(), policy, drain, clock);
         let jobs = FuturesUnordered::new();
         jobs.push(jobs::follow(Box::new(signals)));
         jobs.push(jobs::alive(connection.ping_pong()));
@@ -211,6 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
     fn happened(&mut self, event: Event) -> Option<Stop> {
         match event {
             Event::GrantOver(over) => return Some(Stop::Cut(Refusal::GrantOver(over))),
+            Event::CertificateOver => return Some(Stop::Cut(Refusal::CertificateExpired)),
             Event::Paused { since } => return Some(Stop::Cut(Refusal::Paused { since })),
             Event::Cut => return Some(Stop::Cut(Refusal::Draining)),
             Event::Drain => self.leave(),

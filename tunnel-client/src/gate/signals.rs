@@ -10,13 +10,18 @@ use super::{
     Clock,
     grants::{GrantRef, Life, Over},
 };
-use crate::{policy::Policy, requests::PauseState};
+use crate::{
+    policy::{Policy, Streams},
+    requests::PauseState,
+};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     /// The grant is over: cut everything now.
     GrantOver(Over),
+    /// The certificate of the session ended, and by the policy its calls end with it.
+    CertificateOver,
     /// The customer paused: cut everything now.
     Paused {
         /// When.
@@ -34,6 +39,8 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Signals {
     grant: Option<GrantRef>,
+    /// Until it has ended, and only if it was valid when the session began.
+    certificate_end: Option<UnixMillis>,
     paused: PauseState,
     was_paused: bool,
     policy: watch::Receiver<Arc<Policy>>,
@@ -43,9 +50,10 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// A grant that is over already is not watched, nor a pause in force: sessions live on to say so.
+    /// A grant that is over already is not watched, nor a certificate that has ended, nor a pause in force: sessions
+    /// live on to say so.
     pub(super) fn new(
-        grant: &GrantRef,
+        (grant, certificate_end): (&GrantRef, UnixMillis),
         paused: PauseState,
         policy: watch::Receiver<Arc<Policy>>,
         drain: drain::Watch,
@@ -53,7 +61,9 @@ impl Signals {
     ) -> Self {
         let live = !matches!(grant.life(), Life::Over(_)) && !is_past(grant.life(), clock.now());
         let was_paused = paused.borrow().is_some();
-        Self { grant: live.then(|| grant.clone()), paused, was_paused, policy, drain, draining: false, clock }
+        let certificate_end = (certificate_end > clock.now()).then_some(certificate_end);
+        let grant = live.then(|| grant.clone());
+        Self { grant, certificate_end, paused, was_paused, policy, drain, draining: false, clock }
     }
 
     /// The next event; none is lost between two calls.
@@ -61,11 +71,17 @@ impl Signals {
         let (drain, draining) = (self.drain.clone(), self.draining);
         let grant = self.grant.clone();
         let clock = self.clock.clone();
+        let ends_calls = self.policy.borrow().streams() == Streams::UntilCertificateExpires;
+        let certificate_end = self.certificate_end.filter(|_| ends_calls).map(|end| (end, clock.clone()));
         tokio::select! {
             biased;
             over = or_never(grant, |grant| async move { over(&grant, &clock).await }) => {
                 self.grant = None;
                 Event::GrantOver(over)
+            }
+            () = or_never(certificate_end, |(end, clock)| is_reached(end, clock)) => {
+                self.certificate_end = None;
+                Event::CertificateOver
             }
             since = pause(&mut self.paused, &mut self.was_paused) => since.map_or(Event::Cut, |since| Event::Paused { since }),
             () = drain.cut() => Event::Cut,
@@ -101,6 +117,13 @@ async fn over(grant: &GrantRef, clock: &Clock) -> Over {
                 let _ = life.changed().await;
             }
         }
+    }
+}
+
+/// Resolves at `end`.
+async fn is_reached(end: UnixMillis, clock: Clock) {
+    while end > clock.now() {
+        sleep(end.since(clock.now()).min(LONGEST_SLEEP)).await;
     }
 }
 

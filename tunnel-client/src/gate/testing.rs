@@ -20,6 +20,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Lets every method of the test engine pass.
 pub(super) const ALLOW_ALL: &str =
     "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: auto } ] }";
+/// The same, and open calls end with their certificate.
+pub(super) const UNTIL_CERTIFICATE: &str = "{ version: 1, streams: untilCertificateExpires, \
+     access: [ { methods: ['engine.admin.v1.Admin/*'], approval: auto } ] }";
 /// Wants a person's yes for every method.
 pub(super) const MANUAL_ALL: &str =
     "{ version: 1, access: [ { methods: ['engine.admin.v1.Admin/*'], approval: manual } ] }";

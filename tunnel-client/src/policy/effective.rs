@@ -17,6 +17,7 @@ impl Display for Effective<'_> {
         writeln!(f, "# Preset {}, resolved; digest {}", policy.preset(), policy.digest())?;
         writeln!(f, "version: 1")?;
         clocks(f, policy)?;
+        writeln!(f, "streams: {}", policy.streams())?;
         approvers(f, policy)?;
         operations(f, policy.operations())?;
         match policy.access() {

@@ -9,7 +9,7 @@ mod rules;
 use tunnel_runtime::config::{self, ConfigErrors, FromSection, Section, Sources};
 
 use self::approvals::FileApprovals;
-use super::{Approvers, Clocks, Preset, Rule};
+use super::{Approvers, Clocks, Preset, Rule, Streams};
 
 /// Everything that is wrong with a policy file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,7 @@ pub struct PolicyError(pub ConfigErrors);
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) clocks: Clocks,
+    pub(super) streams: Streams,
     pub(super) preset: Preset,
     pub(super) approvers: Approvers,
     pub(super) approvals: FileApprovals,
@@ -35,11 +36,13 @@ pub(super) fn parse(file: &str, text: &str) -> Result<File, PolicyError> {
 impl FromSection for File {
     fn from_section(section: &mut Section<'_>) -> Option<Self> {
         let (version, clocks) = (version(section), section.section("clocks"));
+        let streams = section.or("streams", Streams::default());
         let (preset, approvers) = (section.or("preset", Preset::default()), approvers::read(section));
         let (approvals, access) = (section.section("approvals"), rules::read(section));
         version?;
         Some(Self {
             clocks: clocks?,
+            streams: streams?,
             preset: preset?,
             approvers: approvers?,
             approvals: approvals?,

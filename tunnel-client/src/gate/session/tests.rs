@@ -53,6 +53,7 @@ struct Bench {
 struct Options {
     life: Life,
     certificate_end: UnixMillis,
+    clock: Clock,
     policy: &'static str,
     longest: Option<Duration>,
     refusal: Option<Refusal>,
@@ -70,6 +71,7 @@ impl Default for Options {
         Self {
             life: Life::Active { until: NOW.plus(Duration::from_secs(3600)) },
             certificate_end: NOW.plus(Duration::from_secs(900)),
+            clock: Clock::new(|| NOW),
             policy: testing::ALLOW_ALL,
             longest: None,
             refusal: None,
@@ -165,7 +167,7 @@ fn assemble(known: &Engine, options: Options) -> (DuplexStream, Rest) {
         metrics: Arc::new(Metrics::new()),
         policy: policy_seen,
         drain: drain_seen,
-        clock: Clock::new(|| NOW),
+        clock: options.clock,
         longest: options.longest,
         refusal: options.refusal,
     };
@@ -501,6 +503,17 @@ async fn the_grants_end_cuts_open_streams() {
     let mut streams = bench.watch(1).await;
     bench.writer.set_life(&bench.grant, Life::Active { until: NOW });
     assert_eq!(reason(&ending(streams.remove(0).0).await), "GRANT_ENDED");
+    assert_eq!(bench.end().await, End::Cut);
+}
+
+#[tokio::test]
+async fn the_certificates_end_cuts_open_streams_where_the_policy_says_so() {
+    let begun = Instant::now();
+    let clock = Clock::new(move || NOW.plus(begun.elapsed()));
+    let (certificate_end, policy) = (NOW.plus(Duration::from_millis(500)), testing::UNTIL_CERTIFICATE);
+    let mut bench = bench_with(Options { certificate_end, policy, clock, ..Options::default() }).await;
+    let mut streams = bench.watch(1).await;
+    assert_eq!(reason(&ending(streams.remove(0).0).await), "CERTIFICATE_EXPIRED");
     assert_eq!(bench.end().await, End::Cut);
 }
 

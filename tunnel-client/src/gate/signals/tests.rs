@@ -10,6 +10,7 @@ use crate::{
 };
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
+const CERTIFICATE: Duration = Duration::from_secs(900);
 
 struct Bench {
     writer: GrantsWriter,
@@ -35,7 +36,8 @@ fn bench(life: Life) -> Bench {
     let (policy, policy_seen) = watch::channel(Arc::new(testing::policy(testing::ALLOW_ALL)));
     let (drain, drain_seen) = drain::channel();
     let (paused, paused_seen) = watch::channel(None);
-    let signals = Signals::new(&grant, paused_seen, policy_seen, drain_seen.clone(), clock());
+    let until = (&grant, NOW.plus(CERTIFICATE));
+    let signals = Signals::new(until, paused_seen, policy_seen, drain_seen.clone(), clock());
     Bench { writer, grant, policy, drain, drain_seen, paused, signals }
 }
 
@@ -49,6 +51,19 @@ async fn the_grants_end_comes_by_the_clock() {
     let began = tokio::time::Instant::now();
     assert_eq!(bench.signals.next().await, Event::GrantOver(Over::Ended));
     assert_eq!(began.elapsed().as_secs(), 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_certificates_end_counts_only_if_the_policy_says_so() {
+    let mut bench = bench(active(3_600));
+    let began = tokio::time::Instant::now();
+    let quiet = tokio::time::timeout(Duration::from_secs(600), bench.signals.next()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
+    bench.policy.send_replace(Arc::new(testing::policy(testing::UNTIL_CERTIFICATE)));
+    assert_eq!(bench.signals.next().await, Event::NewPolicy);
+    assert_eq!(bench.signals.next().await, Event::CertificateOver);
+    assert_eq!(began.elapsed(), CERTIFICATE);
+    assert_eq!(bench.signals.next().await, Event::GrantOver(Over::Ended));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +125,7 @@ async fn a_session_that_began_in_a_pause_is_cut_by_the_next_one_only() {
     let bench = bench(active(3600));
     bench.paused.send_replace(Some(testing::pause(NOW)));
     let mut signals = Signals::new(
-        &bench.grant,
+        (&bench.grant, NOW.plus(CERTIFICATE)),
         bench.paused.subscribe(),
         bench.policy.subscribe(),
         bench.drain_seen.clone(),

@@ -128,13 +128,14 @@ fn the_effective_policy_can_be_read_again_and_means_the_same() {
         format!(
             "{POLICY}approvals: {{ scale: {{ mode: auto, limits: {{ maxStep: 2 }} }}, runTask: {{ a: auto }} }}"
         ),
+        "version: 1\nstreams: untilCertificateExpires".to_owned(),
         "version: 1".to_owned(),
     ];
     for text in texts {
         let policy = profiled(&text);
         let again = profiled(&Effective(&policy).to_string());
         assert_eq!((again.clocks(), again.approvers()), (policy.clocks(), policy.approvers()));
-        assert_eq!(again.operations(), policy.operations());
+        assert_eq!((again.operations(), again.streams()), (policy.operations(), policy.streams()));
         let plain = |policy: &Policy| {
             policy.access().iter().map(|rule| Rule { preset: None, ..rule.clone() }).collect::<Vec<_>>()
         };
