@@ -22,7 +22,7 @@ demo: build ## Walks the main job with everything on this machine; HOLD=1 leaves
 	@$(TARGET)/debug/demo
 
 test: ## Everything that CI runs, with one summary at the end
-	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration bench-smoke demo
+	@tools/steps.sh tools fmt-check deny clippy docs build unit doctests drift integration test-rotation bench-smoke demo
 
 check: ## The fast subset: formatting, lints, unit tests
 	@tools/steps.sh fmt-check clippy unit
