@@ -12,10 +12,14 @@ pub async fn lines(stage: &mut Stage) -> Result<()> {
     let access = operator::ask(stage, "looking around").await?;
     stage.told.command(&format!("export PATH={}:$PATH", folders()?));
     stage.told.command(&format!("cd {}", stage.shell.folder().display()));
-    for (what, call) in [("a call that changes nothing", stage.play.read.0), ("a stream", stage.play.stream)]
-    {
+    let described = format!(" -protoset {}", stage.play.protoset);
+    for (what, flags, call) in [
+        ("a call that changes nothing", "", stage.play.read.0),
+        ("a stream", "", stage.play.stream),
+        ("the same call by the engine's own descriptors, without reflection", &described, stage.play.read.0),
+    ] {
         stage.told.explain(&format!("# {what}"));
-        stage.told.command(&access.line("", call.data, call.method));
+        stage.told.command(&access.line(flags, call.data, call.method));
     }
     let socket = stage.client_settings.socket();
     stage.told.explain("# the customer ends it");
