@@ -60,11 +60,13 @@ impl Listen {
         Self { quic: free, tcp: free, admin: SocketAddr::from(([127, 0, 0, 1], 0)) }
     }
 
-    /// One port that is free for UDP and TCP now.
+    /// One port that is free for UDP and TCP now, and that the kernel gives to nobody who does not ask for it, not even
+    /// while the broker is down.
     pub fn shared(ip: IpAddr) -> Result<Self> {
         for _ in 0..TRIES {
-            let tcp = std::net::TcpListener::bind((ip, 0))?.local_addr()?;
-            if std::net::UdpSocket::bind(tcp).is_ok() {
+            let port = LOWEST + u16::from_ne_bytes(tunnel_certs::crypto::random()) % (GIVEN_OUT - LOWEST);
+            let tcp = SocketAddr::new(ip, port);
+            if std::net::TcpListener::bind(tcp).is_ok() && std::net::UdpSocket::bind(tcp).is_ok() {
                 return Ok(Self { quic: tcp, tcp, ..Self::free(ip) });
             }
         }
@@ -74,8 +76,12 @@ impl Listen {
 
 /// The operator whom brokers of tests take for an administrator.
 pub const ADMINISTRATOR: &str = "adam";
-/// A port that TCP has is taken by UDP hardly ever.
+/// One of them in a thousand is taken.
 const TRIES: usize = 16;
+/// Above those of well-known services.
+const LOWEST: u16 = 16_384;
+/// From here on the kernel gives out ports by itself (ip(7), `ip_local_port_range`).
+const GIVEN_OUT: u16 = 32_768;
 
 impl BrokerSettings {
     /// A broker named `name` of `vendor` below `folder`, on free ports of `ip`.

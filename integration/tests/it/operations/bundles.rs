@@ -32,7 +32,7 @@ impl Lab {
     }
 
     /// The bundle of a request, as the customer's list has it.
-    async fn bundle(&self, submitted: &Submitted) -> Bundle {
+    pub(super) async fn bundle(&self, submitted: &Submitted) -> Bundle {
         let list = self.world.approver().bundles().list_bundles(ListBundlesRequest {}).await.unwrap();
         let id = submitted.request.id.to_string();
         let view =

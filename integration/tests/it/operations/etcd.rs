@@ -106,6 +106,9 @@ async fn a_bundle_tells_of_each_member() {
     let cluster = Cluster::start().await;
     let (submitted, outcome) = cluster.lab.run(debug(&["status", "alarms"]).unwrap()).await;
     assert_eq!(outcome.state, RequestState::Succeeded, "{outcome:?}");
+    let held = cluster.lab.operation(&submitted).await.bundle.expect("a bundle");
+    assert!(held.files.is_empty(), "what is held tells its operator nothing: {held:?}");
+    cluster.lab.release_bundle(&submitted).await.unwrap();
     let bundle = cluster.lab.operation(&submitted).await.bundle.expect("a bundle");
     for name in NAMES {
         assert!(bundle.files.iter().any(|file| file.path.contains(name)), "{name}: {bundle:?}");

@@ -149,6 +149,6 @@ async fn a_bundle_is_made_of_what_was_listed() {
     let lab = Lab::start().await;
     let (submitted, outcome) = lab.run(debug(&["status", "engine"]).unwrap()).await;
     assert_eq!(outcome.state, RequestState::Succeeded, "{outcome:?}");
-    let bundle = lab.operation(&submitted).await.bundle.expect("a bundle");
+    let bundle = lab.bundle(&submitted).await;
     assert!(!bundle.released && bundle.files.len() >= 2, "{bundle:?}");
 }
