@@ -41,8 +41,8 @@ impl UnixMillis {
         self.0.div_euclid(1000)
     }
 
-    /// Within the years that RFC 3339 can write.
-    fn system(self) -> SystemTime {
+    /// The same for the standard library, within the years that RFC 3339 can write.
+    pub fn system(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(u64::try_from(self.0).unwrap_or(0).min(LAST_MILLISECOND))
     }
 }

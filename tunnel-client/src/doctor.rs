@@ -10,88 +10,46 @@ mod witness;
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tunnel_protos::UnixMillis;
 use tunnel_runtime::{
     config::Loaded,
-    doctor::{Finding, Findings, machine, network},
-    exit::Exit,
+    doctor::{Report, machine},
 };
 
 use self::{customer::Customer, papers::Papers};
 use crate::config::Config;
 
-/// What was found.
-#[derive(Debug)]
-pub struct Report {
-    /// Every check.
-    pub findings: Findings,
-    /// Versions and digests; names, never what they name.
-    pub about: Value,
-    /// The configuration in effect, secrets masked; none if there is none.
-    pub effective: Option<String>,
-}
-
-impl Report {
-    /// Looks at everything that the configuration leads to; without one, at the machine only. Bounded in time.
-    pub async fn make(
-        file: &Path,
-        read: Result<Loaded<Config>, String>,
-        environment: &BTreeMap<String, String>,
-        now: UnixMillis,
-    ) -> Self {
-        let tried = file.display().to_string();
-        let mut findings = Findings::default();
-        let Loaded { config, effective, .. } = match read {
-            Ok(loaded) => loaded,
-            Err(error) => {
-                findings.push(Finding::good(CONFIG, tried, error).bad(MEND_CONFIG));
-                findings.extend(surroundings(environment));
-                return Self { findings, about: about(now), effective: None };
-            }
-        };
-        findings.push(Finding::good(CONFIG, tried, "read"));
-        findings.push(disk(&config));
-        findings.extend(surroundings(environment));
-        let papers = Papers::read(&config, now);
-        findings.extend(papers.findings(now));
-        let brokers = papers.brokers(&config);
-        let (brokers, customer) =
-            tokio::join!(broker::all(&brokers, papers.belief()), Customer::look(&config));
-        findings.extend(brokers);
-        findings.extend(customer.findings);
-        let mut about = about(now);
-        about["cluster"] = json!(papers.cluster());
-        about["trustBundle"] = json!(papers.belief().map(|belief| belief.bundle.sequence));
-        about["policyDigest"] = json!(customer.digest);
-        Self { findings, about, effective: Some(effective) }
+/// Looks at everything that the configuration leads to; without one, at the machine only. Bounded in time.
+pub async fn look(
+    file: &Path,
+    read: Result<Loaded<Config>, String>,
+    environment: &BTreeMap<String, String>,
+    now: UnixMillis,
+) -> Report {
+    let mut report = Report::new("tunnel-client", env!("CARGO_PKG_VERSION"), now.0);
+    report.file(file, read.as_ref().map(|loaded| loaded.effective.clone()).map_err(String::as_str));
+    report.surroundings(environment);
+    if let Ok(Loaded { config, .. }) = &read {
+        configured(&mut report, config, now).await;
     }
-
-    /// How the program ends.
-    pub fn exit(&self) -> Exit {
-        if self.effective.is_none() { Exit::Config } else { self.findings.exit() }
-    }
+    report
 }
 
-fn surroundings(environment: &BTreeMap<String, String>) -> impl Iterator<Item = Finding> {
-    machine::udp_buffers().into_iter().chain([network::proxies(environment)])
+async fn configured(report: &mut Report, config: &Config, now: UnixMillis) {
+    let Report { findings, about, .. } = report;
+    findings.push(machine::disk(&config.state_dir, WANTED));
+    let papers = Papers::read(config, now);
+    findings.extend(papers.findings(now));
+    let brokers = papers.brokers(config);
+    let (brokers, customer) = tokio::join!(broker::all(&brokers, papers.belief()), Customer::look(config));
+    findings.extend(brokers);
+    findings.extend(customer.findings);
+    about["cluster"] = json!(papers.cluster());
+    about["trustBundle"] = json!(papers.belief().map(|belief| belief.bundle.sequence));
+    about["policyDigest"] = json!(customer.digest);
 }
 
-/// The state folder, or where the first start will make it.
-fn disk(config: &Config) -> Finding {
-    let folder = config.state_dir.ancestors().find(|folder| folder.exists());
-    machine::disk(folder.unwrap_or(&config.state_dir), WANTED)
-}
-
-fn about(now: UnixMillis) -> Value {
-    json!({
-        "program": "tunnel-client", "version": env!("CARGO_PKG_VERSION"), "timeMs": now.0,
-        "os": std::env::consts::OS, "architecture": std::env::consts::ARCH,
-    })
-}
-
-const CONFIG: &str = "configuration";
-const MEND_CONFIG: &str = "mend the file; nothing that it names was looked at";
 /// Requests, and some days of the audit log.
 const WANTED: u64 = 256 << 20;
 

@@ -6,11 +6,14 @@ pub mod bundle;
 pub mod datagrams;
 pub mod machine;
 pub mod network;
+mod paper;
+mod report;
 
 use std::fmt::Write as _;
 
 use serde_json::json;
 
+pub use self::{paper::Paper, report::Report};
 use crate::exit::Exit;
 
 /// How a check went, from good to bad.

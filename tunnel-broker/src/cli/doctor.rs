@@ -8,9 +8,9 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use tunnel_protos::text::{escape, escape_json};
-use tunnel_runtime::{config::Loaded, doctor::bundle, exit::Exit};
+use tunnel_runtime::{config::Loaded, exit::Exit};
 
-use crate::{clock, config::Config, doctor::Report};
+use crate::{clock, config::Config, doctor};
 
 /// A look at everything.
 #[derive(Debug, Args)]
@@ -49,9 +49,9 @@ impl Doctor {
         configured: impl FnOnce(&Path) -> Result<Loaded<Config>, String>,
         environment: &BTreeMap<String, String>,
     ) -> Result<(String, Exit), WriteError> {
-        let report = Report::make(&self.config, configured(&self.config), environment, clock::now()).await;
+        let report = doctor::look(&self.config, configured(&self.config), environment, clock::now()).await;
         if let Some(path) = &self.bundle {
-            write(path, &report).map_err(|error| WriteError(path.clone(), error))?;
+            report.write(path, safe, json).map_err(|error| WriteError(path.clone(), error))?;
         }
         let text = match self.output {
             Format::Text => report.findings.to_text(safe),
@@ -59,17 +59,6 @@ impl Doctor {
         };
         Ok((text, report.exit()))
     }
-}
-
-/// What whoever helps is given.
-fn write(path: &Path, report: &Report) -> io::Result<()> {
-    let mut files = vec![
-        ("doctor.txt", report.findings.to_text(safe)),
-        ("findings.json", json(&report.findings.to_json()) + "\n"),
-        ("about.json", json(&report.about) + "\n"),
-    ];
-    files.extend(report.effective.clone().map(|effective| ("config.yaml", effective)));
-    bundle::write(path, &files)
 }
 
 fn safe(text: &str) -> String {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use rustls::pki_types::CertificateDer;
 use tunnel_certs::{statement::trust_bundle::TrustBundle, verify::Summary};
 use tunnel_protos::{UnixMillis, time::lasting};
-use tunnel_runtime::{chain, doctor::Finding};
+use tunnel_runtime::{
+    chain,
+    doctor::{Finding, Paper},
+};
 
 use crate::{
     config::Config,
@@ -63,8 +66,15 @@ impl Papers {
             Err(error) => Finding::good(TRUST, tried, error).bad(NEW_BUNDLE),
             Ok(bundle) => {
                 let what = format!("bundle {} of {}", bundle.sequence, bundle.vendor);
-                Paper { check: TRUST, tried, what, end: bundle.expires, soon: MONTH, mend: NEW_BUNDLE }
-                    .judge(now)
+                Paper {
+                    check: TRUST,
+                    tried,
+                    what,
+                    end: bundle.expires.system(),
+                    soon: MONTH,
+                    mend: NEW_BUNDLE,
+                }
+                .judge(now.system(), lasting)
             }
         }
     }
@@ -88,7 +98,8 @@ impl Papers {
             return Finding::good(CA, tried, seen).bad(NEW_CA);
         };
         let what = first.subject.clone();
-        Paper { check: CA, tried, what, end: first.not_after, soon: HALF_A_YEAR, mend: NEW_CA }.judge(now)
+        Paper { check: CA, tried, what, end: first.not_after.system(), soon: HALF_A_YEAR, mend: NEW_CA }
+            .judge(now.system(), lasting)
     }
 
     fn mesh_certificate(&self, config: &Config, now: UnixMillis) -> Finding {
@@ -108,7 +119,8 @@ impl Papers {
                     let read = Summary::read(own.credential.certificate());
                     // Who replaces it by files does so in time, at two thirds of its life.
                     let soon = end.since(read.map_or(now, |read| read.not_before)) / 6;
-                    Paper { check: LEAF, tried, what, end, soon, mend: NEW_LEAF }.judge(now)
+                    Paper { check: LEAF, tried, what, end: end.system(), soon, mend: NEW_LEAF }
+                        .judge(now.system(), lasting)
                 }
             },
         }
@@ -123,7 +135,8 @@ impl Papers {
         let name = self.bundle().map(|bundle| bundle.suffix.api());
         let what = read.names.join(", ");
         let (end, soon) = (read.not_after, read.not_after.since(read.not_before) / 6);
-        let finding = Paper { check: API, tried, what, end, soon, mend: NEW_API }.judge(now);
+        let finding = Paper { check: API, tried, what, end: end.system(), soon, mend: NEW_API }
+            .judge(now.system(), lasting);
         match name {
             Some(name) if !read.names.iter().any(|known| covers(known, &name)) => {
                 Finding { seen: format!("{}; it is not for {name}", finding.seen), ..finding }.bad(NEW_API)
@@ -150,29 +163,6 @@ impl Papers {
             }
             None => finding(format!("{now}, after all of them began")),
         }
-    }
-}
-
-/// Something with an end.
-struct Paper<'p> {
-    check: &'static str,
-    tried: &'p str,
-    what: String,
-    end: UnixMillis,
-    /// Less time than this is worth a word.
-    soon: Duration,
-    mend: &'static str,
-}
-
-impl Paper<'_> {
-    fn judge(self, now: UnixMillis) -> Finding {
-        let Self { check, tried, what, end, soon, mend } = self;
-        let finding = |how: String| Finding::good(check, tried, format!("{what}, {how}"));
-        if end <= now {
-            return finding(format!("over since {end} ({} ago)", lasting(now.since(end)))).bad(mend);
-        }
-        let finding = finding(format!("until {end} (in {})", lasting(end.since(now))));
-        if end.since(now) < soon { finding.doubtful(mend) } else { finding }
     }
 }
 

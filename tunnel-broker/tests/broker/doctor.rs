@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
-use tunnel_broker::{Config, doctor::Report};
+use tunnel_broker::{Config, doctor};
 use tunnel_runtime::{
     config::Loaded,
-    doctor::{Verdict, bundle},
+    doctor::{Report, Verdict, bundle},
     exit::Exit,
 };
 
@@ -19,7 +19,7 @@ use tunnel_certs::issue::CaKind;
 async fn look(config: &Config) -> Report {
     let config = Config { listen: config.listen, ..config.clone() };
     let loaded = Loaded { config, effective: "state: here".to_owned(), unused_environment: Vec::new() };
-    Report::make(Path::new("broker.yaml"), Ok(loaded), &BTreeMap::new(), now()).await
+    doctor::look(Path::new("broker.yaml"), Ok(loaded), &BTreeMap::new(), now()).await
 }
 
 /// Verdict and text of one check.

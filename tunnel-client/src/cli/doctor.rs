@@ -8,13 +8,13 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use tunnel_protos::text::escape_json;
-use tunnel_runtime::{config::Loaded, doctor::bundle, exit::Exit};
+use tunnel_runtime::{config::Loaded, exit::Exit};
 
 use super::{
     Ended,
     output::{Format, safe},
 };
-use crate::{clock, config::Config, doctor::Report};
+use crate::{clock, config::Config, doctor};
 
 /// A look at everything.
 #[derive(Debug, Args)]
@@ -39,9 +39,10 @@ impl Doctor {
     ) -> Ended<(String, Exit)> {
         let file = self.config.config;
         let read = configured(&file).map_err(|(_, error)| format!("{error:#}"));
-        let report = Report::make(&file, read, environment, clock::wall()).await;
+        let report = doctor::look(&file, read, environment, clock::wall()).await;
         if let Some(path) = &self.bundle {
-            let written = write(path, &report).with_context(|| format!("cannot write {}", path.display()));
+            let written =
+                report.write(path, safe, json).with_context(|| format!("cannot write {}", path.display()));
             written.map_err(|error| (Exit::Failed, error))?;
         }
         let text = match self.output {
@@ -50,17 +51,6 @@ impl Doctor {
         };
         Ok((text, report.exit()))
     }
-}
-
-/// What whoever helps is given.
-fn write(path: &Path, report: &Report) -> std::io::Result<()> {
-    let mut files = vec![
-        ("doctor.txt", report.findings.to_text(safe)),
-        ("findings.json", json(&report.findings.to_json()) + "\n"),
-        ("about.json", json(&report.about) + "\n"),
-    ];
-    files.extend(report.effective.clone().map(|effective| ("config.yaml", effective)));
-    bundle::write(path, &files)
 }
 
 fn json(value: &serde_json::Value) -> String {

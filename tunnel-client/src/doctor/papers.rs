@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tunnel_certs::{statement::inventory, verify::Summary};
 use tunnel_protos::{UnixMillis, time::lasting};
-use tunnel_runtime::{chain, doctor::Finding};
+use tunnel_runtime::{
+    chain,
+    doctor::{Finding, Paper},
+};
 
 use crate::{
     config::Config,
@@ -77,8 +80,15 @@ impl Papers {
             Err(error) => Finding::good(TRUST, tried, error).bad(NEW_BUNDLE),
             Ok(Belief { bundle, .. }) => {
                 let what = format!("bundle {} of {}", bundle.sequence, bundle.vendor);
-                Paper { check: TRUST, tried, what, end: bundle.expires, soon: MONTH, mend: NEW_BUNDLE }
-                    .judge(now)
+                Paper {
+                    check: TRUST,
+                    tried,
+                    what,
+                    end: bundle.expires.system(),
+                    soon: MONTH,
+                    mend: NEW_BUNDLE,
+                }
+                .judge(now.system(), lasting)
             }
         }
     }
@@ -95,7 +105,8 @@ impl Papers {
         let what = format!("replica {}", leaf.replica);
         // Renewed at two thirds of its life.
         let soon = end.since(begin) / 6;
-        let finding = Paper { check: LEAF, tried, what, end, soon, mend: NEW_LEAF }.judge(now);
+        let finding = Paper { check: LEAF, tried, what, end: end.system(), soon, mend: NEW_LEAF }
+            .judge(now.system(), lasting);
         match belief.check(leaf, now) {
             Err(error) if end > now => Finding { seen: chain(&error).to_string(), ..finding }.bad(NEW_LEAF),
             _ => finding,
@@ -122,8 +133,8 @@ impl Papers {
                 .doubtful("`tunnel-client enroll status` says what is next"),
             Ok(Some(inventory::Opened { entry, .. })) => {
                 let what = format!("entry {} of {}", entry.sequence, entry.cluster);
-                Paper { check: ENTRY, tried, what, end: entry.expires, soon: MONTH, mend: NEW_ENTRY }
-                    .judge(now)
+                Paper { check: ENTRY, tried, what, end: entry.expires.system(), soon: MONTH, mend: NEW_ENTRY }
+                    .judge(now.system(), lasting)
             }
         }
     }
@@ -135,33 +146,10 @@ impl Papers {
             Ok(None) => Finding::skipped(ACCESS, tried, "none yet: the first start makes it"),
             Ok(Some(read)) => {
                 let what = read.subject.clone();
-                Paper { check: ACCESS, tried, what, end: read.not_after, soon: MONTH, mend: ROTATE }
-                    .judge(now)
+                Paper { check: ACCESS, tried, what, end: read.not_after.system(), soon: MONTH, mend: ROTATE }
+                    .judge(now.system(), lasting)
             }
         }
-    }
-}
-
-/// Something with an end.
-struct Paper<'p> {
-    check: &'static str,
-    tried: &'p str,
-    what: String,
-    end: UnixMillis,
-    /// Less time than this is worth a word.
-    soon: Duration,
-    mend: &'static str,
-}
-
-impl Paper<'_> {
-    fn judge(self, now: UnixMillis) -> Finding {
-        let Self { check, tried, what, end, soon, mend } = self;
-        let finding = |how: String| Finding::good(check, tried, format!("{what}, {how}"));
-        if end <= now {
-            return finding(format!("over since {end} ({} ago)", lasting(now.since(end)))).bad(mend);
-        }
-        let finding = finding(format!("until {end} (in {})", lasting(end.since(now))));
-        if end.since(now) < soon { finding.doubtful(mend) } else { finding }
     }
 }
 

@@ -1,7 +1,9 @@
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
+use serde_json::Value;
 use tokio::time::timeout;
 use tunnel_certs::issue::self_signed_api_server;
+use tunnel_runtime::exit::Exit;
 use tunnel_transport::{Closed, Code};
 
 use super::{
@@ -13,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 async fn report(site: &Site) -> Report {
     let (file, environment) = (site.path("client.yaml"), BTreeMap::new());
-    let made = Report::make(&file, site.read(), &environment, now());
+    let made = look(&file, site.read(), &environment, now());
     timeout(Duration::from_secs(60), made).await.unwrap()
 }
 
@@ -179,7 +181,7 @@ async fn before_the_first_start_the_enrollment_bundle_is_enough_and_nothing_is_m
 async fn without_a_configuration_the_machine_is_looked_at() {
     let site = Site::empty();
     let proxies = [("https_proxy".to_owned(), "http://me:hunter2@proxy".to_owned())].into();
-    let report = Report::make(&site.path("client.yaml"), site.read(), &proxies, now()).await;
+    let report = look(&site.path("client.yaml"), site.read(), &proxies, now()).await;
     assert_eq!(report.exit(), Exit::Config);
     assert_eq!(verdict(&report, "configuration"), "failed");
     assert_eq!(verdict(&report, "proxy"), "warning");

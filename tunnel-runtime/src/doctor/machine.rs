@@ -4,8 +4,9 @@ use std::{fs, io, path::Path};
 
 use super::Finding;
 
-/// Whether `folder` can be written and has `wanted` bytes left; `advice` says what they are for.
+/// Whether `folder`, or where it will be made, can be written and has `wanted` bytes left.
 pub fn disk(folder: &Path, wanted: u64) -> Finding {
+    let folder = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
     let tried = folder.display().to_string();
     let free = match free(folder) {
         Ok(free) => free,
@@ -26,6 +27,9 @@ pub fn disk(folder: &Path, wanted: u64) -> Finding {
 }
 
 fn free(folder: &Path) -> io::Result<u64> {
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     let told = rustix::fs::statvfs(folder)?;
     Ok(told.f_bavail.saturating_mul(told.f_frsize))
 }
@@ -62,9 +66,12 @@ mod tests {
     use crate::doctor::Verdict;
 
     #[test]
-    fn a_folder_that_is_not_there_fails_and_one_without_room_warns() {
+    fn a_folder_is_judged_by_where_it_will_be_made_and_one_without_room_warns() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(disk(&folder.path().join("no"), 0).verdict, Verdict::Bad);
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(disk(&file.join("state"), 0).verdict, Verdict::Bad);
+        assert_eq!(disk(&folder.path().join("not/yet"), 0).verdict, Verdict::Good);
         assert_eq!(disk(folder.path(), 0).verdict, Verdict::Good);
         assert_eq!(disk(folder.path(), u64::MAX).verdict, Verdict::Doubtful);
     }
