@@ -178,9 +178,18 @@ impl Gaining<'_> {
     }
 
     /// Waits for the customer's yes.
-    pub(crate) async fn decided(&mut self, mut record: Record) -> Result<Step<Record>, Failure> {
-        let now = self.desk.clock.now();
-        let patience = self.patience(record.expires.since(now));
+    async fn decided(&mut self, record: Record) -> Result<Step<Record>, Failure> {
+        let left = record.expires.since(self.desk.clock.now());
+        self.decided_within(record, left).await
+    }
+
+    /// Waits so long for the customer's yes.
+    pub(crate) async fn decided_within(
+        &mut self,
+        mut record: Record,
+        time: Duration,
+    ) -> Result<Step<Record>, Failure> {
+        let patience = self.patience(time);
         let finish = {
             let requester = &self.desk.requester;
             let mut teller = Teller::new(self.app);

@@ -3,7 +3,7 @@
 //! Invariant: what is shown of an operation came through its session or was signed by the cluster key; nothing that a
 //! broker says moves it.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use serde_json::json;
 use tunnel_protos::{
@@ -27,7 +27,7 @@ mod view;
 
 pub(crate) use self::{
     door::{Door, Error},
-    follow::{Followed, follow, is_over},
+    follow::{Followed, follow},
 };
 
 /// How far to go with an operation.
@@ -71,7 +71,20 @@ pub(crate) async fn enter(
     gaining: &mut Gaining<'_>,
     record: Record,
 ) -> Result<Step<(Record, Door, Operation)>, Failure> {
-    let record = if record.is_answered_yes() { record } else { go_on!(gaining.decided(record).await?) };
+    let left = record.expires.since(gaining.app.clock.now());
+    enter_within(gaining, record, left).await
+}
+
+/// The same, if the customer says yes within `decision`; what follows has its own time.
+pub(crate) async fn enter_within(
+    gaining: &mut Gaining<'_>,
+    record: Record,
+    decision: Duration,
+) -> Result<Step<(Record, Door, Operation)>, Failure> {
+    let record = match record.is_answered_yes() {
+        true => record,
+        false => go_on!(gaining.decided_within(record, decision).await?),
+    };
     let opened = Door::open(gaining, &record).await?;
     Ok(match opened {
         Ok((door, operation)) => Step::Continue((record, door, operation)),

@@ -37,7 +37,7 @@ pub(crate) mod samples;
 
 pub use self::{
     certificate::{Answered, CertificateError, Certified},
-    follow::{Tell, state_name},
+    follow::{Tell, is_over, state_name},
     patience::{Interrupt, Patience, interrupt},
 };
 

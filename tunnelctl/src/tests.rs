@@ -14,6 +14,7 @@ use crate::{
 
 mod administrators;
 mod enrolling;
+mod fetching;
 mod keeping;
 mod keeping_trust;
 mod operating;

@@ -8,7 +8,7 @@ use super::progress::delivered;
 use crate::{
     console::safe,
     requester::{
-        record::{Record, What},
+        record::{Record, What, duration},
         state_name,
         wait::Finish,
     },
@@ -163,10 +163,7 @@ fn access_again(record: &Record) -> String {
         words.push("--raw".into());
     }
     if !record.wanted.is_zero() {
-        words.push(format!(
-            "--for {}",
-            humantime::format_duration(record.wanted).to_string().replace(' ', "")
-        ));
+        words.push(format!("--for {}", duration(record.wanted)));
     }
     words.push(format!("--reason {}", quoted(&safe(&record.reason))));
     words.join(" ")

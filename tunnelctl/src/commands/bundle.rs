@@ -15,15 +15,17 @@ use tunnel_certs::crypto::Sha256;
 use tunnel_protos::operations::{self, v1::Operation};
 use tunnel_runtime::exit::Exit;
 
+use super::operation::SHORT;
 use crate::{
-    access::{Gaining, own},
+    access::{Gaining, Step, own, report},
     app::App,
     cli::{Bundle, GetBundle},
-    console::safe,
+    console::{Format, safe},
     desk::Desk,
     ending::Ending,
     failure::Failure,
     operate::{self, Door, Error},
+    requester::{Patience, is_over, record::Record},
 };
 
 pub(super) async fn run(app: &mut App, command: Bundle) -> Result<Ending, Failure> {
@@ -39,20 +41,28 @@ async fn get(app: &mut App, args: &GetBundle) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let record = own::operation(&desk.requester.folder, args.id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
+    let release = Patience::new(args.wait.unwrap_or_default(), app.interrupt.clone());
     let mut gaining = Gaining::new(app, &desk, to, None);
-    let (door, operation) = match operate::enter(&mut gaining, record).await? {
-        ControlFlow::Continue((_, door, operation)) => (door, operation),
+    let decision = args.wait.unwrap_or(SHORT);
+    let (record, door, operation) = match operate::enter_within(&mut gaining, record, decision).await? {
+        ControlFlow::Continue(entered) => entered,
         ControlFlow::Break(ending) => return Ok(ending),
     };
-    let mut fetching = Fetching { app, door, out };
-    match fetching.released(operation, args.wait).await? {
-        Some(bundle) => fetching.fetch(&bundle).await,
-        None => Ok(Exit::Waiting.into()),
+    let stop = gaining.patience(LONGEST);
+    let mut fetching = Fetching { gaining, record, door, out };
+    let expected = match fetching.released(operation, &release).await? {
+        ControlFlow::Continue(expected) => expected,
+        ControlFlow::Break(ending) => return Ok(ending),
+    };
+    match stop.during(fetching.fetch(&expected)).await {
+        Ok(fetched) => fetched,
+        Err(_) => Ok(fetching.waiting("stopped; nothing was kept")),
     }
 }
 
 struct Fetching<'a> {
-    app: &'a mut App,
+    gaining: Gaining<'a>,
+    record: Record,
     door: Door,
     out: PathBuf,
 }
@@ -65,34 +75,61 @@ struct Expected {
 }
 
 impl Fetching<'_> {
-    /// The bundle, once it may leave; none if the person does not wait for that.
+    /// The bundle, once it may leave; the command's end if the person waits no longer or the cluster says no.
     async fn released(
         &mut self,
         mut operation: Operation,
-        wait: Option<Duration>,
-    ) -> Result<Option<Expected>, Failure> {
-        let patience = crate::requester::Patience::new(wait.unwrap_or_default(), self.app.interrupt.clone());
+        patience: &Patience,
+    ) -> Result<Step<Expected>, Failure> {
         loop {
             if let Some(expected) = expected(&operation)? {
-                return Ok(Some(expected));
+                return Ok(Step::Continue(expected));
             }
             let why = waits(&operation);
-            self.app.console.live(&why);
-            if patience.during(sleep(LOOK_AGAIN)).await.is_err() {
-                self.app.console.settle();
-                self.say_waiting(&why);
-                return Ok(None);
+            self.gaining.app.console.live(&why);
+            let look = async {
+                sleep(LOOK_AGAIN).await;
+                self.look().await
+            };
+            match patience.during(look).await {
+                Ok(Ok(Step::Continue(new))) => operation = new.unwrap_or(operation),
+                Ok(Ok(Step::Break(ending))) => return Ok(Step::Break(ending)),
+                Ok(Err(failure)) => return Err(failure),
+                Err(_) => return Ok(Step::Break(self.waiting(&why))),
             }
-            operation = self.door.get().await?;
         }
     }
 
-    fn say_waiting(&mut self, why: &str) {
-        let event = json!({ "event": "waiting", "message": why, "exit": Exit::Waiting as u8 });
-        if self.app.console.format() == crate::console::Format::Json {
-            self.app.console.json(&event);
+    /// The operation as it stands; none where the way to it broke.
+    async fn look(&mut self) -> Result<Step<Option<Operation>>, Failure> {
+        match self.door.get().await {
+            Ok(operation) => Ok(Step::Continue(Some(operation))),
+            Err(error) if error.may_pass() => self.mend(&error).await,
+            Err(error) => Err(error.into()),
         }
-        self.app.console.error(why);
+    }
+
+    /// What broke is tried again, with a new certificate after the old one's end.
+    async fn mend(&mut self, error: &Error) -> Result<Step<Option<Operation>>, Failure> {
+        self.gaining.app.console.once(&format!("trying again: {error}"));
+        if !error.is_unauthenticated() {
+            return Ok(Step::Continue(None));
+        }
+        Ok(match self.door.again(&mut self.gaining, &self.record).await? {
+            Ok(operation) => Step::Continue(Some(operation)),
+            Err(finish) => Step::Break(report::ended(self.gaining.app, &self.record, &finish)),
+        })
+    }
+
+    /// Ends without a bundle, which may still be fetched.
+    fn waiting(&mut self, why: &str) -> Ending {
+        let console = &mut self.gaining.app.console;
+        console.settle();
+        if console.format() == Format::Json {
+            console.json(&json!({ "event": "waiting", "message": why, "exit": Exit::Waiting as u8 }));
+        }
+        console.error(why);
+        Exit::Waiting.into()
     }
 
     async fn fetch(&mut self, expected: &Expected) -> Result<Ending, Failure> {
@@ -100,26 +137,26 @@ impl Fetching<'_> {
         // 0600 and unfinished: whoever looks meanwhile finds no half bundle under its name.
         let mut file = NamedTempFile::new_in(folder).map_err(|source| self.failed(source))?;
         let mut digest = Sha256::new();
-        let mut have = 0;
-        let mut failures = 0;
+        let (mut have, mut failures) = (0, 0);
         while have < expected.bytes {
             let before = have;
             let result = self.part(&mut file, &mut digest, &mut have, expected.bytes).await;
-            match result {
-                Ok(()) if have < expected.bytes => failures += 1,
-                Ok(()) => break,
-                Err(Failure::Operation(error)) if error.may_pass() && failures < MOST_FAILURES => {
-                    self.app.console.once(&format!("trying again: {error}"));
-                    failures = if have > before { 1 } else { failures + 1 };
-                    sleep(LOOK_AGAIN).await;
-                }
+            failures = if have > before { 1 } else { failures + 1 };
+            let error = match result {
+                Ok(()) if have == expected.bytes => break,
+                Ok(()) => Error::Short { got: have, wanted: expected.bytes },
+                Err(Failure::Operation(error)) if error.may_pass() => error,
                 Err(error) => return Err(error),
-            }
+            };
             if failures >= MOST_FAILURES {
-                return Err(Error::Short { got: have, wanted: expected.bytes }.into());
+                return Err(error.into());
+            }
+            sleep(LOOK_AGAIN).await;
+            if let Step::Break(ending) = self.mend(&error).await? {
+                return Ok(ending);
             }
         }
-        self.app.console.settle();
+        self.gaining.app.console.settle();
         if digest.finish() != expected.digest {
             return Err(Error::Digest.into());
         }
@@ -148,7 +185,7 @@ impl Fetching<'_> {
             file.write_all(&chunk.data).map_err(|source| self.failed(source))?;
             digest.update(&chunk.data);
             *have += length;
-            self.app.console.live(&format!("{have} of {whole} bytes"));
+            self.gaining.app.console.live(&format!("{have} of {whole} bytes"));
         }
     }
 
@@ -156,10 +193,9 @@ impl Fetching<'_> {
         let (file, digest) = (self.out.display().to_string(), HEXLOWER.encode(&expected.digest));
         let value = json!({ "event": "fetched", "file": file, "bundle": expected.value });
         let text = format!("{file}: {} bytes, sha256 {digest}", expected.bytes);
-        self.app.console.result(&value, text);
-        self.app
-            .console
-            .note("It was not unpacked: look at its list first, and unpack it where nothing can be hurt.");
+        let console = &mut self.gaining.app.console;
+        console.result(&value, text);
+        console.note("It was not unpacked: look at its list first, and unpack it where nothing can be hurt.");
         Ending::OK
     }
 
@@ -171,10 +207,13 @@ impl Fetching<'_> {
 /// The bundle if it may leave; an error if there will never be one.
 fn expected(operation: &Operation) -> Result<Option<Expected>, Error> {
     let Some(bundle) = &operation.bundle else {
-        return if operate::is_over(operation.state()) { Err(Error::NoBundle) } else { Ok(None) };
+        return if is_over(operation.state()) { Err(Error::NoBundle) } else { Ok(None) };
     };
     if !bundle.released {
         return Ok(None);
+    }
+    if bundle.bytes > LARGEST {
+        return Err(Error::Large(bundle.bytes));
     }
     let digest = bundle.digest.as_slice().try_into().map_err(|_| Error::Digest)?;
     Ok(Some(Expected { digest, bytes: bundle.bytes, value: operations::bundle_json(bundle) }))
@@ -190,6 +229,10 @@ fn waits(operation: &Operation) -> String {
     }
 }
 
+/// Twice what a client collects at most: nobody fills the disk of whoever fetches.
+const LARGEST: u64 = 128 << 20;
+/// A client lends a bundle no longer than its grant lasts, a day at most.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// People release; a moment is nothing to them.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The client reads it from its own disk.

@@ -42,8 +42,8 @@ pub(super) async fn plan(app: &mut App, args: &ShowPlan) -> Result<Ending, Failu
     let record = own::operation(&desk.requester.folder, args.id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
     // The plan travels inside sessions only, and there is one as soon as the customer has said yes.
-    let mut gaining = Gaining::new(app, &desk, to, Some(SHORT));
-    match operate::enter(&mut gaining, record).await? {
+    let mut gaining = Gaining::new(app, &desk, to, None);
+    match operate::enter_within(&mut gaining, record, SHORT).await? {
         ControlFlow::Continue((_, _, operation)) => {
             operate::show(app, &operation);
             Ok(Ending::OK)
@@ -122,6 +122,6 @@ fn stopped(followed: &Followed) -> bool {
 }
 
 /// An online cluster has answered by then.
-const SHORT: Duration = Duration::from_secs(2);
+pub(super) const SHORT: Duration = Duration::from_secs(2);
 /// As `withdraw` itself.
 const WITHDRAW: Duration = Duration::from_secs(30);

@@ -51,6 +51,9 @@ pub(crate) enum Error {
         /// What was said to come.
         wanted: u64,
     },
+    /// More than any client makes.
+    #[error("a bundle of {0} bytes is larger than any that Postern makes; nothing was fetched")]
+    Large(u64),
     /// More came than was said.
     #[error("more came than the {0} bytes of the bundle; nothing was kept")]
     Long(u64),
@@ -67,6 +70,7 @@ impl Error {
             | Self::NoBundle
             | Self::Digest
             | Self::Short { .. }
+            | Self::Large(_)
             | Self::Long(_) => Exit::Failed,
         })
     }
@@ -79,11 +83,12 @@ impl Error {
                 Code::Unimplemented | Code::NotFound | Code::InvalidArgument | Code::OutOfRange
             ),
             Self::Late => true,
-            Self::NoBundle | Self::Digest | Self::Short { .. } | Self::Long(_) => false,
+            Self::NoBundle | Self::Digest | Self::Short { .. } | Self::Large(_) | Self::Long(_) => false,
         }
     }
 
-    const fn is_unauthenticated(&self) -> bool {
+    /// Whether its certificate is no longer good.
+    pub(crate) const fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Status { code: Code::Unauthenticated, .. })
     }
 }
@@ -127,6 +132,21 @@ impl Door {
         let mut door = Self::at(&session)?;
         let operation = door.get().await?;
         Ok(Ok((door, operation)))
+    }
+
+    /// The same way anew, after its certificate has ended.
+    pub(crate) async fn again(
+        &mut self,
+        gaining: &mut Gaining<'_>,
+        record: &Record,
+    ) -> Result<Result<Operation, Finish>, Failure> {
+        Ok(match Self::open(gaining, record).await? {
+            Ok((door, operation)) => {
+                *self = door;
+                Ok(operation)
+            }
+            Err(finish) => Err(finish),
+        })
     }
 
     fn at(session: &Session) -> Result<Self, Failure> {

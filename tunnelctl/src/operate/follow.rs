@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tunnel_protos::{
-    operations::{
-        request_state, step_state,
-        v1::{Event, Operation},
-    },
-    v1::RequestState,
+use tunnel_protos::operations::{
+    request_state, step_state,
+    v1::{Event, Operation},
 };
 
 use super::{
@@ -26,7 +23,7 @@ use crate::{
     console::{Format, safe},
     desk::Desk,
     failure::Failure,
-    requester::record::Record,
+    requester::{is_over, record::Record},
 };
 
 /// What following came to.
@@ -46,14 +43,16 @@ pub(crate) async fn follow(
     door: &mut Door,
     operation: Operation,
 ) -> Result<Followed, Failure> {
+    let desk = gaining.desk;
     if is_over(operation.state()) {
+        close(desk, record, &operation)?;
         return Ok(Followed::Over(Box::new(operation)));
     }
-    let desk = gaining.desk;
     let mut patience = gaining.patience(LONGEST);
     let mailbox = ending(&desk.requester, record.clone());
     tokio::pin!(mailbox);
-    let mut following = Following { gaining: &mut *gaining, record, view: View::new(operation), failures: 0 };
+    let mut following =
+        Following { gaining: &mut *gaining, record, view: View::new(operation), pause: FIRST_PAUSE };
     let (mut told, mut is_unheard) = (None, false);
     let followed = loop {
         let looking = patience.during(following.go_on(door));
@@ -96,7 +95,8 @@ struct Following<'g, 'a> {
     gaining: &'g mut Gaining<'a>,
     record: &'g Record,
     view: View,
-    failures: u32,
+    /// What comes before the next attempt: soon at first, then every few seconds, for people look.
+    pause: Duration,
 }
 
 impl Following<'_, '_> {
@@ -109,10 +109,10 @@ impl Following<'_, '_> {
                 Err(error) => return Err(error.into()),
             };
             self.trouble(&error);
-            sleep(pause(self.failures)).await;
-            self.failures = self.failures.saturating_add(1);
-            if let Error::Status { code: tonic::Code::Unauthenticated, .. } = error {
-                self.reopen(door).await?;
+            sleep(self.pause).await;
+            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+            if error.is_unauthenticated() {
+                self.reopen(door).await;
             }
         }
     }
@@ -132,7 +132,7 @@ impl Following<'_, '_> {
             }
         }
         let operation = door.get().await?;
-        self.failures = 0;
+        self.pause = FIRST_PAUSE;
         if is_over(operation.state()) {
             return Ok(operation);
         }
@@ -141,23 +141,17 @@ impl Following<'_, '_> {
         Err(tonic::Status::unavailable("the operation's events broke off").into())
     }
 
-    /// After its certificate has ended.
-    async fn reopen(&mut self, door: &mut Door) -> Result<(), Failure> {
-        match Door::open(self.gaining, self.record).await {
-            Ok(Ok((new, operation))) => {
-                *door = new;
-                self.view.replace(operation);
-            }
+    /// After its certificate has ended; what the customer refuses is not asked for again and again.
+    async fn reopen(&mut self, door: &mut Door) {
+        let problem = match door.again(self.gaining, self.record).await {
+            Ok(Ok(operation)) => return self.view.replace(operation),
             Ok(Err(finish)) => {
-                let told = advice::of(self.record, &finish);
-                self.gaining.app.console.once(&format!("nobody can look at it now: {}", told.text));
+                self.pause = REFUSED;
+                advice::of(self.record, &finish).text
             }
-            Err(failure) => {
-                let problem = tunnel_runtime::chain::chain(&failure).to_string();
-                self.gaining.app.console.once(&format!("nobody can look at it now: {}", safe(&problem)));
-            }
-        }
-        Ok(())
+            Err(failure) => safe(&tunnel_runtime::chain::chain(&failure).to_string()),
+        };
+        self.gaining.app.console.once(&format!("nobody can look at it now: {problem}"));
     }
 
     fn on(&mut self, event: &Event) {
@@ -193,26 +187,11 @@ fn value(event: &Event) -> serde_json::Value {
     })
 }
 
-/// Whether nothing follows.
-pub(crate) fn is_over(state: RequestState) -> bool {
-    !matches!(
-        state,
-        RequestState::Unspecified
-            | RequestState::Pending
-            | RequestState::Approved
-            | RequestState::Active
-            | RequestState::Running
-    )
-}
-
-/// Soon at first, then every few seconds: people look.
-fn pause(failures: u32) -> Duration {
-    LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures))
-}
-
 const SECOND: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Once the customer gives no certificate any more: its word of the end comes by the mailbox, and each asking is stored.
+const REFUSED: Duration = Duration::from_secs(60);
 /// Longer than any operation.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Between the end in the mailbox and the end in the session.

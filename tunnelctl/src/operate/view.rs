@@ -12,10 +12,9 @@ use tunnel_protos::{
     v1::RequestState,
 };
 
-use super::follow::is_over;
 use crate::{
     console::{safe, when},
-    requester::state_name,
+    requester::{is_over, state_name},
 };
 
 /// What is known of a running operation.

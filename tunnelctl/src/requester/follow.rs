@@ -58,7 +58,7 @@ impl Requester {
     /// A request that ended loses its key; any other answer is remembered.
     fn keep(&self, record: &mut Record, outcome: &Outcome, newest: Newest) -> Result<(), Error> {
         record.answer = Some(Answer::new(outcome, newest));
-        let over = Answer::is_final(outcome.state);
+        let over = is_over(outcome.state);
         let kept = if over { self.folder.close(record) } else { self.folder.update(record) };
         kept.map_err(Error::Record)
     }
@@ -92,18 +92,18 @@ impl Answer {
             deadlines: outcome.deadlines,
         }
     }
+}
 
-    /// Whether nothing can follow.
-    pub(super) const fn is_final(state: RequestState) -> bool {
-        !matches!(
-            state,
-            RequestState::Unspecified
-                | RequestState::Pending
-                | RequestState::Approved
-                | RequestState::Active
-                | RequestState::Running
-        )
-    }
+/// Whether nothing can follow.
+pub const fn is_over(state: RequestState) -> bool {
+    !matches!(
+        state,
+        RequestState::Unspecified
+            | RequestState::Pending
+            | RequestState::Approved
+            | RequestState::Active
+            | RequestState::Running
+    )
 }
 
 /// When the state ends by itself; 0 where it does not.

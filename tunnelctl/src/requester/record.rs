@@ -25,7 +25,10 @@ mod asked;
 mod form;
 mod store;
 
-pub use self::{asked::Asked, store::Folder};
+pub use self::{
+    asked::{Asked, duration},
+    store::Folder,
+};
 
 /// Why an open request could not be kept or found.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,15 @@
-//! Outcomes for tests.
+//! Outcomes and releases for tests.
 
-use tunnel_certs::statement::outcome::{Granted, Outcome};
+use prost::Message;
+use tunnel_certs::{
+    key::{Algorithm, SigningKey},
+    statement::{
+        outcome::{Granted, Outcome},
+        release::{Image, Release},
+    },
+};
 use tunnel_protos::{
-    Digest, TargetName,
+    Digest, TargetName, UnixMillis,
     v1::{GrantLevel, RequestState},
 };
 
@@ -44,4 +51,20 @@ pub(crate) fn answer(state: RequestState) -> Answer {
         rule: String::new(),
         deadlines: deadlines(NOW),
     }
+}
+
+/// The bytes of a manifest of release 2.4.1 of a component, signed by a key that nobody knows.
+pub(crate) fn manifest(component: &str) -> Vec<u8> {
+    let image: Image = format!("node=r.example/x@sha256:{}", "07".repeat(32)).parse().unwrap();
+    let release = Release {
+        product: "db".parse().unwrap(),
+        component: component.parse().unwrap(),
+        name: "2.4.1".parse().unwrap(),
+        seq: 2,
+        images: vec![image],
+        min_source_seq: 0,
+        configuration_schema: 0,
+        expires: UnixMillis(i64::MAX),
+    };
+    release.make(&[&SigningKey::generate(Algorithm::Ed25519).unwrap()]).unwrap().encode_to_vec()
 }

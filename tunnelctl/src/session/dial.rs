@@ -90,7 +90,11 @@ impl Line {
         });
         // The URI's scheme is http for tonic alone: the connector brings its own TLS.
         let endpoint = Endpoint::from_static("http://door").origin(origin);
-        let endpoint = endpoint.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
+        let endpoint = endpoint
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
         Ok(endpoint.connect_with_connector_lazy(connector))
     }
 
@@ -134,5 +138,8 @@ const PROOF_TIME: Duration = Duration::from_secs(5);
 const PROOF_PAUSE: Duration = Duration::from_millis(100);
 /// TCP and TLS together, through broker and tunnel.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// While a call is open: the gate's answer proves that bytes still pass, which whoever only carries them cannot feign.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Snapshots and dumps pass here; 64 KiB would cost a round trip each.
 const WINDOW: u32 = 4 << 20;

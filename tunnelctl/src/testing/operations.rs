@@ -1,10 +1,10 @@
 //! One operation behind a gate, as the test plays it: its plan, its events, its bundle, and connections that break.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
 use prost::Message;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tonic::{Request, Response, Status};
 use tunnel_certs::crypto;
 use tunnel_protos::{
@@ -29,10 +29,16 @@ pub(crate) struct Play {
     pub(crate) bundle: Vec<u8>,
     /// So many streams still break after their first message.
     pub(crate) breaks: usize,
+    /// So many times all open streams of events were cut.
+    pub(crate) cuts: usize,
     pub(crate) starts: usize,
     pub(crate) cancels: usize,
     /// So many calls of Watch were answered.
     pub(crate) watches: usize,
+    /// So many calls of Get came.
+    pub(crate) gets: usize,
+    /// So many calls of Get are still refused, as after the certificate's end.
+    pub(crate) ended: usize,
 }
 
 impl Played {
@@ -81,6 +87,13 @@ impl Played {
         self.change(|play| play.moves(state, text));
     }
 
+    /// Waits for so many calls of Get.
+    pub(crate) async fn gets(&self, number: usize) {
+        let mut play = self.0.subscribe();
+        let seen = play.wait_for(|play| play.gets >= number);
+        timeout(Duration::from_secs(20), seen).await.expect("calls of Get").unwrap();
+    }
+
     /// It made a bundle of these bytes.
     pub(crate) fn bundle(&self, bytes: Vec<u8>, released: bool) {
         self.change(|play| {
@@ -107,7 +120,7 @@ impl Play {
     }
 
     fn is_over(&self) -> bool {
-        crate::operate::is_over(self.operation.state())
+        crate::requester::is_over(self.operation.state())
     }
 }
 
@@ -115,6 +128,7 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What is known and what comes, each event once.
 fn events(play: watch::Receiver<Play>, after: u64, breaks: bool) -> Answers<Event> {
+    let cuts = play.borrow().cuts;
     Box::pin(stream::unfold((play, after, false), move |(mut play, after, is_done)| async move {
         if is_done {
             return None;
@@ -123,10 +137,14 @@ fn events(play: watch::Receiver<Play>, after: u64, breaks: bool) -> Answers<Even
             return Some((Err(Status::unavailable("cut")), (play, after, true)));
         }
         loop {
-            let (next, is_over) = {
+            let (next, is_over, is_cut) = {
                 let now = play.borrow_and_update();
-                (now.events.iter().find(|event| event.number > after).cloned(), now.is_over())
+                let next = now.events.iter().find(|event| event.number > after).cloned();
+                (next, now.is_over(), now.cuts > cuts)
             };
+            if is_cut {
+                return Some((Err(Status::unavailable("cut")), (play, after, true)));
+            }
             match next {
                 Some(event) => {
                     let number = event.number;
@@ -145,6 +163,15 @@ impl Operations for Played {
     type FetchBundleStream = Answers<BundleChunk>;
 
     async fn get(&self, _: Request<GetRequest>) -> Result<Response<Operation>, Status> {
+        let mut is_ended = false;
+        self.change(|play| {
+            play.gets += 1;
+            is_ended = play.ended > 0;
+            play.ended = play.ended.saturating_sub(1);
+        });
+        if is_ended {
+            return Err(Status::unauthenticated("the certificate has ended"));
+        }
         Ok(Response::new(self.look().operation))
     }
 

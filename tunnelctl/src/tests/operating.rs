@@ -1,7 +1,14 @@
 //! Operations from the command line to their end, over a real session to their own door.
 
-use std::{future::pending, os::unix::fs::PermissionsExt, path::Path};
+use std::{future::pending, sync::atomic::Ordering::Relaxed, time::Duration};
 
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
+};
 use tunnel_certs::statement::request::{Kind, operation::Start};
 use tunnel_protos::{TargetName, operations::v1::StepState, v1::RequestState};
 use tunnel_runtime::exit::Exit;
@@ -24,11 +31,17 @@ const SCALE: [&str; 11] = [
 ];
 
 /// A stage whose operations are answered with `state`, and stand so behind their door.
-async fn ready(state: RequestState) -> Stage {
+pub(super) async fn ready(state: RequestState) -> Stage {
+    let stage = behind_its_door(state).await;
+    stage.login("tunnel.example").await;
+    stage
+}
+
+/// The same, before anybody logs in.
+async fn behind_its_door(state: RequestState) -> Stage {
     let stage = stage(state).await;
     *stage.cluster.target.lock() = TargetName::operations();
     stage.operation.change(|play| play.operation.state = state.into());
-    stage.login("tunnel.example").await;
     stage
 }
 
@@ -37,7 +50,7 @@ fn scale<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Asks without waiting and gives the id.
-async fn asked(stage: &Stage, more: &[&str]) -> String {
+pub(super) async fn asked(stage: &Stage, more: &[&str]) -> String {
     let asked = stage.run(&scale(&[&["--no-wait"][..], more].concat())).await;
     assert_eq!(asked.ending, Ending::OK, "{}", asked.err);
     asked.out.trim().to_owned()
@@ -162,7 +175,7 @@ async fn the_clusters_signed_word_ends_what_nobody_can_look_at() {
     let mut running = stage.start(&["watch", &id], Box::pin(pending()));
     stage.operation.step(1, StepState::Calling);
     running.until("Add n4: calling").await;
-    stage.refusal.store(16, std::sync::atomic::Ordering::Relaxed);
+    stage.refusal.store(16, Relaxed);
     stage.say(RequestState::RolledBack, "n5 did not come up");
     let done = running.end().await;
     assert_eq!(done.ending, Exit::Failed.into());
@@ -259,75 +272,79 @@ async fn a_request_expires_when_its_operator_says() {
     assert!((540..=600).contains(&left.as_secs()), "{left:?}");
 }
 
-/// A debug bundle that was made.
-async fn collected(released: bool) -> (Stage, String) {
-    let stage = ready(RequestState::Succeeded).await;
-    stage.operation.bundle((0..=255).cycle().take(4500).collect(), released);
-    let debug = ["request", "debug", "acme/prod", "status", "--reason", "INC-7"];
-    let done = stage.run(&debug).await;
-    assert_eq!(done.ending, Ending::OK, "{}", done.err);
-    let hint = done.err.lines().last().unwrap().trim().to_owned();
-    let id = hint.strip_prefix("tunnelctl bundle get ").unwrap().to_owned();
-    (stage, id)
-}
-
 #[tokio::test]
-async fn a_released_bundle_is_fetched_across_broken_connections() {
-    let (stage, id) = collected(true).await;
-    stage.operation.change(|play| play.breaks = 2);
-    let out = stage.path("debug.tar.zst");
-    let done = stage.run(&["bundle", "get", &id, "-o", &out]).await;
-    assert_eq!(done.ending, Ending::OK, "{}", done.err);
-    assert_eq!(std::fs::read(&out).unwrap(), stage.operation.look().bundle);
-    assert_eq!(std::fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
-    let again = stage.run(&["bundle", "get", &id, "-o", &out]).await;
-    assert_eq!(again.ending, Exit::Usage.into(), "never over another file: {}", again.err);
-}
-
-#[tokio::test]
-async fn a_bundle_that_is_not_what_was_released_leaves_no_file() {
-    let changes: [fn(&mut crate::testing::operations::Play); 3] = [
-        |play| play.bundle[1200] ^= 1,
-        |play| play.bundle.truncate(4000),
-        |play| play.bundle.extend([0; 5000]),
-    ];
-    for change in changes {
-        let (stage, id) = collected(true).await;
-        stage.operation.change(change);
-        let out = stage.path("debug.tar.zst");
-        let done = stage.run(&["bundle", "get", &id, "-o", &out]).await;
-        assert_eq!(done.ending, Exit::Failed.into(), "{}", done.err);
-        assert!(!Path::new(&out).exists());
-        assert_eq!(std::fs::read_dir(stage.home.path()).unwrap().filter(is_temporary).count(), 0);
-    }
-}
-
-fn is_temporary(entry: &std::io::Result<std::fs::DirEntry>) -> bool {
-    entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".tmp")
-}
-
-#[tokio::test]
-async fn a_bundle_waits_for_its_release() {
-    let (stage, id) = collected(false).await;
-    let out = stage.path("debug.tar.zst");
-    let early = stage.run(&["bundle", "get", &id, "-o", &out]).await;
-    assert_eq!(early.ending, Exit::Waiting.into(), "{}", early.err);
-    assert!(early.err.contains("tunnel-client bundle release"), "{}", early.err);
-    let mut waiting = stage.start(&["bundle", "get", &id, "-o", &out, "--wait", "1m"], Box::pin(pending()));
-    let release = async {
-        stage.operation.change(|play| play.operation.bundle.as_mut().unwrap().released = true);
-    };
-    release.await;
-    let done = tokio::time::timeout(std::time::Duration::from_secs(20), &mut waiting.ending).await.unwrap();
-    assert_eq!(done, Ending::OK, "{}", waiting.err.text());
-    assert!(Path::new(&out).exists());
-}
-
-#[tokio::test]
-async fn an_operation_without_a_bundle_says_so() {
-    let stage = ready(RequestState::Failed).await;
+async fn one_that_is_found_over_is_closed() {
+    let stage = ready(RequestState::Running).await;
     let id = asked(&stage, &[]).await;
-    let done = stage.run(&["bundle", "get", &id, "-o", &stage.path("x")]).await;
-    assert_eq!(done.ending, Exit::Failed.into());
-    assert!(done.err.contains("made no bundle"), "{}", done.err);
+    stage.operation.moves(RequestState::Succeeded, "done");
+    let done = stage.run(&["watch", &id]).await;
+    assert_eq!(done.ending, Ending::OK, "{}", done.err);
+    assert_eq!(stage.run(&["requests"]).await.out, "no open requests\n");
+    let all = stage.run(&["requests", "--all"]).await;
+    assert!(all.out.contains("succeeded"), "{}", all.out);
+}
+
+#[tokio::test]
+async fn a_client_that_refuses_certificates_is_not_asked_again_and_again() {
+    let stage = ready(RequestState::Running).await;
+    let id = asked(&stage, &[]).await;
+    let mut running = stage.start(&["watch", &id], Box::pin(pending()));
+    stage.operation.step(1, StepState::Calling);
+    running.until("Add n4: calling").await;
+    stage.certificates.send_replace((RequestState::Denied, "the work window is over"));
+    stage.refusal.store(16, Relaxed);
+    stage.operation.change(|play| play.cuts += 1);
+    running.until("nobody can look at it now").await;
+    let asked = stage.certifying.load(Relaxed);
+    tokio::time::pause();
+    assert!(timeout(Duration::from_secs(50), &mut running.ending).await.is_err(), "{}", running.err.text());
+    assert_eq!(stage.certifying.load(Relaxed), asked);
+}
+
+#[tokio::test]
+async fn a_way_that_carries_nothing_any_more_is_found_out() {
+    let mut stage = behind_its_door(RequestState::Running).await;
+    let way = Way::to(&stage.gate).await;
+    stage.gate.clone_from(&way.address);
+    stage.login("tunnel.example").await;
+    let id = asked(&stage, &[]).await;
+    let mut running = stage.start(&["watch", &id], Box::pin(pending()));
+    stage.operation.step(1, StepState::Calling);
+    running.until("Add n4: calling").await;
+    way.freeze.send_replace(true);
+    tokio::time::pause();
+    let ended = timeout(Duration::from_secs(40), &mut running.ending).await;
+    assert!(ended.is_err() && running.err.text().contains("trying again"), "{}", running.err.text());
+}
+
+/// A way to the gate that can stop carrying without closing.
+struct Way {
+    address: String,
+    freeze: watch::Sender<bool>,
+    _task: JoinSet<()>,
+}
+
+impl Way {
+    async fn to(gate: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (freeze, gate) = (watch::Sender::new(false), gate.to_owned());
+        let frozen = freeze.subscribe();
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut ways = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (gate, mut frozen) = (gate.clone(), frozen.clone());
+                ways.spawn(async move {
+                    let mut far = TcpStream::connect(gate).await.unwrap();
+                    let freeze = async { drop(frozen.wait_for(|frozen| *frozen).await) };
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        () = freeze => pending().await,
+                    }
+                });
+            }
+        });
+        Self { address, freeze, _task: task }
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicI32, Ordering},
+        atomic::{AtomicI32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -64,6 +64,8 @@ pub(super) struct Stage {
     pub(super) serials: Arc<Mutex<Vec<Serial>>>,
     /// The operation behind the gate.
     pub(super) operation: Played,
+    /// So many certificates were asked for.
+    pub(super) certifying: Arc<AtomicUsize>,
     /// The operations that were asked for.
     asked: Arc<Mutex<Vec<Kind>>>,
     api: String,
@@ -95,9 +97,10 @@ pub(super) async fn stage(state: RequestState) -> Stage {
     let says = watch::Sender::new(vec![(state, "")]);
     let certificates = watch::Sender::new((RequestState::Done, ""));
     let delivery = watch::Sender::new(Delivery::Taken);
-    let asked = Arc::default();
+    let (asked, certifying) = (Arc::default(), Arc::default());
     let saying = (says.subscribe(), certificates.subscribe(), delivery.subscribe());
-    let broker = broker(&vendor, &cluster, Arc::clone(&asked), saying);
+    let counted = (Arc::clone(&asked), Arc::clone(&certifying));
+    let broker = broker(&vendor, &cluster, counted, saying);
     let server = server(&cluster.access);
     let config = tls::operator_api_server(&server.to_server(), operators(&vendor), &[b"h2"]).unwrap();
     let api = listen(config, broker.router(), &mut tasks).await.to_string();
@@ -116,6 +119,7 @@ pub(super) async fn stage(state: RequestState) -> Stage {
         refusal,
         serials,
         operation,
+        certifying,
         asked,
         api,
         gate,
@@ -133,7 +137,7 @@ type Saying = (
 fn broker(
     vendor: &Vendor,
     cluster: &Arc<Cluster>,
-    asked: Arc<Mutex<Vec<Kind>>>,
+    (asked, certifying): (Arc<Mutex<Vec<Kind>>>, Arc<AtomicUsize>),
     (access, other, delivery): Saying,
 ) -> Broker {
     let cluster = Arc::clone(cluster);
@@ -142,6 +146,7 @@ fn broker(
         let answers = match cluster.open(sealed).request.kind {
             Kind::Access(_) => access_answers(&cluster, sealed, access.clone()).boxed(),
             Kind::Certificate(_) => {
+                certifying.fetch_add(1, Ordering::Relaxed);
                 let (state, reason) = *other.borrow();
                 stream::iter([told(cluster.say(sealed, 1, state, reason))]).boxed()
             }

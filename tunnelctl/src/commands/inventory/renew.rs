@@ -16,6 +16,8 @@ use tunnel_certs::{
 };
 use tunnel_protos::{ClusterName, UnixMillis, operators::Cluster, v1::Envelope};
 
+use tunnel_runtime::chain::chain;
+
 use super::shortened;
 use crate::{
     app::App,
@@ -78,7 +80,7 @@ async fn due(app: &mut App, office: &Office, args: &Renew) -> Result<Vec<Opened>
     known(&unseen)?;
     // Whoever says --first-seen has compared the words.
     due.iter().try_for_each(|opened| office.desk.entries.compared(opened))?;
-    let forgotten = forgotten(office, args, &said)?;
+    let forgotten = forgotten(app, office, args, &said)?;
     for opened in &forgotten {
         let Entry { cluster, sequence, .. } = &opened.entry;
         app.console
@@ -90,16 +92,25 @@ async fn due(app: &mut App, office: &Office, args: &Renew) -> Result<Vec<Opened>
 }
 
 /// What a broker from an older backup does not show, and was vouched for here.
-fn forgotten(office: &Office, args: &Renew, said: &[Cluster]) -> Result<Vec<Opened>, Failure> {
+fn forgotten(app: &mut App, office: &Office, args: &Renew, said: &[Cluster]) -> Result<Vec<Opened>, Failure> {
     let meant = match (args.all, args.within) {
         (true, None) => office.desk.entries.clusters()?,
         // What ends soon is asked of those that there are.
         (true, Some(_)) => Vec::new(),
         (false, _) => args.clusters.clone(),
     };
-    let gone = meant.iter().filter(|cluster| !is_shown(said, cluster));
-    let kept = gone.map(|cluster| office.desk.entries.vouched(cluster));
-    Ok(kept.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    let mut kept = Vec::new();
+    for cluster in meant.iter().filter(|cluster| !is_shown(said, cluster)) {
+        match office.desk.entries.vouched(cluster) {
+            Ok(opened) => kept.extend(opened),
+            // One that nobody can renew any more must not keep all others from it.
+            Err(error) if args.all => {
+                app.console.note(format_args!("{cluster} is left out: {}", safe(&chain(&error).to_string())));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(kept)
 }
 
 fn is_shown(said: &[Cluster], cluster: &ClusterName) -> bool {

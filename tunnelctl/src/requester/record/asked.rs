@@ -1,11 +1,13 @@
 //! An operation as it was asked for, in the words of people and of the command line.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tunnel_certs::statement::{
     release,
     request::{
         Operation,
-        operation::{ComponentUpgrade, Resources, Size, Start, What},
+        operation::{ComponentUpgrade, Resources, Size, Start, Upgrade, What},
     },
 };
 use tunnel_runtime::layout::quoted;
@@ -35,6 +37,9 @@ impl Asked {
             words.push("--dry-run".into());
         } else if operation.start == Start::OnCall {
             words.push("--start on-call".into());
+        }
+        if !operation.wanted.is_zero() {
+            words.push(format!("--for {}", duration(operation.wanted)));
         }
         Self {
             kind: operation.what.name().into(),
@@ -126,13 +131,7 @@ fn words(what: &What) -> Vec<String> {
             words.extend(size_words(scale.size));
             words
         }
-        What::Upgrade(upgrade) => {
-            let one = |one: &ComponentUpgrade| {
-                let expected = quoted(&format!("{}={}", one.component, one.expected_release));
-                format!("--release {}.release --expect {expected}", one.component)
-            };
-            upgrade.components.iter().map(one).collect()
-        }
+        What::Upgrade(upgrade) => upgrade_words(upgrade),
         What::Restart(restart) => {
             let mut words = vec![restart.component.to_string()];
             words.extend(restart.nodes.iter().map(|node| format!("--node {node}")));
@@ -165,6 +164,22 @@ fn words(what: &What) -> Vec<String> {
     }
 }
 
+fn upgrade_words(upgrade: &Upgrade) -> Vec<String> {
+    let one = |one: &ComponentUpgrade| {
+        let expected = quoted(&format!("{}={}", one.component, one.expected_release));
+        format!("--release {}.release --expect {expected}", one.component)
+    };
+    let mut words: Vec<_> = upgrade.components.iter().map(one).collect();
+    if upgrade.at_once > 1 {
+        words.push(format!("--at-once {}", upgrade.at_once));
+    }
+    words.extend(upgrade.soak.map(|soak| format!("--soak {}", duration(soak))));
+    if upgrade.allow_downgrade {
+        words.push("--allow-downgrade".into());
+    }
+    words
+}
+
 fn size_words(size: Size) -> Vec<String> {
     match size {
         Size::Replicas { expected, wanted } => vec![format!("--expect {expected} --replicas {wanted}")],
@@ -173,6 +188,11 @@ fn size_words(size: Size) -> Vec<String> {
             .map(|(name, old, new)| format!("--expect-{name} {old} --{name} {new}"))
             .collect(),
     }
+}
+
+/// As the command line reads it, in one word.
+pub fn duration(time: Duration) -> String {
+    humantime::format_duration(time).to_string().replace(' ', "")
 }
 
 fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> String {

@@ -1,15 +1,11 @@
 //! What a command line asks for, and what it must say.
 
-use clap::Parser;
-use prost::Message;
-use tunnel_certs::{
-    key::{Algorithm, SigningKey},
-    statement::release::Image,
-};
-use tunnel_protos::UnixMillis;
-
 use super::*;
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command},
+    requester::samples,
+};
+use clap::Parser;
 
 fn request(line: &str) -> Result<Request, clap::Error> {
     let words = format!("tunnelctl request {line} --reason x");
@@ -73,21 +69,8 @@ fn it_begins_at_once_unless_told_otherwise() {
 /// A folder with manifests of these components.
 fn manifests(components: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
     for component in components {
-        let image: Image = format!("node=r.example/x@sha256:{}", "07".repeat(32)).parse().unwrap();
-        let release = Release {
-            product: "db".parse().unwrap(),
-            component: component.parse().unwrap(),
-            name: "2.4.1".parse().unwrap(),
-            seq: 2,
-            images: vec![image],
-            min_source_seq: 0,
-            configuration_schema: 0,
-            expires: UnixMillis(i64::MAX),
-        };
-        let bytes = release.make(&[&key]).unwrap().encode_to_vec();
-        std::fs::write(folder.path().join(component), bytes).unwrap();
+        std::fs::write(folder.path().join(component), samples::manifest(component)).unwrap();
     }
     folder
 }

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     cli::{Cli, Command, Request},
     commands::request::wanted,
+    requester::samples,
 };
 
 /// The operation that a command line asks for, and what is remembered of it.
@@ -32,11 +33,25 @@ fn the_words_ask_for_the_same_again() {
         "configure acme/prod storage --expect cache.mb=64 --set cache.mb=128 --expect a=1 --set a=b=c",
         "run acme/prod compact --arg revision=7 --target n1",
         "debug acme/prod status alarms --target n1",
+        "scale acme/prod storage --expect 3 --replicas 5 --start on-call --for 1h30m",
     ] {
         let (operation, asked) = asked(line);
         let Asked { command, words, .. } = &asked;
         let (again, _) = self::asked(&format!("{command} acme/prod {words}"));
         assert_eq!(again, operation, "{line}: {words}");
+    }
+}
+
+#[test]
+fn an_upgrade_is_asked_for_with_its_manner() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("storage.release").display().to_string();
+    std::fs::write(&file, samples::manifest("storage")).unwrap();
+    for manner in ["", " --at-once 3 --soak 10m", " --allow-downgrade", " --soak 1m30s --dry-run --for 2h"] {
+        let line = |file: &str| format!("upgrade acme/prod --release {file} --expect storage=2.4.0{manner}");
+        let (operation, asked) = asked(&line(&file));
+        let again = asked.words.replace("storage.release", &file);
+        assert_eq!(self::asked(&format!("upgrade acme/prod {again}")).0, operation, "{}", asked.words);
     }
 }
 
