@@ -27,6 +27,19 @@ impl Step {
 }
 
 macro_rules! steps {
+    (enrolled by $keys:path; $($rest:tt)*) => {
+        steps! {
+            "the vendor's keys": $keys,
+            "the vendor's broker": vendor::start_broker,
+            "invitation": vendor::invite,
+            "the approver's key": customer::name_approver,
+            "the customer's start": customer::start,
+            "registration": vendor::confirm,
+            "enrollment": customer::confirm,
+            "log in": operator::log_in,
+            $($rest)*
+        }
+    };
     ($($name:literal: $act:path,)*) => {
         &[$(Step { name: $name, act: |stage| Box::pin($act(stage)) },)*]
     };
@@ -34,14 +47,7 @@ macro_rules! steps {
 
 /// Access, from nothing to a receipt.
 pub const SCRIPT: &[Step] = steps! {
-    "the vendor's keys": vendor::keys,
-    "the vendor's broker": vendor::start_broker,
-    "invitation": vendor::invite,
-    "the approver's key": customer::name_approver,
-    "the customer's start": customer::start,
-    "registration": vendor::confirm,
-    "enrollment": customer::confirm,
-    "log in": operator::log_in,
+    enrolled by vendor::keys;
     "refused": operator::refused,
     "request": operator::request,
     "approval": operator::approved,
@@ -55,14 +61,7 @@ pub const SCRIPT: &[Step] = steps! {
 
 /// Operations, from nothing to a receipt.
 pub const OPERATIONS_SCRIPT: &[Step] = steps! {
-    "the vendor's keys": vendor::release_keys,
-    "the vendor's broker": vendor::start_broker,
-    "invitation": vendor::invite,
-    "the approver's key": customer::name_approver,
-    "the customer's start": customer::start,
-    "registration": vendor::confirm,
-    "enrollment": customer::confirm,
-    "log in": operator::log_in,
+    enrolled by vendor::release_keys;
     "by hand": operations::by_hand,
     "scale": operations::scale,
     "upgrade": operations::upgrade,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, time:
 use tunnel_broker::{Config, doctor};
 use tunnel_runtime::{
     config::Loaded,
-    doctor::{Report, Verdict, bundle},
+    doctor::{Report, Verdict},
     exit::Exit,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     vendor::{Vendor, authority, now, roots},
 };
 use prost::Message;
+use serde_json::Value;
 use tunnel_certs::issue::CaKind;
 
 async fn look(config: &Config) -> Report {
@@ -116,10 +117,11 @@ async fn no_key_goes_into_what_is_handed_on() {
     let world = World::issuing(|_| {}).await;
     let report = look(&world.config).await;
     let path = world.state_dir().join("doctor.tar");
-    let files =
-        [("findings.json", report.findings.to_json().to_string()), ("about.json", report.about.to_string())];
-    bundle::write(&path, &files).unwrap();
+    report.write(&path, str::to_owned, Value::to_string).unwrap();
     let tar = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+    for file in ["doctor.txt", "findings.json", "about.json", "config.yaml"] {
+        assert!(tar.contains(file), "{file}");
+    }
     assert!(tar.contains("trust-bundle") && report.findings.worst() != Verdict::Good);
     for name in ["mesh.key", "api.key", "broker.key"] {
         let pem = world.vendor.read(name);

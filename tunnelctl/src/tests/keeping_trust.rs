@@ -1,6 +1,9 @@
 //! Entries, trust, bans and replicas as administrators keep them.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tunnel_protos::Label;
 use tunnel_runtime::exit::Exit;
@@ -72,6 +75,33 @@ async fn a_broker_that_forgot_an_entry_is_given_the_one_that_was_vouched_for() {
         let given = house.entry("acme/prod").entry;
         assert_eq!((given.sequence, &given.cluster_key), (sequence, &vouched.cluster_key));
     }
+}
+
+#[tokio::test]
+async fn one_entry_that_is_unreadable_keeps_no_other_from_being_renewed() {
+    let house = house().await;
+    for name in ["acme/old", "acme/prod"] {
+        house.publish(name, label(), &Customer::new(), 1);
+        house.done(&format!("inventory renew {name} --first-seen --vendor-key @vendor.key")).await;
+    }
+    house.hall.books().entries.remove("acme/old");
+    let kept = find(&house.path("state"), "old.json").expect("the entry that is kept");
+    std::fs::write(kept, "{").unwrap();
+    let named = house.run("inventory renew acme/old --vendor-key @vendor.key").await;
+    assert_eq!(named.ending, Exit::Failed.into(), "{}", named.err);
+    let all = house.done("inventory renew --all --vendor-key @vendor.key").await;
+    assert!(
+        all.err.contains("acme/old is left out: ") && all.out.contains("acme/prod: entry 3"),
+        "{}",
+        all.err
+    );
+}
+
+fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+    std::fs::read_dir(folder).ok()?.flatten().find_map(|entry| match entry.path() {
+        path if path.is_dir() => find(&path, name),
+        path => path.ends_with(name).then_some(path),
+    })
 }
 
 #[tokio::test]

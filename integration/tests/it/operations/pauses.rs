@@ -16,7 +16,7 @@ use tunnel_protos::{
 use super::Lab;
 
 /// A restart of three nodes that take their time, the first of them at work.
-async fn running(lab: &Lab) -> Submitted {
+pub(super) async fn running(lab: &Lab) -> Submitted {
     let submitted = lab.ask(on_approval(restart("storage", &[], 3).unwrap())).await;
     lab.view(&submitted, "the first step is at work", |view| {
         view.running.as_ref().is_some_and(|running| {
@@ -27,7 +27,8 @@ async fn running(lab: &Lab) -> Submitted {
     submitted
 }
 
-async fn slow() -> Lab {
+/// A lab whose nodes take a second to start.
+pub(super) async fn slow() -> Lab {
     Lab::with(|plan| plan.engine.startup = Duration::from_secs(1)).await
 }
 
