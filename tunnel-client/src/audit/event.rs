@@ -318,7 +318,8 @@ pub struct Move {
     /// Who asked.
     #[serde(serialize_with = "text")]
     pub operator: OperatorName,
-    /// Where to, by the state's name.
+    /// Where to, by the state's name; `revoked` also if only the grant of a run was cut, of which the state goes on
+    /// telling.
     pub state: &'static str,
     /// The rule that decided; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]

@@ -130,9 +130,13 @@ impl Statement {
     fn moved(&mut self, line: &Line) {
         let (state, before) = (line.text("state"), self.receipt.state);
         let name = format!("REQUEST_STATE_{}", upper_snake(state));
-        self.receipt.state = v1::RequestState::from_str_name(&name).unwrap_or_default();
-        // A run that goes on says so at each step, which its own records tell better.
-        if self.receipt.state == v1::RequestState::Running && before == self.receipt.state {
+        let now = v1::RequestState::from_str_name(&name).unwrap_or_default();
+        // Whatever becomes of its grant, the state goes on telling of the run.
+        if now != v1::RequestState::Revoked || !tells_of_run(before) {
+            self.receipt.state = now;
+        }
+        // Begun once more, because the first time could not be stored.
+        if now == v1::RequestState::Running && before == now {
             return;
         }
         let by = match (line.text("by"), line.text("rule")) {
@@ -224,6 +228,11 @@ fn call(line: &Line) -> Result<Call, StatementError> {
         bytes_in: number("bytesIn"),
         bytes_out: number("bytesOut"),
     })
+}
+
+fn tells_of_run(state: v1::RequestState) -> bool {
+    use v1::RequestState::{Cancelled, Failed, Indeterminate, RolledBack, Running, Succeeded};
+    matches!(state, Running | Succeeded | Failed | RolledBack | Cancelled | Indeterminate)
 }
 
 /// Whether it moves what becomes a grant.

@@ -9,7 +9,8 @@ use tunnel_protos::{
 
 use super::{
     codec::level_message,
-    record::{Access, Notice, Operating, Record, Subject, Verdict},
+    record::{Access, Notice, Operating, Record, Revocation, Subject, Verdict},
+    state::State,
 };
 use crate::{
     gate::grants::Level,
@@ -82,9 +83,14 @@ impl Record {
 
     fn state_reason(&self, policy: &Policy) -> String {
         let (live, why) = (self.state.is_live_grant(), self.why_here());
+        let note =
+            |by: &Revocation| if by.note.is_empty() { String::new() } else { format!(": {}", by.note) };
         match (&self.revocation, live.then(|| self.stricter(policy)).flatten()) {
-            (Some(by), _) if by.note.is_empty() => format!("{why} ({})", by.who),
-            (Some(by), _) => format!("{why} ({}): {}", by.who, by.note),
+            // The state tells of a run, which nobody revokes.
+            (Some(by), _) if self.state != State::Revoked => {
+                format!("{why}; its grant was revoked by {}{}", by.who, note(by))
+            }
+            (Some(by), _) => format!("{why} ({}){}", by.who, note(by)),
             (None, Some((what, rule))) => format!("{why}; today's policy refuses {what} ({rule})"),
             (None, None) => why.to_owned(),
         }

@@ -54,9 +54,10 @@ impl<S: Store> Clerk<S> {
     pub(super) async fn close(&mut self, mut record: Record, now: UnixMillis) -> Result<(), KeepError> {
         self.answer_anew(&mut record, now);
         let id = record.id;
+        let event = written::change(self.shared.record(&id).as_ref(), &record);
         self.shared.take_effect(&record);
         // Not even a full audit log keeps open what was closed.
-        let entry = self.audit.closing(written::moved(&record)).await;
+        let entry = self.audit.closing(event).await;
         let stored = self.keep(record, entry, now).await;
         if let Err(error) = &stored {
             error!(error = %chain(error), request.id = %id.short(), "In effect, but not stored; trying again");

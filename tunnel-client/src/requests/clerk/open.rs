@@ -146,6 +146,8 @@ impl<S: Store> Clerk<S> {
 
     async fn load_void(&mut self, mut record: Record, now: UnixMillis) {
         const WHY: &str = "Void: the client's store was put back to an earlier state";
+        // The log is told what changes of it; it opens nothing.
+        self.shared.book.write().put(record.clone());
         // What became of a run after the moment of that state, nobody knows.
         let lost = record.lose(WHY, now);
         match lost.or_else(|_| record.void(WHY, now)) {

@@ -9,7 +9,7 @@ use crate::{
     approvers::{ClockError, OperatorError, ResumeError, StoreFault},
     audit::{By, Event, Millis},
     requests::{
-        codec,
+        Record, codec,
         orders::Orders,
         pause::Pause,
         record::SKEW,
@@ -123,7 +123,8 @@ impl<S: Store> Clerk<S> {
         let now = self.shared.clock.now();
         let open: Vec<_> = {
             let book = self.shared.book.read();
-            book.all().filter(|record| record.state.is_open()).cloned().collect()
+            let open = |record: &&Record| record.state.is_open() && !record.is_cut();
+            book.all().filter(open).cloned().collect()
         };
         for mut record in open {
             if record.void(why, now).is_ok() {

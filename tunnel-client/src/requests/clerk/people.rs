@@ -9,6 +9,7 @@ use crate::{
     requests::{
         Record, answer,
         judge::{self, Approval, Shown},
+        state::State,
         word::{Consent, Word},
     },
     store::Store,
@@ -102,13 +103,16 @@ impl<S: Store> Clerk<S> {
     ) -> Result<(), RevokeError> {
         let now = self.shared.clock.now();
         let mut record = self.shared.record(&grant.into()).ok_or(RevokeError::Unknown)?;
-        let over = Record::is_cut;
-        // The same cut once more, as after a full disk: nothing is lost by saying yes when it is stored.
-        if over(&record) && self.unsaved.contains(&record.id) {
-            return self.close(record, now).await.map_err(|error| RevokeError::NotStored(Box::new(error)));
-        }
-        record.revoke(word.revocation(), now).map_err(|_| RevokeError::NotLive(record.state.to_message()))?;
-        self.close(record, now).await.map_err(|error| RevokeError::NotStored(Box::new(error)))
+        let goes_on = record.state == State::Running || self.unsaved.contains(&record.id);
+        // The same cut once more, as after a full disk, is no news: nothing is lost by saying yes when it is stored.
+        let stored = if record.is_cut() && goes_on {
+            self.keep(record, None, now).await.map(drop)
+        } else {
+            let revoked = record.revoke(word.revocation(), now);
+            revoked.map_err(|_| RevokeError::NotLive(record.state.to_message()))?;
+            self.close(record, now).await
+        };
+        stored.map_err(|error| RevokeError::NotStored(Box::new(error)))
     }
 }
 

@@ -20,9 +20,25 @@ use crate::{
     },
 };
 
+/// What became of `before`: where the state goes on telling of a run, that its grant was cut.
+pub(super) fn change(before: Option<&Record>, record: &Record) -> Event {
+    let stays = |before: &Record| before.state == record.state && !before.is_cut() && record.is_cut();
+    if before.is_some_and(stays) { cut(record) } else { moved(record) }
+}
+
 /// The move of `record` to the state it is in.
 pub(super) fn moved(record: &Record) -> Event {
-    Event::Move(Box::new(Move {
+    Event::Move(Box::new(entry(record)))
+}
+
+fn cut(record: &Record) -> Event {
+    let why = record.operation().and_then(|operation| operation.cut.clone()).unwrap_or_default();
+    let by = record.revocation.as_ref().map(By::from);
+    Event::Move(Box::new(Move { state: State::Revoked.name(), why, by, ..entry(record) }))
+}
+
+fn entry(record: &Record) -> Move {
+    Move {
         request: record.id,
         subject: record.subject.kind(),
         operator: record.operator.clone(),
@@ -36,17 +52,18 @@ pub(super) fn moved(record: &Record) -> Event {
         granted: record.access().filter(|_| record.state == State::Approved).map(granted).unwrap_or_default(),
         by: person(record),
         late: false,
-    }))
+    }
 }
 
 /// Who moved it, if a person did.
 fn person(record: &Record) -> Option<By> {
     let verdict = match record.state {
+        State::Revoked => return record.revocation.as_ref().map(By::from),
         State::Denied => record.verdicts.iter().rev().find(|verdict| verdict.answer == v1::Answer::No),
         State::Approved => record.verdicts.iter().rev().find(|verdict| verdict.answer == v1::Answer::Yes),
         _ => None,
     };
-    record.revocation.as_ref().map(By::from).or_else(|| verdict.map(By::from))
+    verdict.map(By::from)
 }
 
 /// A certificate under `grant`, made for the request `record`.

@@ -27,6 +27,8 @@ pub(super) struct StoredOperation {
     // Of a plan that was dropped.
     #[prost(bytes = "vec", tag = "7")]
     dropped: Vec<u8>,
+    #[prost(string, tag = "8")]
+    cut_why: String,
 }
 
 impl From<&Operating> for StoredOperation {
@@ -39,7 +41,8 @@ impl From<&Operating> for StoredOperation {
             dropped: dropped.map(|planned| planned.digest().to_vec()).unwrap_or_default(),
             grant: Some(StoredAccess::from(&operation.grant)),
             stop: operation.stop.clone(),
-            cut: operation.cut,
+            cut: operation.cut.is_some(),
+            cut_why: operation.cut.clone().unwrap_or_default(),
             refused: operation.refused.clone(),
         }
     }
@@ -68,7 +71,7 @@ impl StoredOperation {
             planned: planned.map(Arc::new),
             grant: grant.access()?,
             stop: self.stop.clone(),
-            cut: self.cut,
+            cut: self.cut.then(|| self.cut_why.clone()),
             refused: self.refused.clone(),
             asked: Arc::new(asked),
         })

@@ -28,8 +28,8 @@ pub struct Operating {
     pub stop: Option<String>,
     /// Why it could not be planned, with what was found: for the customer, whose operators are told less.
     pub refused: Option<String>,
-    /// The customer cut its grant; the state goes on telling of the run.
-    pub cut: bool,
+    /// Why the customer cut its grant, if somebody did; the state goes on telling of the run.
+    pub cut: Option<String>,
 }
 
 impl Operating {
@@ -38,7 +38,7 @@ impl Operating {
         let target = TARGET.parse::<TargetName>();
         let grant =
             Access { targets: target.into_iter().collect(), wanted: asked.wanted, ..Access::default() };
-        Self { asked: Arc::new(asked.clone()), planned: None, grant, stop: None, refused: None, cut: false }
+        Self { asked: Arc::new(asked.clone()), planned: None, grant, stop: None, refused: None, cut: None }
     }
 
     /// What calls under its grant are checked against; none before its first plan.
@@ -184,7 +184,7 @@ impl Record {
     /// Nobody can say what became of its run.
     pub(in crate::requests) fn lose(&mut self, why: &str, now: UnixMillis) -> Result<(), TransitionError> {
         self.moved(Event::Lose, why, now)?;
-        self.cut_grant();
+        self.cut_grant(why);
         Ok(())
     }
 
@@ -194,27 +194,27 @@ impl Record {
         if !runs && !self.lingers(now) {
             return false;
         }
-        self.cut_grant();
+        self.cut_grant(why);
         if let Some(operation) = self.operation_mut().filter(|_| runs) {
             operation.stop.get_or_insert_with(|| why.to_owned());
         }
         true
     }
 
-    fn cut_grant(&mut self) {
+    fn cut_grant(&mut self, why: &str) {
         if let Some(operation) = self.operation_mut() {
-            operation.cut = true;
+            operation.cut.get_or_insert_with(|| why.to_owned());
         }
     }
 
     /// Whether its grant was cut by the customer.
     pub fn is_cut(&self) -> bool {
-        self.state == State::Revoked || self.operation().is_some_and(|operation| operation.cut)
+        self.state == State::Revoked || self.operation().is_some_and(|operation| operation.cut.is_some())
     }
 
     /// Over, but its operator may still look at it.
     pub fn lingers(&self, now: UnixMillis) -> bool {
-        let ran = |operation: &Operating| !operation.grant.doors.is_empty() && !operation.cut;
+        let ran = |operation: &Operating| !operation.grant.doors.is_empty() && operation.cut.is_none();
         self.state.is_over_run()
             && self.operation().is_some_and(ran)
             && self.grant_end().is_some_and(|end| end > now)
@@ -234,7 +234,7 @@ impl Record {
 
     /// The life of an operation's grant.
     pub(super) fn operation_life(&self, operation: &Operating) -> Life {
-        if operation.cut {
+        if operation.cut.is_some() {
             return Life::Over(Over::Revoked);
         }
         let runs = self.state.is_live_grant() || self.state.is_over_run();

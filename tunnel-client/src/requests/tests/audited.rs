@@ -1,6 +1,6 @@
 //! Nothing is told that is not in the audit log, and nothing stays open beside a log that is not the one written.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 use tunnel_protos::v1::{ReceivedStatus, RequestState};
@@ -43,8 +43,12 @@ impl Books {
         fs::write(&last, text.replace("\"stopped\"", "\"stepped\"")).unwrap();
     }
 
-    fn lines(&self) -> Vec<Line> {
-        let lines = Lines::open(&self.0.path().join("audit")).unwrap();
+    pub(super) fn folder(&self) -> PathBuf {
+        self.0.path().join("audit")
+    }
+
+    pub(super) fn lines(&self) -> Vec<Line> {
+        let lines = Lines::open(&self.folder()).unwrap();
         lines.filter_map(|line| Line::parse(&line.unwrap().bytes)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 mod endings;
 mod granted;
+mod recorded;
 mod restarts;
 mod turns;
 
@@ -107,6 +108,14 @@ impl House {
         let operation = Office::operation(&self.requests, &sent.request.id).unwrap();
         let plan = Digest::try_from(&operation.plan_digest[..]).unwrap_or(sent.digest);
         self.say(Word::Moved { id: sent.request.id, plan, state, why: format!("{state:?}") }).await;
+    }
+
+    /// Its run goes on, and says how far it is.
+    async fn goes_on(&self, sent: &Sent, why: &str) {
+        let planned = Office::operation(&self.requests, &sent.request.id).unwrap().plan_digest;
+        let plan = Digest::try_from(&planned[..]).unwrap();
+        let why = why.to_owned();
+        self.say(Word::Moved { id: sent.request.id, plan, state: RunState::Running, why }).await;
     }
 
     async fn yes(&self, sent: &Sent, plan: &Planned, by: Approver) -> Result<(), AnswerError> {

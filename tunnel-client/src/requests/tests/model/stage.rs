@@ -578,7 +578,7 @@ impl Ask {
         run.granted = !operation.grant.doors.is_empty();
         run.claimed = record.deadlines.work.is_some();
         run.stop = operation.stop.is_some();
-        run.cut = operation.cut;
+        run.cut = operation.cut.is_some();
         run.end = record.deadlines.work.or(record.deadlines.claim);
         self.due = record.due();
     }
