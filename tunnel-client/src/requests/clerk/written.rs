@@ -57,13 +57,14 @@ fn entry(record: &Record) -> Move {
 
 /// Who moved it, if a person did.
 fn person(record: &Record) -> Option<By> {
-    let verdict = match record.state {
-        State::Revoked => return record.revocation.as_ref().map(By::from),
-        State::Denied => record.verdicts.iter().rev().find(|verdict| verdict.answer == v1::Answer::No),
-        State::Approved => record.verdicts.iter().rev().find(|verdict| verdict.answer == v1::Answer::Yes),
+    // Without what was said about a plan that nobody will carry out.
+    let said = |answer| record.verdicts.iter().rev().find(|verdict| verdict.is(answer)).map(By::from);
+    match record.state {
+        State::Revoked => record.revocation.as_ref().map(By::from),
+        State::Denied => said(v1::Answer::No),
+        State::Approved => said(v1::Answer::Yes),
         _ => None,
-    };
-    verdict.map(By::from)
+    }
 }
 
 /// A certificate under `grant`, made for the request `record`.

@@ -123,3 +123,22 @@ async fn what_a_lost_log_voids_is_recorded_as_what_became_of_it() {
     let void = |line: &Line| line.text("why").starts_with("Void: ");
     assert_eq!(books.lines().iter().filter(|line| void(line)).count(), 2);
 }
+
+#[tokio::test]
+async fn a_rule_that_lets_the_next_plan_pass_is_not_taken_for_who_approved_the_one_before() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let mut house = audited(audit).await;
+    let pause = house.requests.pause(note(), anybody()).await;
+    let (sent, planned) = house.plan(&task("compact")).await;
+    house.requests.resume(pause.id.parse().unwrap(), note(), alice()).await.unwrap();
+    house.yes(&sent, &planned, signed(1)).await.unwrap();
+    house.settle().await;
+    house.say(Word::Stale(sent.request.id, Ok(plan(&task("compact"), "second")))).await;
+    log.close().await;
+    let expected = [("approved", "alice"), ("running", ""), ("approved", ""), ("running", "")];
+    assert_eq!(moves(&books, &sent), named(expected));
+    let second = |line: &&Line| line.text("state") == "approved" && line.text("by").is_empty();
+    let lines = books.lines();
+    assert!(lines.iter().find(second).unwrap().text("approval").is_empty());
+}
