@@ -15,7 +15,7 @@ pub(super) fn operation(view: &api::RequestView, paint: Paint) -> String {
     let running = view.running.clone().unwrap_or_default();
     text += &match &running.plan {
         Some(plan) => block("Plan", &operations::plan_text(plan, paint)),
-        None => block("Plan", "It is being made; look again in a moment.\n"),
+        None => block("Plan", &no_plan(view.state(), &running.plan_digest)),
     };
     if running.started_ms > 0 {
         text += &block("Steps so far", &steps(&running));
@@ -24,6 +24,17 @@ pub(super) fn operation(view: &api::RequestView, paint: Paint) -> String {
         text += &block("Bundle", &self::bundle(bundle));
     }
     text
+}
+
+/// Why there is no plan to show: it is still to come, was never made, or was dropped with what it was for.
+fn no_plan(state: v1::RequestState, digest: &[u8]) -> String {
+    match (state, digest) {
+        (v1::RequestState::Pending, _) => "It is being made; look again in a moment.\n".into(),
+        (_, []) => "None was made.\n".into(),
+        (_, digest) => {
+            format!("It is no longer kept; its digest was {}.\n", data_encoding::HEXLOWER.encode(digest))
+        }
+    }
 }
 
 fn asked(asked: &v1::OperationRequest) -> Vec<(&'static str, String)> {

@@ -101,6 +101,17 @@ async fn without_a_plan_there_is_nothing_to_approve_yet() {
 }
 
 #[tokio::test]
+async fn a_plan_that_will_not_come_is_not_promised() {
+    let world = planned(None);
+    world.desk.0.lock().views[0].state = RequestState::Denied.into();
+    let shown = world.script("show ID").await.out;
+    assert!(shown.contains("None was made.") && !shown.contains("being made"), "{shown}");
+    world.desk.0.lock().views[0].running.as_mut().unwrap().plan_digest = vec![0xab; 32];
+    let shown = world.script("show ID").await.out;
+    assert!(shown.contains("no longer kept") && shown.contains(&"ab".repeat(32)), "{shown}");
+}
+
+#[tokio::test]
 async fn one_that_runs_is_stopped_with_a_note() {
     let world = planned(Some(&plan("5")));
     let ran = world.script("cancel ID --note odd").await;
