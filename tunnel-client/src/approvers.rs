@@ -19,7 +19,7 @@ mod who;
 
 pub use self::{
     bundles::{BundlesDesk, FileParts},
-    desk::{Desk, Known, OperatorDenied, Revoked},
+    desk::{Desk, Known, MOST_REQUESTS, OperatorDenied, Revoked},
     errors::{
         AnswerError, BundleError, CancelError, ClockError, ConfirmError, MembershipError, OperatorError,
         ResumeError, RevokeError, RotateKeysError, StoreFault,

@@ -292,6 +292,9 @@ pub trait Office: Clone + Send + Sync + 'static {
     /// The operation as its operator may see it, wherever it stands; none if there is none of this id.
     fn operation(&self, id: &RequestId) -> Option<v1::Operation>;
 
+    /// Where it stands, without a look at the rest of it; none if there is none of this id.
+    fn state(&self, id: &RequestId) -> Option<RequestState>;
+
     /// The operator says that it may begin; one that has begun is left alone.
     fn start(&self, id: RequestId) -> impl Future<Output = Result<(), Refused>> + Send;
 

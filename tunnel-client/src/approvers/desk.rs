@@ -27,7 +27,8 @@ pub trait Desk: Clone + Send + Sync + 'static {
     /// Who may say yes, by today's policy.
     fn approvers(&self) -> Approvers;
 
-    /// Requests, newest first; ended ones too if `all`.
+    /// The newest requests, newest first and at most [`MOST_REQUESTS`]; ended ones too if `all`. Of a plan they hold what a
+    /// line shows.
     fn list(&self, all: bool) -> Vec<RequestView>;
 
     /// Requests whose id begins so, in a few words each: views are large, and any number are remembered.
@@ -144,3 +145,6 @@ pub struct OperatorDenied {
     /// Sessions that were open under them.
     pub sessions_cut: u32,
 }
+
+/// More than anyone reads; bounds what one answer holds in memory.
+pub const MOST_REQUESTS: usize = 2000;

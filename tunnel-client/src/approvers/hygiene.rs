@@ -31,11 +31,6 @@ pub(super) fn request(mut view: RequestView) -> RequestView {
     view
 }
 
-/// Without what nobody reads in a list.
-pub(super) fn listed(view: RequestView) -> RequestView {
-    request(RequestView { running: view.running.map(plan::listed), ..view })
-}
-
 pub(super) fn bundle(mut view: BundleView) -> BundleView {
     clean(&mut view.operator);
     view.bundle = view.bundle.map(plan::bundle);

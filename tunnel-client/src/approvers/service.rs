@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use tunnel_protos::approvers::{self as api, approvers_server::Approvers};
 
 use super::{
-    Desk, Peer,
+    Desk, MOST_REQUESTS, Peer,
     counter::{Counter, is_pending},
     hygiene,
 };
@@ -29,7 +29,7 @@ impl<D: Desk> Approvers for Service<D> {
         request: Request<api::ListRequestsRequest>,
     ) -> Result<Response<api::ListRequestsReply>, Status> {
         let views = self.0.desk.list(request.into_inner().all);
-        let requests = views.into_iter().take(MOST_REQUESTS).map(hygiene::listed).collect();
+        let requests = views.into_iter().map(hygiene::request).collect();
         Ok(Response::new(api::ListRequestsReply { requests }))
     }
 
@@ -149,5 +149,3 @@ pub(super) fn taken<T>(request: Request<T>) -> Result<(Peer, T), Status> {
 
 /// People watch at this pace.
 const SNAPSHOTS: Duration = Duration::from_secs(1);
-/// More than anyone reads; bounds what one answer holds in memory.
-const MOST_REQUESTS: usize = 2000;

@@ -35,7 +35,7 @@ struct Entry {
 /// A run as it is shown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Seen {
-    /// All but the summary of a request that has no run.
+    /// All but the plan, which the request holds, and the summary of a request that has no run.
     pub(super) operation: Operation,
     /// Those that are kept, oldest first.
     pub(super) events: Vec<Event>,
@@ -146,15 +146,14 @@ impl Board {
 impl Seen {
     /// One that waits for its turn.
     pub(super) fn waiting(order: &Order) -> Self {
-        let plan = &order.planned.plan;
+        let steps = order.planned.plan.steps.len();
         let status = StepStatus { state: StepState::Waiting.into(), ..StepStatus::default() };
         let operation = Operation {
             id: order.id.to_string(),
             state: RequestState::Approved.into(),
             summary: "Approved; it waits for its turn".to_owned(),
-            plan: Some(plan.clone()),
             plan_digest: order.planned.digest().to_vec(),
-            steps: vec![status; plan.steps.len()],
+            steps: vec![status; steps],
             ..Operation::default()
         };
         Self { operation, ..Self::default() }
@@ -164,7 +163,6 @@ impl Seen {
     pub(super) fn of(run: &Run) -> Self {
         let operation = Operation {
             id: run.id.to_string(),
-            plan: Some(run.plan.clone()),
             plan_digest: sha256(&run.bytes).to_vec(),
             ..Operation::default()
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tunnel_protos::{RequestId, operations::v1::Operation};
+use tunnel_protos::{RequestId, operations::v1::Operation, v1::RequestState};
 
 use super::{
     Archive, Ask, Order, Word,
@@ -93,10 +93,15 @@ impl Desk {
         self.board.release(id);
     }
 
-    /// What is known of a run; none if it was never started here.
+    /// What is known of a run, without its plan, which its request holds; none if it was never started here.
     pub fn view(&self, id: &RequestId) -> Option<Operation> {
         let operation = self.board.seen(id)?.operation.clone();
         Some(Operation { bundle: self.archive.bundle(id), ..operation })
+    }
+
+    /// Where a run stands; none if it was never started here.
+    pub fn state(&self, id: &RequestId) -> Option<RequestState> {
+        self.board.seen(id).map(|seen| seen.operation.state())
     }
 
     /// Follows a run's events that come after the one of this number.

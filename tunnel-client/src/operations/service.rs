@@ -128,7 +128,7 @@ impl<O: Office> Follow<O> {
     async fn still_waits(&self) -> Option<()> {
         let waits =
             |state| matches!(state, RequestState::Pending | RequestState::Approved | RequestState::Running);
-        self.office.operation(&self.id).filter(|operation| waits(operation.state()))?;
+        self.office.state(&self.id).filter(|state| waits(*state))?;
         sleep(MOMENT).await;
         Some(())
     }

@@ -15,7 +15,12 @@ use super::{
     record::{Notice, Record},
     view::Glimpse,
 };
-use crate::{approvers::Known, clock::Clock, policy::Policy, store::History, tunnels::Inbox};
+use crate::{
+    approvers::{Known, MOST_REQUESTS},
+    clock::Clock,
+    store::History,
+    tunnels::Inbox,
+};
 
 /// Requests of this cluster; cheap to clone.
 #[derive(Debug, Clone)]
@@ -49,14 +54,22 @@ impl Requests {
         self.room.refusing(self.shared.clock.now())
     }
 
-    /// Requests as the customer sees them, newest first; ended ones too if `all`.
+    /// The newest requests as a list for the customer shows them, at most [`MOST_REQUESTS`]; ended ones too if `all`.
     pub fn list(&self, all: bool) -> Vec<RequestView> {
-        let wanted = |record: &&Record| all || record.state.is_open();
-        // Views are made of copies: the clerk must not wait for them.
-        let mut records: Vec<_> = self.shared.book.read().all().filter(wanted).cloned().collect();
-        records.sort_unstable_by_key(|record| std::cmp::Reverse((record.received, record.id)));
         let policy = self.shared.policy.borrow().clone();
-        records.iter().map(|record| self.view_of(record, &policy)).collect()
+        let listed = |record: &Record| {
+            let view = record.view(&policy, self.sessions(&record.id.into()));
+            RequestView { running: self.running_brief(record), ..view }
+        };
+        self.newest(all).iter().map(listed).collect()
+    }
+
+    /// Views are made of copies: the clerk must not wait for them.
+    fn newest(&self, all: bool) -> Vec<Record> {
+        let book = self.shared.book.read();
+        let mut newest: Vec<_> = book.all().filter(|record| all || record.state.is_open()).collect();
+        newest.sort_unstable_by_key(|record| std::cmp::Reverse((record.received, record.id)));
+        newest.into_iter().take(MOST_REQUESTS).cloned().collect()
     }
 
     /// Requests whose id begins so, newest first.
@@ -75,13 +88,9 @@ impl Requests {
 
     /// One request as the customer sees it.
     pub fn view(&self, id: &RequestId) -> Option<RequestView> {
-        let policy = self.shared.policy.borrow().clone();
-        self.shared.record(id).map(|record| self.view_of(&record, &policy))
-    }
-
-    fn view_of(&self, record: &Record, policy: &Policy) -> RequestView {
-        let running = self.running(record);
-        RequestView { running, ..record.view(policy, self.sessions(&record.id.into())) }
+        let (record, policy) = (self.shared.record(id)?, self.shared.policy.borrow().clone());
+        let view = record.view(&policy, self.sessions(&id.to_owned().into()));
+        Some(RequestView { running: self.running(&record), ..view })
     }
 
     /// All requests that people decide on, at a glance, oldest first.

@@ -2,7 +2,8 @@
 
 use tunnel_protos::{
     OperatorName, PersonText, RequestId,
-    operations::v1::{Bundle, Operation, StepState, StepStatus},
+    operations::v1::{Bundle, Operation, Plan, StepState, StepStatus},
+    v1::RequestState,
 };
 
 use super::{Requests, clerk::Order, record::Record, state::State, word::Word};
@@ -69,20 +70,36 @@ impl Requests {
 
     /// An operation with its plan and where it stands; none for requests of other kinds.
     pub(super) fn running(&self, record: &Record) -> Option<Operation> {
-        let operation = record.operation()?;
+        let stands = self.stands(record)?;
+        let plan = record.plan().cloned();
+        let steps = plan.as_ref().map_or(0, |plan| plan.steps.len());
+        let steps = if stands.steps.len() == steps { stands.steps } else { vec![waiting(); steps] };
+        Some(Operation { plan, steps, ..stands })
+    }
+
+    /// As [`Requests::running`], as much as a line of a list shows: the rest of a plan may be large.
+    pub(super) fn running_brief(&self, record: &Record) -> Option<Operation> {
+        let brief = |plan: &Plan| Plan {
+            operation: plan.operation.clone(),
+            title: plan.title.clone(),
+            risk: plan.risk,
+            component: plan.component.clone(),
+            ..Plan::default()
+        };
+        let stands = self.stands(record)?;
+        Some(Operation { plan: record.plan().map(brief), steps: Vec::new(), bundle: None, ..stands })
+    }
+
+    /// Where an operation stands, without its plan.
+    fn stands(&self, record: &Record) -> Option<Operation> {
+        let planned = record.operation()?.planned.as_deref();
         let run = self.shared.desk.view(&record.id).filter(|_| record.has_run()).unwrap_or_default();
-        let planned = operation.planned.as_deref();
-        let steps = planned.map(|planned| planned.plan.steps.len()).unwrap_or_default();
         let runs = record.state == State::Running;
-        // The word that it is over may be on its way here.
-        let over = runs && State::from_message(run.state()).is_some_and(State::is_over_run);
         Some(Operation {
             id: record.id.to_string(),
-            state: if over { run.state } else { record.state.to_message().into() },
+            state: record.state_told(run.state()).into(),
             summary: if runs && !run.summary.is_empty() { run.summary } else { record.why.clone() },
-            plan: planned.filter(|planned| !planned.is_dropped()).map(|planned| planned.plan.clone()),
             plan_digest: planned.map(|planned| planned.digest().to_vec()).unwrap_or_default(),
-            steps: if run.steps.len() == steps { run.steps } else { vec![waiting(); steps] },
             ..run
         })
     }
@@ -94,6 +111,12 @@ impl Office for Requests {
         // Sizes and digests would tell what is in it.
         let seen = |bundle: Bundle| if bundle.released { bundle } else { Bundle::default() };
         Some(Operation { bundle: operation.bundle.map(seen), ..operation })
+    }
+
+    fn state(&self, id: &RequestId) -> Option<RequestState> {
+        let run = self.shared.desk.state(id).unwrap_or_default();
+        let book = self.shared.book.read();
+        book.get(id).filter(|record| record.operation().is_some()).map(|record| record.state_told(run))
     }
 
     async fn start(&self, id: RequestId) -> Result<(), Refused> {
@@ -115,6 +138,18 @@ impl Record {
     /// Whether the runner was ever told of it as it is planned now.
     fn has_run(&self) -> bool {
         self.state == State::Running || self.state.is_over_run()
+    }
+
+    /// Its state; that of its `run` if the word that this is over may be on its way here.
+    fn state_told(&self, run: RequestState) -> RequestState {
+        let over = self.state == State::Running && State::from_message(run).is_some_and(State::is_over_run);
+        if over { run } else { self.state.to_message() }
+    }
+
+    /// Its plan, unless that was dropped.
+    fn plan(&self) -> Option<&Plan> {
+        let planned = self.operation()?.planned.as_deref();
+        planned.filter(|planned| !planned.is_dropped()).map(|planned| &planned.plan)
     }
 }
 

@@ -17,18 +17,6 @@ pub(super) fn operation(mut view: Operation) -> Operation {
     view
 }
 
-/// As much as a line of a list shows.
-pub(super) fn listed(view: Operation) -> Operation {
-    let plan = view.plan.map(|plan| Plan {
-        operation: plan.operation,
-        title: plan.title,
-        risk: plan.risk,
-        component: plan.component,
-        ..Plan::default()
-    });
-    Operation { plan, steps: Vec::new(), bundle: None, ..view }
-}
-
 pub(super) fn bundle(mut bundle: Bundle) -> Bundle {
     clean(&mut bundle.released_by);
     for file in &mut bundle.files {

@@ -154,7 +154,9 @@ async fn what_is_planned_runs_and_both_are_told() {
     assert!(house.plant.calls().is_empty(), "a plan only looks");
     house.desk.start(order).unwrap();
     assert_eq!(house.desk.view(&id(1)).unwrap().summary, "Approved; it waits for its turn");
+    assert!(house.desk.view(&id(1)).unwrap().plan.is_none(), "its request holds it");
     assert_eq!(state(house.end().await).0, RunState::Succeeded);
+    assert!(house.desk.view(&id(1)).unwrap().plan.is_none());
     assert_eq!(house.plant.nodes().len(), 5);
     assert_eq!(RunState::from_message(house.desk.view(&id(1)).unwrap().state()), Some(RunState::Succeeded));
 }

@@ -31,7 +31,12 @@ struct Rule {
 
 impl Office for Rule {
     fn operation(&self, of: &RequestId) -> Option<Operation> {
+        self.said.lock().push("shown");
         self.shown.lock().clone().filter(|shown| shown.id == of.to_string())
+    }
+
+    fn state(&self, of: &RequestId) -> Option<RequestState> {
+        self.shown.lock().as_ref().filter(|shown| shown.id == of.to_string()).map(Operation::state)
     }
 
     async fn start(&self, _: RequestId) -> Result<(), Refused> {
@@ -153,7 +158,7 @@ async fn start_and_cancel_are_decided_where_requests_are() {
     line.client.start(request).await.unwrap();
     let request = line.request(api::CancelRequest {});
     line.client.cancel(request).await.unwrap();
-    assert_eq!(*line.rule.said.lock(), ["start", "cancel"]);
+    assert_eq!(*line.rule.said.lock(), ["start", "shown", "cancel", "shown"]);
     let why = Refused::NotNow("It waits for a person".to_owned());
     let mut line = Line::new(false, Some(why)).await;
     let request = line.request(api::StartRequest {});
@@ -194,6 +199,7 @@ async fn a_watch_of_what_never_runs_ends() {
     let mut events = line.client.watch(request).await.unwrap().into_inner();
     let end = tokio::time::timeout(Duration::from_secs(20), events.message()).await;
     assert!(end.expect("it ends").unwrap().is_none());
+    assert_eq!(*line.rule.said.lock(), ["shown"], "a look at where it stands is enough");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod endings;
 mod granted;
 mod recorded;
 mod restarts;
+mod shown;
 mod turns;
 
 use tunnel_certs::statement::request::{
