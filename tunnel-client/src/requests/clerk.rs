@@ -53,9 +53,13 @@ pub(super) enum Command {
     Acknowledged(Box<SealedOutcome>),
     /// Somebody was told of a request.
     Notified(RequestId, Notice),
+    /// Its operator begins an approved operation.
+    Begin(RequestId, Reply<(), Refused>),
+    /// Its operator stops an operation, as its run has been told already.
+    Stop(RequestId, Stopper, Reply<(), CancelError>),
 }
 
-type Reply<T, E> = oneshot::Sender<Result<T, E>>;
+pub(super) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// What people order; what tightens is in force in memory already.
 #[derive(Debug)]
@@ -66,9 +70,7 @@ pub(super) enum Order {
     Deny(RequestId, Option<Digest>, Word, Reply<(), AnswerError>),
     /// The end of a grant, whose sessions have been cut already.
     Revoke(GrantId, Word, Reply<(), RevokeError>),
-    /// An approved operation may begin.
-    Begin(RequestId, Reply<(), Refused>),
-    /// An operation is to stop, as its run has been told already.
+    /// The customer stops an operation, as its run has been told already.
     Stop(RequestId, Stopper, Reply<(), CancelError>),
     /// A pause in force, to be stored; answers with it as it is then.
     KeepPause(Pause, Word, oneshot::Sender<Pause>),
@@ -91,7 +93,7 @@ pub struct Clerk<S> {
     policy: watch::Receiver<Arc<Policy>>,
     audit: Audit,
     commands: mpsc::Receiver<Command>,
-    /// Apart from what brokers can make any number of.
+    /// Apart from what brokers and operators can make any number of.
     orders: mpsc::Receiver<Order>,
     /// What planner and runner tell.
     words: mpsc::Receiver<operations::Word>,
@@ -137,6 +139,8 @@ impl<S: Store> Clerk<S> {
             Command::Deliver(sealed, reply) => drop(reply.send(self.deliver(&sealed).await)),
             Command::Acknowledged(outcome) => self.acknowledged(&outcome).await,
             Command::Notified(id, notice) => self.notified(&id, notice).await,
+            Command::Begin(id, reply) => drop(reply.send(self.begin(id).await)),
+            Command::Stop(id, by, reply) => drop(reply.send(self.stop(id, by).await)),
         }
     }
 
@@ -145,7 +149,6 @@ impl<S: Store> Clerk<S> {
             Order::Approve(id, shown, by, reply) => drop(reply.send(self.approve(&id, &shown, by).await)),
             Order::Deny(id, shown, by, reply) => drop(reply.send(self.refuse(&id, shown.as_ref(), by).await)),
             Order::Revoke(grant, by, reply) => drop(reply.send(self.revoke(grant, by).await)),
-            Order::Begin(id, reply) => drop(reply.send(self.begin(id).await)),
             Order::Stop(id, by, reply) => drop(reply.send(self.stop(id, by).await)),
             Order::KeepPause(pause, by, reply) => drop(reply.send(self.keep_pause(pause, &by).await)),
             Order::Resume(id, asked, by, reply) => drop(reply.send(self.resume(id, asked, &by).await)),

@@ -10,7 +10,7 @@ use tunnel_protos::{
 use super::{
     PauseState, Requests,
     clerk::Order,
-    handle::{NoAnswer, PATIENCE},
+    handle::answered,
     judge::Shown,
     orders::Denied,
     pause::Pause,
@@ -198,13 +198,7 @@ impl Requests {
         &self,
         order: impl FnOnce(oneshot::Sender<T>) -> Order,
     ) -> Result<T, StoreFault> {
-        let (reply, answer) = oneshot::channel();
-        let asked = async {
-            self.orders.send(order(reply)).await.ok()?;
-            answer.await.ok()
-        };
-        let answered = tokio::time::timeout(PATIENCE, asked).await.ok().flatten();
-        answered.ok_or_else(|| Box::new(NoAnswer) as StoreFault)
+        answered(&self.orders, order).await.map_err(|error| Box::new(error) as StoreFault)
     }
 }
 

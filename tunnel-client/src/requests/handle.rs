@@ -126,12 +126,8 @@ impl Requests {
 impl Inbox for Requests {
     /// Whatever is not stored in time counts as not taken, and is delivered again.
     async fn deliver(&self, sealed: SealedRequest) -> ReceivedStatus {
-        let (reply, answer) = oneshot::channel();
-        let asked = async {
-            self.commands.send(Command::Deliver(Box::new(sealed), reply)).await.ok()?;
-            answer.await.ok()
-        };
-        tokio::time::timeout(PATIENCE, asked).await.ok().flatten().unwrap_or(ReceivedStatus::Full)
+        let delivered = answered(&self.commands, |reply| Command::Deliver(Box::new(sealed), reply)).await;
+        delivered.unwrap_or(ReceivedStatus::Full)
     }
 
     fn outcomes(&self) -> Vec<SealedOutcome> {
@@ -148,6 +144,19 @@ impl Inbox for Requests {
             let _ = self.commands.try_send(Command::Acknowledged(Box::new(outcome)));
         }
     }
+}
+
+/// The clerk's answer to what is put into this queue for it; both may take [`PATIENCE`] together.
+pub(super) async fn answered<C, T>(
+    queue: &mpsc::Sender<C>,
+    command: impl FnOnce(oneshot::Sender<T>) -> C,
+) -> Result<T, NoAnswer> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        queue.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    };
+    tokio::time::timeout(PATIENCE, asked).await.ok().flatten().ok_or(NoAnswer)
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,12 +1,20 @@
 //! Operations as their operators and the customer's people see, begin and stop them; the clerk alone decides.
 
+use tokio::sync::mpsc;
 use tunnel_protos::{
     OperatorName, PersonText, RequestId,
     operations::v1::{Bundle, Operation, Plan, StepState, StepStatus},
     v1::RequestState,
 };
 
-use super::{Requests, clerk::Order, record::Record, state::State, word::Word};
+use super::{
+    Requests,
+    clerk::{Command, Order, Reply},
+    handle::answered,
+    record::Record,
+    state::State,
+    word::Word,
+};
 use crate::{
     approvers::{CancelError, Who},
     audit::By,
@@ -49,16 +57,22 @@ impl Requests {
         note: PersonText,
         by: Who,
     ) -> Result<(), CancelError> {
-        self.stop(id, Stopper::Customer(Word { by, note })).await
+        self.stop(id, Stopper::Customer(Word { by, note }), &self.orders, Order::Stop).await
     }
 
-    async fn stop(&self, id: RequestId, by: Stopper) -> Result<(), CancelError> {
+    async fn stop<C>(
+        &self,
+        id: RequestId,
+        by: Stopper,
+        queue: &mpsc::Sender<C>,
+        command: impl FnOnce(RequestId, Stopper, Reply<(), CancelError>) -> C,
+    ) -> Result<(), CancelError> {
         // In memory first: this works with a full disk and behind a long queue.
         if let Some(record) = self.shared.record(&id) {
             self.stop_run(&record, &by.why());
         }
-        let stopped = self.order(|reply| Order::Stop(id, by, reply)).await;
-        stopped.unwrap_or_else(|fault| Err(CancelError::NotStored(fault)))
+        let stopped = answered(queue, |reply| command(id, by, reply)).await;
+        stopped.unwrap_or_else(|fault| Err(CancelError::NotStored(Box::new(fault))))
     }
 
     /// Tells the run of `record`, if it has one, to stop before its next step; nothing is waited for.
@@ -120,13 +134,13 @@ impl Office for Requests {
     }
 
     async fn start(&self, id: RequestId) -> Result<(), Refused> {
-        let begun = self.order(|reply| Order::Begin(id, reply)).await;
+        let begun = answered(&self.commands, |reply| Command::Begin(id, reply)).await;
         begun.unwrap_or(Err(Refused::Busy))
     }
 
     async fn cancel(&self, id: RequestId) -> Result<(), Refused> {
         let operator = self.shared.record(&id).ok_or(Refused::Unknown)?.operator;
-        let stopped = self.stop(id, Stopper::Operator(operator)).await;
+        let stopped = self.stop(id, Stopper::Operator(operator), &self.commands, Command::Stop).await;
         stopped.map_err(|error| match error {
             CancelError::Unknown => Refused::Unknown,
             CancelError::NotNow(_) | CancelError::NotStored(_) => Refused::NotNow(error.to_string()),

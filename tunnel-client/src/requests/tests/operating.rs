@@ -1,5 +1,6 @@
 //! Operations from delivery to the end of their run; planner and runner are the test's own hands.
 
+mod crowded;
 mod endings;
 mod granted;
 mod recorded;
