@@ -141,9 +141,14 @@ impl Office for Requests {
     async fn cancel(&self, id: RequestId) -> Result<(), Refused> {
         let operator = self.shared.record(&id).ok_or(Refused::Unknown)?.operator;
         let stopped = self.stop(id, Stopper::Operator(operator), &self.commands, Command::Stop).await;
+        // In the operator's words: the error's own are for the customer.
         stopped.map_err(|error| match error {
             CancelError::Unknown => Refused::Unknown,
-            CancelError::NotNow(_) | CancelError::NotStored(_) => Refused::NotNow(error.to_string()),
+            CancelError::NotNow(state) if State::from_message(state).is_some_and(State::is_open) => {
+                Refused::NotNow(format!("Nothing of it runs; `tunnelctl withdraw {id}` ends it"))
+            }
+            CancelError::NotNow(_) => Refused::NotNow("It is over already".to_owned()),
+            CancelError::NotStored(_) => Refused::NotNow(NOT_KEPT.to_owned()),
         })
     }
 }
@@ -170,3 +175,6 @@ impl Record {
 fn waiting() -> StepStatus {
     StepStatus { state: StepState::Waiting.into(), ..StepStatus::default() }
 }
+
+/// Of the customer's disks its operator is told no more.
+const NOT_KEPT: &str = "It stops, but the customer's client cannot store that now; say it again later";

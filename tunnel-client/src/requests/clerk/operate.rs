@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 use tunnel_certs::statement::request::operation::Start;
 use tunnel_protos::{Digest, RequestId, UnixMillis};
 use tunnel_runtime::chain;
@@ -201,7 +201,7 @@ impl<S: Store> Clerk<S> {
         let policy = self.policy.borrow().clone();
         let orders = |orders: &_| judge::beginning(record, &policy, orders, now);
         self.shared.standing.read(orders).map_err(Refused::NotNow)?;
-        record.begin(now).map_err(|error| Refused::NotNow(error.to_string()))?;
+        record.begin(now).map_err(|_| Refused::NotNow(NOT_BEGUN.to_owned()))?;
         // As above.
         let _ = answer::renew(record, None, &self.room, now);
         let begun = match self.open_up(record.clone(), now).await {
@@ -209,7 +209,8 @@ impl<S: Store> Clerk<S> {
             Err(error) => {
                 // Each try is recorded, so that a sick disk must not cause one per turn.
                 self.handed.insert(id, now);
-                return Err(Refused::NotNow(format!("It was not begun: {}", chain(&error))));
+                warn!(error = %chain(&error), request.id = %id.short(), "Operation not begun");
+                return Err(Refused::NotNow(NOT_BEGUN.to_owned()));
             }
         };
         info!(request.id = %id.short(), "Operation begun");
@@ -277,6 +278,9 @@ impl Record {
         self.state == State::Running && planned.is_some_and(|planned| Digest::new(planned.digest()) == plan)
     }
 }
+
+/// Of the customer's disks its operator is told no more.
+const NOT_BEGUN: &str = "It was not begun: the customer's client cannot store that now; try again";
 
 /// Longer than a plan may take: what was not answered by then is lost, or was forgotten.
 const AGAIN: Duration = Duration::from_secs(60);

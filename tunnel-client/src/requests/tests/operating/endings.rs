@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 
-use super::*;
+use super::{super::audited::Books, *};
 use crate::{
     approvers::{CancelError, RevokeError},
     gate::grants::{Life, Over},
@@ -65,6 +65,34 @@ async fn of_a_plan_that_nobody_carries_out_only_its_digest_stays() {
         assert!(record.operation().unwrap().planned.as_ref().unwrap().bytes.is_empty());
     }
     assert!(of(&succeeded).plan.is_some());
+}
+
+#[tokio::test]
+async fn its_operator_hears_nothing_of_the_customers_disks_and_commands() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let mut house = House::audited(audit).await;
+    house.set_policy(OPERATIONS);
+    let (approved, _) = house.plan(&on_call("compact")).await;
+    let (running, _) = house.running().await;
+    let (pending, _) = house.plan(&task("reindex")).await;
+    let told = |refused: Result<(), Refused>| match refused {
+        Err(Refused::NotNow(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    house.disk.fill();
+    let unbegun = "It was not begun: the customer's client cannot store that now; try again";
+    assert_eq!(told(start(&house, &approved).await), unbegun);
+    let stopped = Office::cancel(&house.requests, running.request.id).await;
+    let unkept = "It stops, but the customer's client cannot store that now; say it again later";
+    assert_eq!(told(stopped), unkept);
+    house.disk.free();
+    let withdraw = format!("Nothing of it runs; `tunnelctl withdraw {}` ends it", pending.request.id);
+    assert_eq!(told(Office::cancel(&house.requests, pending.request.id).await), withdraw);
+    house.requests.deny(pending.request.id, None, note(), anybody()).await.unwrap();
+    assert_eq!(told(Office::cancel(&house.requests, pending.request.id).await), "It is over already");
+    log.close().await;
+    assert_eq!(told(start(&house, &approved).await), unbegun);
 }
 
 #[tokio::test]
