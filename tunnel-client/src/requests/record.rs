@@ -165,9 +165,10 @@ impl Record {
         Ok(())
     }
 
-    /// Waits for a person until the earlier of its own end and the policy's.
+    /// Waits for a person until the earlier of its own end and the policy's, which counts from when it came or was
+    /// planned again.
     pub fn wait(&mut self, clocks: &Clocks) {
-        self.deadlines.pending = Some(self.expires.min(self.received.plus(clocks.request_ttl)));
+        self.deadlines.pending = Some(self.expires.min(self.since.plus(clocks.request_ttl)));
     }
 
     /// Becomes a grant behind these doors, to be used within the claim window.
@@ -245,7 +246,10 @@ impl Record {
     /// Lets the time pass: whether the record moved on.
     pub fn elapse(&mut self, now: UnixMillis) -> bool {
         let due = self.due().is_some_and(|due| due <= now);
-        due && self.moved(Event::Elapse, self.state.elapsed(), now).is_ok()
+        // It was planned again after its own end: nobody could answer it.
+        let late = self.state == State::Pending && self.expires <= self.since;
+        let why = if late { "Its time was over before it was planned again" } else { self.state.elapsed() };
+        due && self.moved(Event::Elapse, why, now).is_ok()
     }
 
     /// When it moves on by itself.

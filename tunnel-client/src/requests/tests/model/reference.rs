@@ -47,8 +47,6 @@ pub(super) struct Run {
     pub(super) cut: bool,
     /// The end of its grant; nothing ends it while it runs and nobody has a certificate.
     pub(super) end: Option<UnixMillis>,
-    /// When it would expire while it waits for a person.
-    pub(super) pending: Option<UnixMillis>,
 }
 
 /// The methods that are asked for, by what the policy says of them.
@@ -180,9 +178,6 @@ impl Model {
         let ask = &mut self.asks[at];
         ask.state = Some(if denied { State::Denied } else { State::Pending });
         ask.due = Some(now.plus(2 * HOUR));
-        if let Some(run) = &mut ask.operation {
-            run.pending = ask.due;
-        }
     }
 
     /// The planner's word.
@@ -202,7 +197,7 @@ impl Model {
             return self.ran(at, RunState::Cancelled, now);
         }
         ask.step(Event::Replan);
-        ask.due = run.pending;
+        ask.due = Some(ask.issued.plus(4 * HOUR).min(now.plus(2 * HOUR)));
         self.decide(at, run.plan.map_or(0, |plan| plan.wrapping_add(1)), now);
     }
 

@@ -47,3 +47,22 @@ async fn neither_its_own_end_nor_a_refused_operator_is_forgotten() {
     house.requests.deny_operator("ann".parse().unwrap(), note(), anybody()).await.unwrap();
     assert!(house.turn(&sent, &planned).await.is_err());
 }
+
+#[tokio::test]
+async fn what_is_planned_again_waits_for_a_person_from_then_on_and_not_beyond_its_own_end() {
+    let mut house = house().await;
+    let (sent, planned) = house.plan(&task("reindex")).await;
+    house.yes(&sent, &planned, alice()).await.unwrap();
+    house.pass(3 * HOUR).await;
+    assert_eq!(house.state(&sent), RequestState::Running);
+    let again = plan(&task("reindex"), "second");
+    house.say(Word::Stale(sent.request.id, Ok(again.clone()))).await;
+    assert_eq!(house.state(&sent), RequestState::Pending);
+    assert_eq!(house.outcome(&sent).unwrap().deadlines.pending_until_ms, sent.request.expires.0);
+    house.yes(&sent, &again, alice()).await.unwrap();
+    house.pass(2 * HOUR).await;
+    assert_eq!(house.state(&sent), RequestState::Running);
+    house.say(Word::Stale(sent.request.id, Ok(planned))).await;
+    let ended = (house.state(&sent), house.why(&sent));
+    assert_eq!(ended, (RequestState::Expired, "Its time was over before it was planned again".to_owned()));
+}
