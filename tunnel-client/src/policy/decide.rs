@@ -85,13 +85,17 @@ pub fn decide(facts: &Facts<'_>, ask: &Ask, now: UnixMillis) -> Decision {
     match (known_targets(facts, ask), strictest(facts.policy, ask)) {
         (Err(reason), _) | (_, Err(reason)) => Decision::Deny(reason),
         (Ok(()), Ok((methods, Approval::Auto, _))) if now.since(ask.issued) > STALE_AFTER => {
-            let text =
-                "By the client's clock the request is older than 5 minutes, so a person must answer it";
-            Decision::Manual(methods, Reason::new("stale request", text))
+            Decision::Manual(methods, stale())
         }
         (Ok(()), Ok((methods, Approval::Auto, reason))) => Decision::Auto(methods, reason),
         (Ok(()), Ok((methods, _, reason))) => Decision::Manual(methods, reason),
     }
+}
+
+/// Why no rule lets pass what was asked for [`STALE_AFTER`] ago.
+pub(super) fn stale() -> Reason {
+    let text = "By the client's clock the request is older than 5 minutes, so a person must answer it";
+    Reason::new("stale request", text)
 }
 
 fn known_targets(facts: &Facts<'_>, ask: &Ask) -> Result<(), Reason> {

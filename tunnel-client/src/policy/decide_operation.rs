@@ -10,7 +10,7 @@ use tunnel_protos::{MethodName, UnixMillis};
 
 use super::{
     Approval, Authorize, Configure, Decision, Policy, Scale,
-    decide::{Reason, STALE_AFTER},
+    decide::{Reason, STALE_AFTER, stale},
     operations::Kind,
 };
 use crate::{gate::grants::Level, operations::Facts};
@@ -26,10 +26,7 @@ pub fn decide_operation(
     let methods = operation_methods(asked.dry_run);
     match policy.operation(asked, facts) {
         Err(reason) => Decision::Deny(reason),
-        Ok((Approval::Auto, _)) if now.since(issued) > STALE_AFTER => {
-            let text = "The request is older than 5 minutes, so a person must answer it";
-            Decision::Manual(methods, Reason::new("stale request", text))
-        }
+        Ok((Approval::Auto, _)) if now.since(issued) > STALE_AFTER => Decision::Manual(methods, stale()),
         Ok((Approval::Auto, reason)) => Decision::Auto(methods, reason),
         Ok((_, reason)) => Decision::Manual(methods, reason),
     }

@@ -164,7 +164,7 @@ impl Office {
         if let Some(wait) = self.guard.wait() {
             return Err(ConfirmError::TooMany(wait));
         }
-        let by = by(&said.by.clone().into(), said.note.as_str());
+        let by = Who::from(said.by.clone()).record(said.note.as_str());
         if !same(said.words, waiting.opened.words) {
             self.guard.count();
             metrics::wrong_words();
@@ -198,7 +198,7 @@ impl Office {
         if self.next.is_none() {
             self.settings
                 .audit
-                .note(Event::KeysRegistered { words: next.words.to_string(), by: self::by(by, "") });
+                .note(Event::KeysRegistered { words: next.words.to_string(), by: by.record("") });
             info!(%by, words = %next.words, "New keys registered");
         }
         self.next = Some(next);
@@ -362,14 +362,6 @@ impl Office {
 fn confirmed_event(opened: &Opened, by: By) -> Event {
     let expires = Millis(opened.entry.expires);
     Event::EntryConfirmed { sequence: opened.entry.sequence, digest: opened.digest, expires, by }
-}
-
-fn by(who: &Who, note: &str) -> By {
-    let signed = match who {
-        Who::Approver(approver) => approver.signed().map(|signed| signed.envelope.clone()),
-        Who::Peer(_) => None,
-    };
-    By { by: who.to_string(), note: note.to_owned(), approval: signed.unwrap_or_default() }
 }
 
 /// Compared by digest, so that the time says nothing about how many words are right.

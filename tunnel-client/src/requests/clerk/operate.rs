@@ -40,8 +40,7 @@ impl<S: Store> Clerk<S> {
             book.all().filter(|record| record.awaits_operations()).cloned().collect()
         };
         self.handed.retain(|id, _| open.iter().any(|record| record.id == *id));
-        let goes_on = |record: Record| record.state.is_open() || record.state == State::Running;
-        self.stale.retain(|id, _| self.shared.record(id).is_some_and(goes_on));
+        self.stale.retain(|id, _| self.shared.record(id).is_some_and(|record| record.state.is_open()));
         for record in open {
             if !record.begins_by_itself() {
                 self.hand(&record, now);
