@@ -175,24 +175,28 @@ const MESSAGES: [(State, v1::RequestState); 15] = [
 ];
 
 #[cfg(test)]
+impl Event {
+    /// Each of them.
+    pub(super) const ALL: [Self; 13] = [
+        Self::Approve,
+        Self::Deny,
+        Self::Claim,
+        Self::Elapse,
+        Self::Withdraw,
+        Self::Revoke,
+        Self::Begin,
+        Self::Replan,
+        Self::Succeed,
+        Self::Fail,
+        Self::RollBack,
+        Self::Cancel,
+        Self::Lose,
+    ];
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    const EVENTS: [Event; 13] = [
-        Event::Approve,
-        Event::Deny,
-        Event::Claim,
-        Event::Elapse,
-        Event::Withdraw,
-        Event::Revoke,
-        Event::Begin,
-        Event::Replan,
-        Event::Succeed,
-        Event::Fail,
-        Event::RollBack,
-        Event::Cancel,
-        Event::Lose,
-    ];
 
     #[test]
     fn every_transition_is_as_designed() {
@@ -227,7 +231,7 @@ mod tests {
             (Running, Lose, Indeterminate),
         ];
         for (state, _) in MESSAGES {
-            for event in EVENTS {
+            for event in Event::ALL {
                 let expected =
                     allowed.iter().find(|(s, e, _)| (*s, *e) == (state, event)).map(|(_, _, to)| *to);
                 assert_eq!(state.after(event), expected, "{state:?} {event:?}");
@@ -237,14 +241,16 @@ mod tests {
 
     #[test]
     fn denied_is_final() {
-        assert!(EVENTS.iter().all(|event| State::Denied.after(*event).is_none()));
+        assert!(Event::ALL.iter().all(|event| State::Denied.after(*event).is_none()));
     }
 
     #[test]
     fn nothing_happens_to_a_run_that_is_over() {
         let over = MESSAGES.iter().map(|(state, _)| *state).filter(|state| state.is_over_run());
         assert!(over.clone().count() == 5);
-        assert!(over.flat_map(|state| EVENTS.map(|event| state.after(event))).all(|after| after.is_none()));
+        assert!(
+            over.flat_map(|state| Event::ALL.map(|event| state.after(event))).all(|after| after.is_none())
+        );
     }
 
     #[test]

@@ -202,22 +202,7 @@ impl Inner {
 
 /// What no write may ever do to a stored request.
 fn follows(before: &Record, after: &Record) {
-    const ALL: [Event; 13] = [
-        Event::Approve,
-        Event::Deny,
-        Event::Claim,
-        Event::Elapse,
-        Event::Withdraw,
-        Event::Revoke,
-        Event::Begin,
-        Event::Replan,
-        Event::Succeed,
-        Event::Fail,
-        Event::RollBack,
-        Event::Cancel,
-        Event::Lose,
-    ];
-    let after_all = |state: State| ALL.iter().filter_map(move |event| state.after(*event));
+    let after_all = |state: State| Event::ALL.iter().filter_map(move |event| state.after(*event));
     // What is planned again is decided again in the same breath.
     let again = before.state.after(Event::Replan).into_iter().flat_map(after_all);
     let reached = after_all(before.state).chain(again).any(|state| state == after.state);
