@@ -12,9 +12,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tracing::Span;
-use tunnel_certs::statement::request::operation::{Operation, Restart, Start, What};
+use tunnel_certs::statement::{
+    release::Release,
+    request::operation::{Operation, Restart, Start, What},
+};
 use tunnel_protos::{
-    Digest, RequestId, UnixMillis,
+    Digest, PauseId, RequestId, UnixMillis,
     operations::v1::{Change, Gate, Plan, Precondition, Rollback, Step, Undo},
 };
 use tunnel_runtime::{drain, tasks::Task};
@@ -455,6 +458,26 @@ pub(super) fn id() -> RequestId {
 /// One of several, the same in every process of a test.
 pub(super) fn numbered_id(number: u8) -> RequestId {
     format!("00000000-0000-4000-8000-0000000000{number:02x}").parse().unwrap()
+}
+
+/// One in force.
+pub(super) fn pause() -> Option<Pause> {
+    let id = PauseId::random();
+    Some(Pause { id, since: UnixMillis(0), who: "bob".to_owned(), note: String::new(), stored: true })
+}
+
+/// The manifest of release `seq`.0 of storage, of this sequence.
+pub(super) fn manifest(seq: u64) -> Release {
+    Release {
+        product: "shop".parse().unwrap(),
+        component: "storage".parse().unwrap(),
+        name: format!("{seq}.0").parse().unwrap(),
+        seq,
+        images: vec![format!("engine=registry.example/shop@sha256:{}", "ab".repeat(32)).parse().unwrap()],
+        min_source_seq: 0,
+        configuration_schema: 1,
+        expires: UnixMillis(2_000_000),
+    }
 }
 
 pub(super) fn order(plan: &Plan) -> Order {

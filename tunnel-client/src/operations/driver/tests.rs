@@ -12,21 +12,13 @@ use tunnel_protos::operations::v1::StepState;
 use tunnel_runtime::tasks::Task;
 
 use super::*;
-use crate::{
-    operations::{
-        RunState,
-        testing::{Deed, Faults, Plant, World, id, restart, scale, task, upgrade, upgrade_unseen},
-    },
-    requests::Pause,
+use crate::operations::{
+    RunState,
+    testing::{Deed, Faults, Plant, World, id, pause, restart, scale, task, upgrade, upgrade_unseen},
 };
 
 fn states(run: &super::super::run::Run) -> Vec<StepState> {
     run.steps.iter().map(tunnel_protos::operations::v1::StepStatus::state).collect()
-}
-
-fn pause() -> Option<Pause> {
-    let id = tunnel_protos::PauseId::random();
-    Some(Pause { id, since: UnixMillis(0), who: "bob".to_owned(), note: String::new(), stored: true })
 }
 
 /// Until something shows on the board.

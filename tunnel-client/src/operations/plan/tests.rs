@@ -8,7 +8,7 @@ use std::time::Duration;
 use tunnel_certs::{
     key::{Algorithm, Signer, SigningKey},
     statement::{
-        release::{self, Release},
+        release,
         request::operation::{
             CollectDebug, ComponentUpgrade, Configure, Resources, Restart, RunTask, Scale, SettingChange,
             Size, Upgrade,
@@ -18,7 +18,10 @@ use tunnel_certs::{
 use tunnel_protos::operations::v1::{RiskClass, Step};
 
 use super::*;
-use crate::{engine::profile::testing, operations::found::Node};
+use crate::{
+    engine::profile::testing,
+    operations::{found::Node, testing::manifest},
+};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -60,17 +63,7 @@ impl World {
 
     /// An upgrade of storage to a release that the vendor signed.
     fn upgrade(&self, seq: u64) -> Upgrade {
-        let release = Release {
-            product: "shop".parse().unwrap(),
-            component: "storage".parse().unwrap(),
-            name: format!("{seq}.0").parse().unwrap(),
-            seq,
-            images: vec![format!("engine=registry.example/shop@sha256:{}", "ab".repeat(32)).parse().unwrap()],
-            min_source_seq: 0,
-            configuration_schema: 1,
-            expires: UnixMillis(2_000_000),
-        };
-        let envelope = release.make(&[&self.key]).unwrap();
+        let envelope = manifest(seq).make(&[&self.key]).unwrap();
         let one = ComponentUpgrade {
             component: "storage".parse().unwrap(),
             expected_release: "1.0".parse().unwrap(),

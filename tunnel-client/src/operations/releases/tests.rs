@@ -5,7 +5,7 @@ use tunnel_certs::{
 use tunnel_protos::{UnixMillis, v1};
 
 use super::*;
-use crate::operations::disk::sick::SickDisk;
+use crate::operations::{disk::sick::SickDisk, testing::manifest};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -30,19 +30,6 @@ impl Vendor {
     fn signed(&self, release: &Release) -> Result<Opened, OpenError> {
         let signers: Vec<&dyn Signer> = self.keys.iter().map(|key| key as &dyn Signer).collect();
         self.open(&release.make(&signers).unwrap())
-    }
-}
-
-fn manifest(seq: u64) -> Release {
-    Release {
-        product: "shop".parse().unwrap(),
-        component: "storage".parse().unwrap(),
-        name: format!("{seq}.0").parse().unwrap(),
-        seq,
-        images: vec![format!("engine=registry.example/shop@sha256:{}", "ab".repeat(32)).parse().unwrap()],
-        min_source_seq: 0,
-        configuration_schema: 1,
-        expires: UnixMillis(2_000_000),
     }
 }
 

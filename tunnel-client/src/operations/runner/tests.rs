@@ -15,7 +15,7 @@ use crate::{
     engine::profile::testing,
     operations::{
         Ask, Desk, NoArchive, Order, PlanRefusal, Planned,
-        testing::{Death, Memory, Plant, Verdict, clerk, numbered_id as id},
+        testing::{Death, Memory, Plant, Verdict, clerk, numbered_id as id, pause},
     },
     requests::Pause,
 };
@@ -255,10 +255,7 @@ async fn one_that_is_cancelled_before_it_is_started_never_begins() {
 async fn a_pause_begins_nothing() {
     let mut house = House::new().await;
     let order = house.order(id(1), &scale(3, 5)).await;
-    let pause = tunnel_protos::PauseId::random();
-    let pause =
-        Pause { id: pause, since: UnixMillis(0), who: "bob".to_owned(), note: String::new(), stored: true };
-    house.paused.send_replace(Some(pause));
+    house.paused.send_replace(pause());
     house.desk.start(order).unwrap();
     house.shown(&id(1), |view| view.summary.contains("paused by the customer")).await;
     assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err());
@@ -270,10 +267,7 @@ async fn a_pause_begins_nothing() {
 async fn what_waited_begins_only_if_the_clerk_still_lets_it() {
     let mut house = House::new().await;
     let order = house.order(id(1), &scale(3, 5)).await;
-    let pause = tunnel_protos::PauseId::random();
-    let pause =
-        Pause { id: pause, since: UnixMillis(0), who: "bob".to_owned(), note: String::new(), stored: true };
-    house.paused.send_replace(Some(pause));
+    house.paused.send_replace(pause());
     house.desk.start(order).unwrap();
     assert!(timeout(Duration::from_secs(3_600), house.words.recv()).await.is_err());
     house.verdict.send_replace(Some(Err("Today's policy does not let it begin".to_owned())));
@@ -354,13 +348,7 @@ async fn what_is_forgotten_is_gone_after_a_restart_but_never_what_runs() {
 async fn no_more_than_the_bound_are_taken() {
     let mut house = House::new().await;
     let order = house.order(id(0), &scale(3, 5)).await;
-    house.paused.send_replace(Some(Pause {
-        id: tunnel_protos::PauseId::random(),
-        since: UnixMillis(0),
-        who: "bob".to_owned(),
-        note: String::new(),
-        stored: true,
-    }));
+    house.paused.send_replace(pause());
     let taken =
         (1..=200).take_while(|number| house.desk.start(Order { id: id(*number), ..order.clone() }).is_ok());
     assert_eq!(taken.count(), crate::operations::desk::MOST_OPEN);
