@@ -142,3 +142,18 @@ async fn a_rule_that_lets_the_next_plan_pass_is_not_taken_for_who_approved_the_o
     let lines = books.lines();
     assert!(lines.iter().find(second).unwrap().text("approval").is_empty());
 }
+
+#[tokio::test]
+async fn what_was_cut_before_the_clock_was_reset_is_not_recorded_again() {
+    let books = Books::new();
+    let (audit, log) = books.open();
+    let mut house = audited(audit).await;
+    let (sent, _) = house.running().await;
+    house.pass(HOUR).await;
+    revoke(&house, &sent, anybody()).await;
+    let back = NOW.plus(MINUTE);
+    house.wall.set(back);
+    house.requests.reset_clock(back, note(), alice()).await.unwrap();
+    log.close().await;
+    assert_eq!(moves(&books, &sent), named([("approved", ""), ("running", ""), ("revoked", "uid 1234")]));
+}
