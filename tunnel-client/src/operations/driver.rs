@@ -149,7 +149,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
                 self.kept.run.begin(judge::Marks::new(), now);
                 self.kept.run.answered(Answer::Done, now);
             }
-            Effect::Done | Effect::Partly | Effect::Unseen => self.call_back().await,
+            Effect::Done | Effect::Partly | Effect::OnItsWay | Effect::Unseen => self.call_back().await,
         }
     }
 
@@ -234,16 +234,19 @@ impl<S: Store, E: Executor> Driver<S, E> {
         let run = &mut self.kept.run;
         match (way, effect) {
             (Way::Forth, Effect::Done) | (Way::Back, Effect::NotDone) => run.answered(Answer::Done, now),
-            (Way::Forth, Effect::NotDone) | (Way::Back, Effect::Done | Effect::Partly | Effect::Unseen) => {
+            (Way::Forth, Effect::NotDone)
+            | (Way::Back, Effect::Done | Effect::Partly | Effect::OnItsWay | Effect::Unseen) => {
                 run.begin_again(now);
             }
             (Way::Forth, Effect::Partly) => {
                 run.answered(Answer::Partly("This client was stopped in the midst of it".to_owned()), now);
             }
-            // On its way, perhaps: its gate tells.
-            (Way::Forth, Effect::Foreign(_)) if run.step().gate.is_some() => run.answered(Answer::Done, now),
+            // Its gate tells.
+            (Way::Forth, Effect::OnItsWay | Effect::Foreign(_)) if run.step().gate.is_some() => {
+                run.answered(Answer::Done, now);
+            }
             (Way::Forth, Effect::Unseen) if is_collecting(run.step().method.as_str()) => run.begin_again(now),
-            (Way::Forth, Effect::Unseen) => {
+            (Way::Forth, Effect::OnItsWay | Effect::Unseen) => {
                 let why = format!(
                     "This client was stopped during \"{title}\", and nothing shows whether it happened"
                 );

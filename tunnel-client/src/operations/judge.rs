@@ -1,6 +1,7 @@
 //! What a look at the engine means for a step: whether it took effect, may begin, or is good. Pure.
 //!
-//! Invariant: a value that is neither the old nor the new one was put there by somebody else, and is left alone.
+//! Invariant: a value that is neither the old nor the new one, nor on its way between them, was put there by somebody
+//! else, and is left alone.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use tunnel_protos::{
     text::escape,
 };
 
-use super::found::{Found, READINESS, START, UNREADY, of};
+use super::found::{Found, READINESS, RELEASE, REPLICAS, START, UNREADY, of};
 
 /// Whether a step shows in what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(super) enum Effect {
     NotDone,
     /// Some is new.
     Partly,
+    /// Something is between old and new, or is not shown for now: it tells of nobody else.
+    OnItsWay,
     /// Something is as nobody planned it; one sentence.
     Foreign(String),
     /// It changes nothing that can be seen.
@@ -59,31 +62,52 @@ pub(super) fn effect(plan: &Plan, step: &Step, marks: &Marks, found: &Found) -> 
     if changes.is_empty() {
         return restarted(step, marks, &facts);
     }
-    let mut new = 0;
-    for change in &changes {
-        match side(change, &facts) {
-            Ok(true) => new += 1,
-            Ok(false) => {}
-            Err(foreign) => return Effect::Foreign(foreign),
-        }
-    }
-    match new {
+    let sides: Result<Vec<_>, _> = changes.iter().map(|change| side(change, &facts)).collect();
+    let sides = match sides {
+        Ok(sides) => sides,
+        Err(foreign) => return Effect::Foreign(foreign),
+    };
+    match sides.iter().filter(|side| **side == Side::New).count() {
+        _ if sides.contains(&Side::Between) => Effect::OnItsWay,
         0 => Effect::NotDone,
-        all if all == changes.len() => Effect::Done,
+        all if all == sides.len() => Effect::Done,
         _ => Effect::Partly,
     }
 }
 
-/// Whether a field has its new value.
-fn side(change: &Change, facts: &BTreeMap<String, String>) -> Result<bool, String> {
+/// Where a field is between its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Old,
+    New,
+    Between,
+}
+
+/// Where a field is; an error says that somebody else was there.
+fn side(change: &Change, facts: &BTreeMap<String, String>) -> Result<Side, String> {
     let what = of(&change.field, &change.object);
     match facts.get(&what) {
-        None => Err(format!("The {what} is not shown any more")),
-        Some(now) if *now == change.new => Ok(true),
-        Some(now) if *now == change.old => Ok(false),
+        Some(now) if *now == change.new => Ok(Side::New),
+        Some(now) if *now == change.old => Ok(Side::Old),
+        // A node that does not come up is left out of many an engine's answer.
+        None => Ok(Side::Between),
+        Some(now) if is_between(change, now) => Ok(Side::Between),
         Some(now) => {
             Err(format!("The {what} is {}, neither {} nor {}", escape(now, SHOWN), change.old, change.new))
         }
+    }
+}
+
+/// A release that is not known yet, or replicas of which some have come or gone.
+fn is_between(change: &Change, now: &str) -> bool {
+    match change.field.as_str() {
+        RELEASE => now.is_empty(),
+        REPLICAS => {
+            let number = |text: &str| text.parse::<u32>().ok();
+            let (old, new) = (number(&change.old), number(&change.new));
+            number(now).is_some_and(|now| old.min(new) < Some(now) && Some(now) < old.max(new))
+        }
+        _ => false,
     }
 }
 
@@ -143,6 +167,7 @@ pub(super) fn gate(plan: &Plan, at: usize, way: Way, marks: &Marks, found: &Foun
         (Effect::Unseen, _) | (Effect::Done, Way::Forth) | (Effect::NotDone, Way::Back) => {}
         (Effect::Foreign(why), _) => return Err(why),
         (_, Way::Forth) => return Err(format!("{} does not show the change yet", step.object)),
+        (Effect::OnItsWay, Way::Back) => return Err(format!("{} is not as before yet", step.object)),
         (_, Way::Back) => return Err(format!("{} still shows the change", step.object)),
     }
     let excused = |node: &str| was_unready(plan, node) && (way == Way::Back || comes_later(plan, at, node));

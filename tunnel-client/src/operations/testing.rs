@@ -76,6 +76,10 @@ pub(super) struct Faults {
     pub(super) broken: BTreeSet<String>,
     /// A release with which no node becomes ready, or `n2 at 2`.
     pub(super) bad_release: Option<String>,
+    /// Nodes that would not be ready for their release are not listed.
+    pub(super) hides_bad: bool,
+    /// No more nodes than this come up.
+    pub(super) most: Option<u64>,
     /// Every other look shows a node that is not ready.
     pub(super) flaps: bool,
     /// Looks are not answered.
@@ -153,6 +157,7 @@ impl Plant {
             let here = format!("{name} at {}", machine.release);
             yard.faults.bad_release.as_ref().is_some_and(|bad| [&machine.release, &here].contains(&bad))
         };
+        let listed = |(name, machine): &(&String, &Machine)| !(yard.faults.hides_bad && bad(name, machine));
         let node = |(name, machine): (&String, &Machine)| Node {
             name: name.clone(),
             ready: !flap && !yard.faults.broken.contains(name) && !bad(name, machine),
@@ -165,7 +170,7 @@ impl Plant {
             replicas: u32::try_from(yard.nodes.len()).ok(),
             release: if whole { first } else { Some("1".to_owned()) },
             settings: BTreeMap::new(),
-            nodes: yard.nodes.iter().map(node).collect(),
+            nodes: yard.nodes.iter().filter(listed).map(node).collect(),
         };
         Found { components: [("storage".to_owned(), shown)].into(), unwell: None }
     }
@@ -183,7 +188,7 @@ impl Yard {
             self.nodes.get_mut(&node).unwrap().starts += 1;
         } else if let Some(replicas) = asked.get("replicas").and_then(Value::as_u64) {
             let release = self.nodes.values().next().unwrap().release.clone();
-            let nodes = (1..=replicas).map(|n| format!("n{n}"));
+            let nodes = (1..=replicas.min(self.faults.most.unwrap_or(replicas))).map(|n| format!("n{n}"));
             let fresh = |name: String| (name, Machine { release: release.clone(), starts: 1 });
             self.nodes = nodes.map(fresh).collect();
         }

@@ -148,7 +148,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
         match (found.map(|found| self.effect(&found)).unwrap_or(Effect::Unseen), error) {
             (Effect::Done, _) => Answer::Done,
             (Effect::NotDone, _) => Answer::NotDone(why),
-            (Effect::Partly | Effect::Foreign(_), _) => Answer::Partly(why),
+            (Effect::Partly | Effect::OnItsWay | Effect::Foreign(_), _) => Answer::Partly(why),
             (Effect::Unseen, _) if can_go_back => Answer::Partly(why),
             (Effect::Unseen, CallFailed::Refused(_)) => Answer::NotDone(why),
             (Effect::Unseen, CallFailed::Lost(_)) => {

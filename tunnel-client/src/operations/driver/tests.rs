@@ -1,5 +1,6 @@
 //! Runs against an engine made of numbers: what goes well, each thing that goes wrong, and a death at every write.
 
+mod back;
 mod cuts;
 mod held;
 mod hostile;

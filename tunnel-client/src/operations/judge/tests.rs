@@ -1,5 +1,8 @@
 use super::*;
-use crate::operations::testing::{Faults, Plant, restart, upgrade};
+use crate::operations::{
+    found::Shown,
+    testing::{Faults, Plant, restart, scale, upgrade},
+};
 
 fn found(plant: &Plant) -> Found {
     plant.found()
@@ -14,6 +17,33 @@ fn a_value_that_is_neither_old_nor_new_is_somebody_elses() {
     assert_eq!(see(&plant), Effect::Done);
     plant.change("n1", "7");
     assert_eq!(see(&plant), Effect::Foreign("The release of n1 is 7, neither 1 nor 2".to_owned()));
+}
+
+#[test]
+fn what_is_between_old_and_new_or_not_shown_is_nobody_elses() {
+    let mut found = Plant::new().found();
+    let see = |plan: &Plan, found: &Found| effect(plan, &plan.steps[0], &Marks::new(), found);
+    let storage = |found: &mut Found, change: fn(&mut Shown)| {
+        change(found.components.get_mut("storage").unwrap());
+    };
+    for (change, seen) in [
+        ((|shown| shown.replicas = Some(4)) as fn(&mut Shown), Effect::OnItsWay),
+        (|shown| shown.replicas = None, Effect::OnItsWay),
+        (|shown| shown.replicas = Some(5), Effect::Done),
+        (|shown| shown.replicas = Some(6), foreign("replicas of storage is 6, neither 3 nor 5")),
+        (|shown| shown.replicas = Some(2), foreign("replicas of storage is 2, neither 3 nor 5")),
+    ] {
+        storage(&mut found, change);
+        assert_eq!(see(&scale(), &found), seen);
+    }
+    storage(&mut found, |shown| shown.nodes[0].release = Some(String::new()));
+    assert_eq!(see(&upgrade(), &found), Effect::OnItsWay);
+    storage(&mut found, |shown| drop(shown.nodes.remove(0)));
+    assert_eq!(see(&upgrade(), &found), Effect::OnItsWay);
+}
+
+fn foreign(what: &str) -> Effect {
+    Effect::Foreign(format!("The {what}"))
 }
 
 #[test]

@@ -81,6 +81,16 @@ async fn a_rollback_that_dies_at_any_write_is_finished() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scale_that_stops_half_way_is_taken_back_after_a_death_at_any_write() {
+    let faults = Faults { most: Some(4), ..Faults::default() };
+    each_cut(&faults, &scale(), |world, run, _, death| {
+        let ended = (run.state, world.plant.nodes().len());
+        assert_eq!(ended, (RunState::RolledBack, 3), "{death:?}: {}", run.why);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn scaling_and_restarting_survive_a_death_at_any_write() {
     each_cut(&Faults::default(), &scale(), |world, run, _, death| {
         assert_eq!(
