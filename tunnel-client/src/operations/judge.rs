@@ -10,7 +10,7 @@ use tunnel_protos::{
     text::escape,
 };
 
-use super::found::{Found, READINESS, RELEASE, REPLICAS, START, UNREADY, of};
+use super::found::{Found, NODES, READINESS, RELEASE, REPLICAS, START, UNREADY, of};
 
 /// Whether a step shows in what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +114,10 @@ fn is_between(change: &Change, now: &str) -> bool {
 /// By the starts of this step's own objects alone.
 fn restarted(step: &Step, marks: &Marks, facts: &BTreeMap<String, String>) -> Effect {
     let own = objects(step).map(|object| of(START, object));
+    let is_listed = |object| facts.contains_key(&of(READINESS, object));
+    if !marks.is_empty() && !objects(step).all(is_listed) {
+        return Effect::OnItsWay;
+    }
     let marked = own.filter_map(|what| Some((marks.get(&what)?, facts.get(&what))));
     let seen: Vec<_> = marked.map(|(before, now)| now.map(|now| now != before)).collect();
     if seen.is_empty() || seen.contains(&None) {
@@ -163,6 +167,7 @@ pub(super) fn gate(plan: &Plan, at: usize, way: Way, marks: &Marks, found: &Foun
         return Err(unwell.clone());
     }
     let Some(step) = plan.steps.get(at) else { return Ok(()) };
+    all_listed(plan, way == Way::Forth && at + 1 < plan.steps.len(), found)?;
     match (effect(plan, step, marks, found), way) {
         (Effect::Unseen, _) | (Effect::Done, Way::Forth) | (Effect::NotDone, Way::Back) => {}
         (Effect::Foreign(why), _) => return Err(why),
@@ -175,6 +180,23 @@ pub(super) fn gate(plan: &Plan, at: usize, way: Way, marks: &Marks, found: &Foun
         Some(node) => Err(format!("{} is not ready", node.name)),
         None => Ok(()),
     }
+}
+
+/// Whether every node that was planned with is listed, and, if `exactly`, no other: the next step would not begin.
+fn all_listed(plan: &Plan, exactly: bool, found: &Found) -> Result<(), String> {
+    let facts = found.facts();
+    for condition in plan.preconditions.iter().filter(|condition| condition.what.starts_with(&of(NODES, "")))
+    {
+        let listed = facts.get(&condition.what).map_or("", String::as_str);
+        let is_listed = |node| listed.split(", ").any(|one| one == node);
+        if !condition.value.split(", ").all(is_listed) {
+            return Err(format!("Not all {} are shown", condition.what));
+        }
+        if exactly && listed != condition.value {
+            return Err(format!("There are other {} than planned", condition.what));
+        }
+    }
+    Ok(())
 }
 
 fn was_unready(plan: &Plan, node: &str) -> bool {

@@ -78,6 +78,8 @@ pub(super) struct Faults {
     pub(super) bad_release: Option<String>,
     /// Nodes that would not be ready for their release are not listed.
     pub(super) hides_bad: bool,
+    /// Nodes that are not listed.
+    pub(super) unlisted: BTreeSet<String>,
     /// No more nodes than this come up.
     pub(super) most: Option<u64>,
     /// Every other look shows a node that is not ready.
@@ -157,7 +159,10 @@ impl Plant {
             let here = format!("{name} at {}", machine.release);
             yard.faults.bad_release.as_ref().is_some_and(|bad| [&machine.release, &here].contains(&bad))
         };
-        let listed = |(name, machine): &(&String, &Machine)| !(yard.faults.hides_bad && bad(name, machine));
+        let listed = |(name, machine): &(&String, &Machine)| {
+            let hidden = yard.faults.hides_bad && bad(name, machine);
+            !hidden && !yard.faults.unlisted.contains(*name)
+        };
         let node = |(name, machine): (&String, &Machine)| Node {
             name: name.clone(),
             ready: !flap && !yard.faults.broken.contains(name) && !bad(name, machine),

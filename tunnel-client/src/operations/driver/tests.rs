@@ -2,6 +2,7 @@
 
 mod back;
 mod cuts;
+mod gone;
 mod held;
 mod hostile;
 

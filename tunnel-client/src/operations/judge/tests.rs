@@ -132,6 +132,30 @@ fn a_gate_needs_every_node_but_those_that_come_later_and_were_not_ready_before()
 }
 
 #[test]
+fn a_gate_needs_every_node_that_was_planned_with() {
+    let gate = |at, way, plant: &Plant| gate(&restart(), at, way, &Marks::new(), &plant.found());
+    let plant = Plant::with(Faults { unlisted: ["n3".to_owned()].into(), ..Faults::default() });
+    let gone = Err("Not all nodes of storage are shown".to_owned());
+    for (at, way) in [(0, Way::Forth), (2, Way::Forth), (0, Way::Back)] {
+        assert_eq!(gate(at, way, &plant), gone);
+    }
+    plant.faults(|faults| faults.unlisted.clear());
+    plant.add("n4");
+    assert_eq!(gate(0, Way::Forth, &plant), Err("There are other nodes of storage than planned".to_owned()));
+    assert_eq!(gate(2, Way::Forth, &plant), Ok(()), "nothing comes after it");
+    assert_eq!(gate(0, Way::Back, &plant), Ok(()), "that one is not ours");
+}
+
+#[test]
+fn a_marked_node_that_is_not_listed_is_on_its_way() {
+    let plant = Plant::new();
+    let before = marks(&restart().steps[0], &plant.found());
+    plant.faults(|faults| drop(faults.unlisted.insert("n1".to_owned())));
+    let see = |marks| effect(&restart(), &restart().steps[0], marks, &plant.found());
+    assert_eq!((see(&before), see(&Marks::new())), (Effect::OnItsWay, Effect::Unseen));
+}
+
+#[test]
 fn an_engine_that_is_not_well_holds_every_gate() {
     let (mut found, plan) = (Plant::new().found(), restart());
     found.unwell = Some("The target b is not well".to_owned());
