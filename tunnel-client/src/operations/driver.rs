@@ -71,6 +71,8 @@ pub(super) struct Driver<S, E> {
     means: Means<S, E>,
     kept: Kept,
     stop: watch::Receiver<Option<String>>,
+    /// The step that is being taken back, and since when the engine has not answered: a bad step may have broken it.
+    unanswered: Option<(usize, Instant)>,
     /// The clerk let it begin, and it has not waited since.
     is_judged: bool,
 }
@@ -79,7 +81,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
     /// For a run that is on the board.
     pub(super) fn new(means: Means<S, E>, kept: Kept) -> Self {
         let stop = means.board.stopping(&kept.run.id);
-        Self { means, kept, stop, is_judged: false }
+        Self { means, kept, stop, unanswered: None, is_judged: false }
     }
 
     /// Goes on until the run is over, wherever it was; dropped, it goes on there after a restart.
@@ -192,8 +194,12 @@ impl<S: Store, E: Executor> Driver<S, E> {
 
     /// As [`Self::look`], for as long as the gate of the step at hand would wait: what is under way may have broken it.
     async fn look_patiently(&self) -> Result<Found, String> {
+        self.look_within(self.patience()).await
+    }
+
+    fn patience(&self) -> Duration {
         let gate = self.kept.run.step().gate.unwrap_or_default();
-        self.look_within(Duration::from_millis(gate.deadline_ms).clamp(LOOKS, LONGEST)).await
+        Duration::from_millis(gate.deadline_ms).clamp(LOOKS, LONGEST)
     }
 
     async fn look_within(&self, within: Duration) -> Result<Found, String> {

@@ -39,6 +39,9 @@ pub(super) enum CallFailed {
     /// It was answered with a no.
     #[error("{0}")]
     Refused(String),
+    /// No target could be reached: it took no effect.
+    #[error("{0}")]
+    Unsent(String),
     /// No answer came: it may have taken effect.
     #[error("{0}")]
     Lost(String),

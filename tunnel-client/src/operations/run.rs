@@ -200,6 +200,12 @@ impl Run {
         self.begin_again(now);
     }
 
+    /// Nobody answered the call that was to take the step at hand back: it is tried again, and does not count.
+    pub(super) fn unanswered(&mut self, why: &str, now: UnixMillis) {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.not_back_yet(why, now);
+    }
+
     /// The gate held for its time, or did not in all its time; one sentence.
     pub(super) fn gated(&mut self, held: Result<(), String>, now: UnixMillis) {
         match (held, self.way) {
@@ -267,12 +273,16 @@ impl Run {
 
     fn failed_back(&mut self, why: &str, now: UnixMillis) {
         if self.attempts < MOST_ATTEMPTS {
-            self.phase = Phase::Next;
-            return self.set(StepState::RollingBack, format!("Not taken back yet: {why}"), now);
+            return self.not_back_yet(why, now);
         }
         self.set(StepState::Failed, why.to_owned(), now);
         let why = format!("It could not be taken back: {why}; a person must look at it");
         self.end(RunState::Failed, self.with_cause(&why), now);
+    }
+
+    fn not_back_yet(&mut self, why: &str, now: UnixMillis) {
+        self.phase = Phase::Next;
+        self.set(StepState::RollingBack, format!("Not taken back yet: {why}"), now);
     }
 
     /// The step at hand counts as called, or not.

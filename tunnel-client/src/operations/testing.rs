@@ -88,6 +88,10 @@ pub(super) struct Faults {
     pub(super) mute: bool,
     /// Nobody listens: neither looks nor calls are answered, or take effect.
     pub(super) away: bool,
+    /// Looks are answered and no call reaches it.
+    pub(super) deaf: bool,
+    /// Calls are not answered, and take no effect.
+    pub(super) silent: bool,
     /// Looks never end.
     pub(super) stares: bool,
     /// Starts of nodes are not shown.
@@ -217,7 +221,10 @@ impl Executor for Plant {
         let Work::Call { json, .. } = work else { return Ok(()) };
         let faults = self.0.lock().faults.clone();
         if faults.away {
-            return Err(CallFailed::Refused("Nobody listens".to_owned()));
+            return Err(CallFailed::Unsent("Nobody listens".to_owned()));
+        }
+        if faults.deaf {
+            return Err(CallFailed::Unsent("It cannot be reached".to_owned()));
         }
         self.0.lock().deeds.push(Deed::Call(json.clone()));
         if meant(faults.hangs.as_ref(), &json) {
@@ -225,6 +232,9 @@ impl Executor for Plant {
         }
         if meant(faults.refuses.as_ref(), &json) {
             return Err(CallFailed::Refused("It does not want to".to_owned()));
+        }
+        if faults.silent {
+            return Err(CallFailed::Lost("No quorum".to_owned()));
         }
         progress.tell(1, 2);
         if !faults.lies {

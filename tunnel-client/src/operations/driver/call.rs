@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use tokio::{
     sync::watch,
-    time::{interval, sleep, timeout},
+    time::{Instant, interval, sleep, timeout},
 };
 use tracing::{debug, warn};
 use tunnel_runtime::chain;
 
-use super::{Driver, LONGEST, is_collecting, stopped};
+use super::{Driver, LONGEST, LOOKS, is_collecting, stopped};
 use crate::{
     audit::{Entry, Event, Outcome},
     operations::{
@@ -64,6 +64,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
             task: String::new(),
         };
         let called = self.work(work).await;
+        let is_answered = matches!(called, Ok(()) | Err(CallFailed::Refused(_)));
         let answer = match called {
             Ok(()) => Answer::Done,
             Err(error) => match self.look().await.map(|found| self.effect(&found)) {
@@ -74,10 +75,27 @@ impl<S: Store, E: Executor> Driver<S, E> {
         if let Some(entry) = entry {
             self.means.audit.outcome(entry, outcome(&answer));
         }
-        if answer != Answer::Done {
-            sleep(BETWEEN_ATTEMPTS).await;
+        match answer {
+            Answer::NotDone(why) if !is_answered => self.wait_for_an_answer(why).await,
+            Answer::Done => self.kept.run.answered(answer, self.means.clock.now()),
+            answer => {
+                sleep(BETWEEN_ATTEMPTS).await;
+                self.kept.run.answered(answer, self.means.clock.now());
+            }
         }
-        self.kept.run.answered(answer, self.means.clock.now());
+    }
+
+    /// Only the engine's own no counts as an attempt, as long as the step's gate would wait.
+    async fn wait_for_an_answer(&mut self, why: String) {
+        let (at, now) = (self.kept.run.at, Instant::now());
+        let since = self.unanswered.filter(|(step, _)| *step == at).map_or(now, |(_, since)| since);
+        self.unanswered = Some((at, since));
+        let waited = now - since;
+        sleep((waited / 4).clamp(BETWEEN_ATTEMPTS, LOOKS)).await;
+        if waited < self.patience() {
+            return self.kept.run.unanswered(&why, self.means.clock.now());
+        }
+        self.kept.run.answered(Answer::NotDone(why), self.means.clock.now());
     }
 
     fn forth(&self) -> Work {
@@ -149,6 +167,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
             (Effect::Done, _) => Answer::Done,
             (Effect::NotDone, _) => Answer::NotDone(why),
             (Effect::Partly | Effect::OnItsWay | Effect::Foreign(_), _) => Answer::Partly(why),
+            (Effect::Unseen, CallFailed::Unsent(_)) => Answer::NotDone(why),
             (Effect::Unseen, _) if can_go_back => Answer::Partly(why),
             (Effect::Unseen, CallFailed::Refused(_)) => Answer::NotDone(why),
             (Effect::Unseen, CallFailed::Lost(_)) => {

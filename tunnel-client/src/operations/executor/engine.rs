@@ -187,26 +187,27 @@ impl<'e> Prepared<'e> {
     fn failed(&self, target: &TargetName, error: &CallError) -> CallFailed {
         let why = escape(&chain(error).to_string(), SHOWN);
         let why = format!("{} at {target}: {why}", self.method.name());
-        if is_refusal(error) { CallFailed::Refused(why) } else { CallFailed::Lost(why) }
+        match error {
+            CallError::Status(status) if is_refusal(status.code()) => CallFailed::Refused(why),
+            error if error.is_unsent() => CallFailed::Unsent(why),
+            _ => CallFailed::Lost(why),
+        }
     }
 }
 
-/// Whether the engine, or we, said no before anything was done; all else may have been done.
-fn is_refusal(error: &CallError) -> bool {
-    match error {
-        CallError::Status(status) => matches!(
-            status.code(),
-            Code::InvalidArgument
-                | Code::NotFound
-                | Code::AlreadyExists
-                | Code::PermissionDenied
-                | Code::FailedPrecondition
-                | Code::OutOfRange
-                | Code::Unimplemented
-                | Code::Unauthenticated
-        ),
-        error => error.is_unsent(),
-    }
+/// Whether the engine said no before anything was done; all else may have been done.
+fn is_refusal(code: Code) -> bool {
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Unauthenticated
+    )
 }
 
 fn late() -> String {

@@ -120,6 +120,41 @@ async fn an_engine_that_a_bad_step_broke_for_a_while_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_a_bad_step_keeps_from_taking_calls_is_waited_for() {
+    let broken = |faults: &mut Faults, at: usize, is: bool| match at {
+        0 => faults.deaf = is,
+        _ => faults.silent = is,
+    };
+    for at in [0, 1] {
+        let bad_release = Some("2".to_owned());
+        let world = World::new(Plant::with(Faults { bad_release, ..Faults::default() }));
+        let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+        shown(&world, |seen| seen.operation.steps[0].state() == StepState::Soaking).await;
+        world.plant.faults(|faults| broken(faults, at, true));
+        shown(&world, |seen| seen.operation.steps[0].state() == StepState::RollingBack).await;
+        sleep(Duration::from_secs(55)).await;
+        world.plant.faults(|faults| broken(faults, at, false));
+        timeout(DAY, run).await.expect("a run ends").unwrap();
+        let run = world.stored().await.unwrap().run;
+        assert_eq!(run.state, RunState::RolledBack, "{}", run.why);
+        assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_never_takes_a_call_again_is_left_to_a_person() {
+    let world = World::new(Plant::with(Faults { bad_release: Some("2".to_owned()), ..Faults::default() }));
+    let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+    shown(&world, |seen| seen.operation.steps[0].state() == StepState::Soaking).await;
+    world.plant.faults(|faults| faults.silent = true);
+    timeout(DAY, run).await.expect("a run ends").unwrap();
+    let run = world.stored().await.unwrap().run;
+    assert_eq!(run.state, RunState::Failed);
+    assert!(run.why.contains("could not be taken back: No quorum; a person must"), "{}", run.why);
+    assert!(world.plant.calls().len() < 40, "at a bounded rate: {:?}", world.plant.calls());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_engine_that_is_away_when_we_come_back_is_waited_for() {
     // At its first call, and at the first call back.
     for (at, kept, ended) in [(1, true, RunState::Succeeded), (5, true, RunState::RolledBack)] {

@@ -81,6 +81,17 @@ async fn a_no_is_told_from_silence_and_neither_hangs() {
 }
 
 #[tokio::test]
+async fn a_call_that_reaches_no_target_is_unsent() {
+    let shop = Shop::open(Behavior::Good);
+    let Work::Call { method, json, timeout, task, .. } = work("Scale", r#"{"part":"storage"}"#, "") else {
+        panic!("not a call")
+    };
+    let call = Work::Call { targets: "absent".to_owned(), method, json, timeout, task };
+    let unsent = shop.executor().call(call, silent()).await.unwrap_err();
+    assert!(matches!(unsent, CallFailed::Unsent(_)), "{unsent:?}");
+}
+
+#[tokio::test]
 async fn a_flood_is_bounded_and_refused() {
     for behavior in [Behavior::Huge, Behavior::Many] {
         let why = Shop::open(behavior).executor().look(&storage()).await.unwrap_err();
