@@ -3,6 +3,7 @@
 //! Invariant: a step is called only from `begin`, which the caller stores first; a run that comes back from the store
 //! in the midst of a call must find out before anything else.
 
+mod back;
 pub(super) mod stored;
 mod telling;
 
@@ -200,12 +201,6 @@ impl Run {
         self.begin_again(now);
     }
 
-    /// Nobody answered the call that was to take the step at hand back: it is tried again, and does not count.
-    pub(super) fn unanswered(&mut self, why: &str, now: UnixMillis) {
-        self.attempts = self.attempts.saturating_sub(1);
-        self.not_back_yet(why, now);
-    }
-
     /// The gate held for its time, or did not in all its time; one sentence.
     pub(super) fn gated(&mut self, held: Result<(), String>, now: UnixMillis) {
         match (held, self.way) {
@@ -271,52 +266,6 @@ impl Run {
         self.turn_back(called, Cause { cancelled: false, why }, now);
     }
 
-    fn failed_back(&mut self, why: &str, now: UnixMillis) {
-        if self.attempts < MOST_ATTEMPTS {
-            return self.not_back_yet(why, now);
-        }
-        self.set(StepState::Failed, why.to_owned(), now);
-        let why = format!("It could not be taken back: {why}; a person must look at it");
-        self.end(RunState::Failed, self.with_cause(&why), now);
-    }
-
-    fn not_back_yet(&mut self, why: &str, now: UnixMillis) {
-        self.phase = Phase::Next;
-        self.set(StepState::RollingBack, format!("Not taken back yet: {why}"), now);
-    }
-
-    /// The step at hand counts as called, or not.
-    fn turn_back(&mut self, called: bool, cause: Cause, now: UnixMillis) {
-        self.cause = Some(cause);
-        let upto = if called { self.at + 1 } else { self.at };
-        self.skip_rest(now);
-        if self.plan_goes_back() {
-            self.way = Way::Back;
-            self.go_back(upto, now);
-        } else {
-            let left = if upto == 0 { "nothing was changed" } else { "what was done stays done" };
-            self.close(RunState::Failed, left, now);
-        }
-    }
-
-    /// To the last step before `upto` that can be taken back. How nodes were started on the way forth tells nothing of
-    /// whether they are back, since to take a step back starts them, too.
-    fn go_back(&mut self, upto: usize, now: UnixMillis) {
-        self.marks.clear();
-        match (0..upto).rev().find(|at| self.plan.steps[*at].undo.is_some()) {
-            Some(at) => {
-                (self.at, self.phase, self.attempts) = (at, Phase::Next, 0);
-            }
-            None => {
-                let rolled: i32 = StepState::RolledBack.into();
-                match self.steps.iter().any(|status| status.state == rolled) {
-                    true => self.close(RunState::RolledBack, "what was done was taken back", now),
-                    false => self.close(RunState::Failed, "nothing was changed", now),
-                }
-            }
-        }
-    }
-
     /// Ends by its cause.
     fn close(&mut self, state: RunState, left: &str, now: UnixMillis) {
         let cancelled = self.cause.as_ref().is_some_and(|cause| cause.cancelled);
@@ -329,10 +278,6 @@ impl Run {
             Some(cause) => format!("{}; {then}", cause.why),
             None => then.to_owned(),
         }
-    }
-
-    fn plan_goes_back(&self) -> bool {
-        self.plan.rollback.as_ref().is_some_and(|rollback| rollback.automatic)
     }
 
     fn end(&mut self, state: RunState, why: String, now: UnixMillis) {
@@ -352,7 +297,5 @@ impl Run {
     }
 }
 
-/// An engine that refuses more often will go on refusing.
-const MOST_ATTEMPTS: u32 = 3;
 #[cfg(test)]
 mod tests;
