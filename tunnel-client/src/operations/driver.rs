@@ -147,11 +147,11 @@ impl<S: Store, E: Executor> Driver<S, E> {
         let (effect, now) = (found.map_or(Effect::Unseen, |found| self.effect(&found)), self.now());
         match effect {
             Effect::Foreign(why) => self.kept.run.refuse(why, now),
-            Effect::NotDone => {
+            Effect::NotDone if !self.kept.run.is_unsure() => {
                 self.kept.run.begin(judge::Marks::new(), now);
                 self.kept.run.answered(Answer::Done, now);
             }
-            Effect::Done | Effect::Partly | Effect::OnItsWay | Effect::Unseen => self.call_back().await,
+            _ => self.call_back().await,
         }
     }
 
@@ -239,6 +239,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
         };
         let run = &mut self.kept.run;
         match (way, effect) {
+            (Way::Back, Effect::NotDone) if run.is_unsure() => run.begin_again(now),
             (Way::Forth, Effect::Done) | (Way::Back, Effect::NotDone) => run.answered(Answer::Done, now),
             (Way::Forth, Effect::NotDone)
             | (Way::Back, Effect::Done | Effect::Partly | Effect::OnItsWay | Effect::Unseen) => {

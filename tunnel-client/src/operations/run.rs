@@ -39,6 +39,8 @@ pub(super) struct Run {
     cause: Option<Cause>,
     /// Of the step that is called; none on the way back.
     pub(super) marks: Marks,
+    /// The step whose call nobody saw end, or that came in part: it may take effect later than any look.
+    unsure: Option<usize>,
     /// How often the step at `at` was to be taken back.
     attempts: u32,
     pub(super) steps: Vec<StepStatus>,
@@ -106,6 +108,7 @@ impl Run {
             at: 0,
             cause: None,
             marks: Marks::new(),
+            unsure: None,
             attempts: 0,
             events: Vec::new(),
             started: now,
@@ -173,13 +176,17 @@ impl Run {
     pub(super) fn answered(&mut self, answer: Answer, now: UnixMillis) {
         match (self.way, answer) {
             (_, Answer::Done) if self.step().gate.is_some() => {
+                self.unsure = None;
                 self.phase = Phase::Gate;
                 let state = if self.way == Way::Forth { StepState::Soaking } else { StepState::RollingBack };
                 self.set(state, "Waiting until all is well".to_owned(), now);
             }
             (_, Answer::Done) => self.good(now),
             (Way::Forth, Answer::NotDone(why)) => self.fail(false, why, now),
-            (Way::Forth, Answer::Partly(why)) => self.fail(true, why, now),
+            (Way::Forth, Answer::Partly(why)) => {
+                self.unsure = Some(self.at);
+                self.fail(true, why, now);
+            }
             (Way::Forth, Answer::Unknown(why)) => self.lose(&why, now),
             (Way::Back, Answer::NotDone(why) | Answer::Partly(why) | Answer::Unknown(why)) => {
                 self.failed_back(&why, now);

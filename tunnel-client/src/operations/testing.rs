@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 use prost::Message;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tracing::Span;
 use tunnel_certs::statement::{
     release::Release,
@@ -49,6 +52,8 @@ pub(super) struct Yard {
     /// Looks and calls, in their order.
     pub(super) deeds: Vec<Deed>,
     pub(super) faults: Faults,
+    /// What takes effect once its time has come, in this order.
+    late: Vec<(Instant, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +75,9 @@ pub(super) struct Faults {
     pub(super) refuses: Option<String>,
     /// Calls with this in their request take effect, and their answers are lost.
     pub(super) loses: Option<String>,
+    /// The answers of calls with this in their request are lost, and they take effect after this time; what is called
+    /// meanwhile takes effect after them.
+    pub(super) late: Option<(String, Duration)>,
     /// Calls with this in their request are never answered and take no effect.
     pub(super) hangs: Option<String>,
     /// Nodes that are never ready.
@@ -106,7 +114,12 @@ impl Plant {
     pub(super) fn new() -> Self {
         let machine = || Machine { release: "1".to_owned(), starts: 1 };
         let nodes = ["n1", "n2", "n3"].map(|name| (name.to_owned(), machine())).into();
-        Self(Arc::new(Mutex::new(Yard { nodes, deeds: Vec::new(), faults: Faults::default() })))
+        Self(Arc::new(Mutex::new(Yard {
+            nodes,
+            deeds: Vec::new(),
+            faults: Faults::default(),
+            late: Vec::new(),
+        })))
     }
 
     pub(super) fn with(faults: Faults) -> Self {
@@ -136,7 +149,9 @@ impl Plant {
     }
 
     pub(super) fn nodes(&self) -> BTreeMap<String, Machine> {
-        self.0.lock().nodes.clone()
+        let mut yard = self.0.lock();
+        yard.catch_up();
+        yard.nodes.clone()
     }
 
     pub(super) fn releases(&self) -> Vec<String> {
@@ -157,6 +172,7 @@ impl Plant {
 
     pub(super) fn found(&self) -> Found {
         let mut yard = self.0.lock();
+        yard.catch_up();
         yard.deeds.push(Deed::Look);
         let flap = yard.faults.flaps && yard.deeds.len().is_multiple_of(2);
         let bad = |name: &str, machine: &Machine| {
@@ -186,6 +202,22 @@ impl Plant {
 }
 
 impl Yard {
+    /// Does what is due, or puts it off until what came before is done.
+    fn take(&mut self, json: &str) {
+        self.catch_up();
+        match self.late.last() {
+            Some((due, _)) => self.late.push((*due, json.to_owned())),
+            None => self.obey(json),
+        }
+    }
+
+    fn catch_up(&mut self) {
+        while self.late.first().is_some_and(|(due, _)| *due <= Instant::now()) {
+            let (_, json) = self.late.remove(0);
+            self.obey(&json);
+        }
+    }
+
     fn obey(&mut self, json: &str) {
         let asked: Value = serde_json::from_str(json).unwrap();
         let text = |name: &str| asked.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -236,9 +268,13 @@ impl Executor for Plant {
         if faults.silent {
             return Err(CallFailed::Lost("No quorum".to_owned()));
         }
+        if let Some((_, lasting)) = faults.late.filter(|(part, _)| json.contains(part)) {
+            self.0.lock().late.push((Instant::now() + lasting, json));
+            return Err(CallFailed::Lost("The connection broke".to_owned()));
+        }
         progress.tell(1, 2);
         if !faults.lies {
-            self.0.lock().obey(&json);
+            self.0.lock().take(&json);
         }
         if meant(faults.loses.as_ref(), &json) {
             return Err(CallFailed::Lost("The connection broke".to_owned()));

@@ -9,7 +9,7 @@ use tokio::{
 use tracing::{debug, warn};
 use tunnel_runtime::chain;
 
-use super::{Driver, LONGEST, LOOKS, is_collecting, stopped};
+use super::{BETWEEN_LOOKS, Driver, LONGEST, LOOKS, is_collecting, stopped};
 use crate::{
     audit::{Entry, Event, Outcome},
     operations::{
@@ -67,8 +67,8 @@ impl<S: Store, E: Executor> Driver<S, E> {
         let is_answered = matches!(called, Ok(()) | Err(CallFailed::Refused(_)));
         let answer = match called {
             Ok(()) => Answer::Done,
-            Err(error) => match self.look().await.map(|found| self.effect(&found)) {
-                Ok(Effect::NotDone) => Answer::Done,
+            Err(error) => match self.seen_effect().await {
+                Effect::NotDone if is_answered || !self.kept.run.is_unsure() => Answer::Done,
                 _ => Answer::NotDone(error.to_string()),
             },
         };
@@ -161,11 +161,15 @@ impl<S: Store, E: Executor> Driver<S, E> {
     async fn understand(&self, called: Result<(), CallFailed>) -> Answer {
         let Err(error) = called else { return Answer::Done };
         let why = error.to_string();
-        let found = self.look().await;
+        let effect = match error {
+            CallFailed::Lost(_) => self.look_for_effect().await,
+            CallFailed::Refused(_) | CallFailed::Unsent(_) => self.seen_effect().await,
+        };
         let can_go_back = self.kept.run.undo().is_some();
-        match (found.map(|found| self.effect(&found)).unwrap_or(Effect::Unseen), error) {
+        match (effect, error) {
             (Effect::Done, _) => Answer::Done,
-            (Effect::NotDone, _) => Answer::NotDone(why),
+            (Effect::NotDone, CallFailed::Lost(_)) => Answer::Partly(why),
+            (Effect::NotDone, CallFailed::Refused(_) | CallFailed::Unsent(_)) => Answer::NotDone(why),
             (Effect::Partly | Effect::OnItsWay | Effect::Foreign(_), _) => Answer::Partly(why),
             (Effect::Unseen, CallFailed::Unsent(_)) => Answer::NotDone(why),
             (Effect::Unseen, _) if can_go_back => Answer::Partly(why),
@@ -174,6 +178,22 @@ impl<S: Store, E: Executor> Driver<S, E> {
                 Answer::Unknown(format!("{why}, and nothing shows whether it happened"))
             }
         }
+    }
+
+    /// What a call that nobody saw end did: it may still be under way, so that one look at nothing says little.
+    async fn look_for_effect(&self) -> Effect {
+        let end = Instant::now() + LOOKS;
+        loop {
+            let effect = self.seen_effect().await;
+            if effect != Effect::NotDone || Instant::now() >= end || self.stop.borrow().is_some() {
+                return effect;
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    async fn seen_effect(&self) -> Effect {
+        self.look().await.map_or(Effect::Unseen, |found| self.effect(&found))
     }
 
     /// The step's intent, in the audit log; waits as long as the log cannot be written, none if the run is stopped.

@@ -5,6 +5,11 @@ use tunnel_protos::{UnixMillis, operations::v1::StepState};
 use super::{Cause, Phase, Run, RunState, Way};
 
 impl Run {
+    /// Whether the step at hand has to be called back even if it shows no effect: it may have one later.
+    pub(in crate::operations) fn is_unsure(&self) -> bool {
+        self.unsure == Some(self.at)
+    }
+
     /// Nobody answered the call that was to take the step at hand back: it is tried again, and does not count.
     pub(in crate::operations) fn unanswered(&mut self, why: &str, now: UnixMillis) {
         self.attempts = self.attempts.saturating_sub(1);

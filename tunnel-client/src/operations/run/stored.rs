@@ -67,6 +67,9 @@ struct Stored {
     started_ms: i64,
     #[prost(int64, tag = "17")]
     ended_ms: i64,
+    /// Counted from 1; 0 for none.
+    #[prost(uint32, tag = "18")]
+    unsure: u32,
 }
 
 impl From<&Run> for Stored {
@@ -85,6 +88,7 @@ impl From<&Run> for Stored {
             cancelled: cause.as_ref().is_some_and(|cause| cause.cancelled),
             cause: cause.map(|cause| cause.why).unwrap_or_default(),
             marks: run.marks.clone(),
+            unsure: run.unsure.map_or(0, |at| u32::try_from(at + 1).unwrap_or(u32::MAX)),
             attempts: run.attempts,
             steps: run.steps.clone(),
             events: run.events.clone(),
@@ -115,6 +119,7 @@ impl Stored {
             bytes: self.plan,
             why: self.why,
             marks: self.marks,
+            unsure: usize::try_from(self.unsure).unwrap_or(usize::MAX).checked_sub(1),
             attempts: self.attempts,
             steps: self.steps,
             events: self.events,

@@ -75,6 +75,11 @@ fn a_step_that_may_have_taken_effect_is_taken_back() {
     run.begin(Marks::new(), NOW);
     run.answered(Answer::Partly("The connection broke".to_owned()), NOW);
     assert_eq!((run.way, run.at, run.act()), (Way::Back, 0, Act::Begin));
+    assert!(run.is_unsure(), "it may take effect yet");
+    assert_eq!(stored::decode(&stored::encode(&run)).unwrap(), run);
+    run.begin(Marks::new(), NOW);
+    run.answered(Answer::Done, NOW);
+    assert!(!run.is_unsure());
 }
 
 #[test]

@@ -31,6 +31,35 @@ async fn an_answer_that_is_lost_after_the_effect_counts_as_done() {
     assert_eq!(world.plant.calls().len(), 3, "not called again");
 }
 
+fn late(seconds: u64) -> Faults {
+    let late = Some((r#""n2","release":"2""#.to_owned(), Duration::from_secs(seconds)));
+    Faults { late, ..Faults::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_that_comes_after_its_lost_answer_counts_as_done() {
+    let (world, run) = ends(late(5), &upgrade()).await;
+    assert_eq!(run.state, RunState::Succeeded, "{}", run.why);
+    assert_eq!((world.plant.releases(), world.plant.calls().len()), (vec!["2".to_owned(); 3], 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_that_comes_after_every_look_is_called_back_all_the_same() {
+    for (cancelled, seconds) in [(false, 90), (true, 30)] {
+        let world = World::new(Plant::with(late(seconds)));
+        let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
+        shown(&world, |seen| seen.operation.steps[1].state() == StepState::Calling).await;
+        if cancelled {
+            world.board.stop(&id(), "Cancelled by its operator");
+        }
+        timeout(DAY, run).await.expect("a run ends").unwrap();
+        let run = world.stored().await.unwrap().run;
+        assert_eq!(run.state, RunState::RolledBack, "{}", run.why);
+        sleep(Duration::from_secs(90)).await;
+        assert_eq!(world.plant.releases(), ["1", "1", "1"]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_task_whose_answer_is_lost_is_indeterminate_and_says_so() {
     let faults = Faults { loses: Some("compact".to_owned()), ..Faults::default() };
