@@ -63,13 +63,27 @@ impl World {
 
     /// An upgrade of storage to a release that the vendor signed.
     fn upgrade(&self, seq: u64) -> Upgrade {
-        let envelope = manifest(seq).make(&[&self.key]).unwrap();
-        let one = ComponentUpgrade {
-            component: "storage".parse().unwrap(),
+        let components = vec![self.bring("storage", seq)];
+        Upgrade { components, at_once: 1, soak: None, allow_downgrade: false }
+    }
+
+    fn bring(&self, component: &str, seq: u64) -> ComponentUpgrade {
+        let release = release::Release { component: component.parse().unwrap(), ..manifest(seq) };
+        let envelope = release.make(&[&self.key]).unwrap();
+        ComponentUpgrade {
+            component: component.parse().unwrap(),
             expected_release: "1.0".parse().unwrap(),
             release: prost::Message::encode_to_vec(&envelope),
-        };
-        Upgrade { components: vec![one], at_once: 1, soak: None, allow_downgrade: false }
+        }
+    }
+
+    /// A second component, `query`, with nodes of these names.
+    fn add_query(&mut self, nodes: &[&str]) {
+        let (head, storage) = testing::PROFILE.split_once("  storage:\n").unwrap();
+        let text = format!("{head}  storage:\n{storage}\n  query:\n{storage}");
+        self.profile = testing::parse(&text).unwrap();
+        let shown = Shown { nodes: nodes.iter().map(|name| node(name)).collect(), ..self.storage().clone() };
+        self.found.components.insert("query".to_owned(), shown);
     }
 }
 

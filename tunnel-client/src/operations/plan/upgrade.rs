@@ -1,14 +1,17 @@
 //! Signed releases, component after component and node after node; back to the release before if a gate fails.
 
+use std::collections::BTreeSet;
+
 use tunnel_certs::statement::request::operation::{ComponentUpgrade, Upgrade};
 use tunnel_protos::{
     ComponentName,
     operations::v1::{Change, Plan, PlannedRelease, Precondition, RiskClass, Step},
+    text::escape,
 };
 
 use super::{
-    At, Ground, OpenRelease, call, change, expect, gate, graver, precondition, rollback, rolling, undo,
-    unsupported,
+    At, Ground, OpenRelease, SHOWN, call, change, expect, gate, graver, precondition, rollback, rolling,
+    undo, unsupported,
 };
 use crate::{
     engine::profile::{self, Component, Reach, Var, Vars},
@@ -30,6 +33,7 @@ struct Part {
 }
 
 pub(super) fn plan(ground: Ground<'_>, asked: &Upgrade, open: OpenRelease<'_>) -> Result<Plan, PlanRefusal> {
+    are_apart(ground, asked)?;
     let parts: Vec<_> =
         asked.components.iter().map(|one| part(ground, asked, one, open)).collect::<Result<_, _>>()?;
     let words = asked.components.iter().zip(&parts);
@@ -57,6 +61,26 @@ pub(super) fn plan(ground: Ground<'_>, asked: &Upgrade, open: OpenRelease<'_>) -
         plan.releases.push(part.release);
     }
     Ok(plan)
+}
+
+/// Refuses names that two of the components share: what is found is known by the name of its node alone.
+fn are_apart(ground: Ground<'_>, asked: &Upgrade) -> Result<(), PlanRefusal> {
+    let mut taken = BTreeSet::new();
+    for one in &asked.components {
+        let (_, shown) = ground.component(&one.component)?;
+        let nodes = shown.nodes.iter().map(|node| node.name.as_str());
+        // A component of one node may be called as its node is.
+        let own: BTreeSet<_> = nodes.chain([one.component.as_str()]).collect();
+        if let Some(name) = own.intersection(&taken).next() {
+            let why = |name: &str| {
+                format!("Two of the components have {name} of the same name; upgrade them one by one")
+            };
+            let told = why(&format!("a node {}", escape(name, SHOWN)));
+            return Err(PlanRefusal::found("nodes", told, why("a node")));
+        }
+        taken.extend(own);
+    }
+    Ok(())
 }
 
 fn part(

@@ -260,3 +260,20 @@ fn a_manifest_that_nobody_signed_makes_no_plan() {
     assert_eq!(rule, "release");
     assert!(why.starts_with("The release for storage is refused: "), "{why}");
 }
+
+#[test]
+fn components_that_share_a_name_are_not_upgraded_together() {
+    let mut world = World::new();
+    let upgrade =
+        Upgrade { components: vec![world.bring("storage", 2), world.bring("query", 2)], ..world.upgrade(2) };
+    let upgrade = What::Upgrade(upgrade);
+    let refused = |name: &str| {
+        format!("Two of the components have a node {name} of the same name; upgrade them one by one")
+    };
+    for (nodes, shared) in [(&["query-0", "storage-1"], "storage-1"), (&["query-0", "storage"], "storage")] {
+        world.add_query(nodes);
+        assert_refused(&world, &upgrade, "nodes", &refused(shared));
+    }
+    world.add_query(&["query", "query-1"]);
+    assert_eq!(world.plan(&upgrade).unwrap().releases.len(), 2);
+}
