@@ -39,6 +39,9 @@ pub(super) enum CallFailed {
     /// It was answered with a no.
     #[error("{0}")]
     Refused(String),
+    /// It ended badly after it had begun: what it did until then is done.
+    #[error("{0}")]
+    Ended(String),
     /// No target could be reached: it took no effect.
     #[error("{0}")]
     Unsent(String),

@@ -73,6 +73,8 @@ pub(super) enum Deed {
 pub(super) struct Faults {
     /// Calls with this in their request are refused without effect.
     pub(super) refuses: Option<String>,
+    /// Calls with this in their request begin, and end badly.
+    pub(super) spoils: Option<String>,
     /// Calls with this in their request take effect, and their answers are lost.
     pub(super) loses: Option<String>,
     /// The answers of calls with this in their request are lost, and they take effect after this time; what is called
@@ -275,6 +277,9 @@ impl Executor for Plant {
         progress.tell(1, 2);
         if !faults.lies {
             self.0.lock().take(&json);
+        }
+        if meant(faults.spoils.as_ref(), &json) {
+            return Err(CallFailed::Ended("The task ended, but not well".to_owned()));
         }
         if meant(faults.loses.as_ref(), &json) {
             return Err(CallFailed::Lost("The connection broke".to_owned()));

@@ -64,7 +64,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
             task: String::new(),
         };
         let called = self.work(work).await;
-        let is_answered = matches!(called, Ok(()) | Err(CallFailed::Refused(_)));
+        let is_answered = matches!(called, Ok(()) | Err(CallFailed::Refused(_) | CallFailed::Ended(_)));
         let answer = match called {
             Ok(()) => Answer::Done,
             Err(error) => match self.seen_effect().await {
@@ -163,11 +163,12 @@ impl<S: Store, E: Executor> Driver<S, E> {
         let why = error.to_string();
         let effect = match error {
             CallFailed::Lost(_) => self.look_for_effect().await,
-            CallFailed::Refused(_) | CallFailed::Unsent(_) => self.seen_effect().await,
+            CallFailed::Refused(_) | CallFailed::Ended(_) | CallFailed::Unsent(_) => self.seen_effect().await,
         };
         let can_go_back = self.kept.run.undo().is_some();
         match (effect, error) {
             (Effect::Done, _) => Answer::Done,
+            (Effect::NotDone | Effect::Unseen, CallFailed::Ended(_)) => Answer::Partly(why),
             (Effect::NotDone, CallFailed::Lost(_)) => Answer::Partly(why),
             (Effect::NotDone, CallFailed::Refused(_) | CallFailed::Unsent(_)) => Answer::NotDone(why),
             (Effect::Partly | Effect::OnItsWay | Effect::Foreign(_), _) => Answer::Partly(why),

@@ -126,20 +126,27 @@ impl<'e> Prepared<'e> {
     async fn run(&self, targets: &str, time: Duration, progress: &Progress) -> Result<(), CallFailed> {
         let mut last = CallFailed::Refused("The plan names no target".to_owned());
         for target in targets.split(", ").filter_map(|name| name.parse::<TargetName>().ok()) {
-            match self.at(&target, time, progress).await {
-                Err(error) if error.is_unsent() => last = self.failed(&target, &error),
-                Err(error) => return Err(self.failed(&target, &error)),
+            let mut begun = false;
+            match self.at(&target, time, progress, &mut begun).await {
+                Err(error) if error.is_unsent() => last = self.failed(&target, &error, begun),
+                Err(error) => return Err(self.failed(&target, &error, begun)),
                 Ok(true) => return Ok(()),
-                Ok(false) => return Err(CallFailed::Refused("The task ended, but not well".to_owned())),
+                Ok(false) => return Err(CallFailed::Ended("The task ended, but not well".to_owned())),
             }
         }
         Err(last)
     }
 
-    /// Whether it went well, once all of its answers came.
-    async fn at(&self, target: &TargetName, time: Duration, progress: &Progress) -> Result<bool, CallError> {
+    /// Whether it went well, once all of its answers came; `begun` from the first of them on.
+    async fn at(
+        &self,
+        target: &TargetName,
+        time: Duration,
+        progress: &Progress,
+        begun: &mut bool,
+    ) -> Result<bool, CallError> {
         let mut answers = self.engine.stream(target, &self.method, self.request.clone(), time).await?;
-        let Some(last) = self.follow(&mut answers, progress).await? else { return Ok(true) };
+        let Some(last) = self.follow(&mut answers, progress, begun).await? else { return Ok(true) };
         let Some(ok) = self.task.and_then(|task| task.ok.as_ref()) else { return Ok(true) };
         let ok = ok.clone();
         self.judge(&last, move |stage| ok.bool(stage)).await
@@ -149,9 +156,11 @@ impl<'e> Prepared<'e> {
         &self,
         answers: &mut Messages,
         progress: &Progress,
+        begun: &mut bool,
     ) -> Result<Option<Arc<DynamicMessage>>, CallError> {
         let mut last = None;
         while let Some(answer) = answers.next().await? {
+            *begun = true;
             let answer = Arc::new(answer);
             self.count(&answer, progress).await?;
             last = Some(answer);
@@ -184,10 +193,11 @@ impl<'e> Prepared<'e> {
         self.engine.aside(work, JUDGED).await.map_err(CallError::Judged)?
     }
 
-    fn failed(&self, target: &TargetName, error: &CallError) -> CallFailed {
+    fn failed(&self, target: &TargetName, error: &CallError, begun: bool) -> CallFailed {
         let why = escape(&chain(error).to_string(), SHOWN);
         let why = format!("{} at {target}: {why}", self.method.name());
         match error {
+            CallError::Status(status) if is_refusal(status.code()) && begun => CallFailed::Ended(why),
             CallError::Status(status) if is_refusal(status.code()) => CallFailed::Refused(why),
             error if error.is_unsent() => CallFailed::Unsent(why),
             _ => CallFailed::Lost(why),
@@ -195,7 +205,7 @@ impl<'e> Prepared<'e> {
     }
 }
 
-/// Whether the engine said no before anything was done; all else may have been done.
+/// Whether the engine said no, by itself and for good; behind all else the call may go on.
 fn is_refusal(code: Code) -> bool {
     matches!(
         code,

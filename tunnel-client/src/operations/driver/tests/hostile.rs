@@ -73,6 +73,16 @@ async fn a_task_whose_answer_is_lost_is_indeterminate_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_ran_and_ended_badly_is_not_said_to_have_changed_nothing() {
+    let (_, run) = ends(Faults { spoils: Some("compact".to_owned()), ..Faults::default() }, &task()).await;
+    let ended = (run.state, run.why.as_str());
+    assert_eq!(ended, (RunState::Failed, "The task ended, but not well; what was done stays done"));
+    let (_, run) = ends(Faults { refuses: Some("compact".to_owned()), ..Faults::default() }, &task()).await;
+    let ended = (run.state, run.why.as_str());
+    assert_eq!(ended, (RunState::Failed, "It does not want to; nothing was changed"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_flaps_never_passes_its_gate() {
     let (world, run) = ends(Faults { flaps: true, ..Faults::default() }, &upgrade()).await;
     // It flaps on the way back, too, so nobody can say that all is well again.

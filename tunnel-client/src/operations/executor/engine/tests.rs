@@ -62,7 +62,15 @@ async fn a_task_tells_how_far_it_is_and_whether_it_went_well() {
     Shop::open(Behavior::Good).executor().call(call(), tell(&told)).await.unwrap();
     assert_eq!(*told.lock(), [(1, 2), (2, 2)]);
     let unwell = Shop::open(Behavior::Unfinished).executor().call(call(), silent()).await;
-    assert_eq!(unwell, Err(CallFailed::Refused("The task ended, but not well".to_owned())));
+    assert_eq!(unwell, Err(CallFailed::Ended("The task ended, but not well".to_owned())));
+}
+
+#[tokio::test]
+async fn a_no_in_the_midst_of_a_task_is_no_refusal() {
+    let call = work("Work", r#"{"kind":"KIND_COMPACT"}"#, "compact");
+    let ended = Shop::open(Behavior::Stopping).executor().call(call, silent()).await.unwrap_err();
+    let CallFailed::Ended(why) = ended else { panic!("{ended:?}") };
+    assert!(why.contains("shop.v1.Admin/Work at default"), "{why}");
 }
 
 #[tokio::test]

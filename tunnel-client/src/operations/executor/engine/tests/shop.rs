@@ -43,6 +43,8 @@ pub(super) enum Behavior {
     Huge,
     /// Thousands of nodes.
     Many,
+    /// Its tasks say no after their first answer.
+    Stopping,
     /// Its tasks never end telling.
     Endless,
 }
@@ -173,6 +175,9 @@ impl Admin {
             Behavior::Endless => {
                 let same = method_answer("Work", r#"{"done":1,"total":2}"#);
                 stream::repeat_with(move || Ok(same.clone())).boxed()
+            }
+            Behavior::Stopping => {
+                stream::iter([step(1), Err(Status::failed_precondition("no room"))]).boxed()
             }
             _ => stream::iter([step(1), step(2)]).boxed(),
         }
