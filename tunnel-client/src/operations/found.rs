@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 pub(super) struct Found {
     /// By the component's name.
     pub(super) components: BTreeMap<String, Shown>,
-    /// Why the engine is not well, one sentence; none if every target is.
-    pub(super) unwell: Option<String>,
+    /// Targets that are not well, and why, one sentence each.
+    pub(super) unwell: BTreeMap<String, String>,
 }
 
 /// One component; what the profile does not tell how to see is absent.
@@ -92,4 +92,7 @@ pub(super) const RELEASE: &str = "release";
 pub(super) const NODES: &str = "nodes";
 pub(super) const START: &str = "start";
 pub(super) const READINESS: &str = "readiness";
+/// Of a target that is not well.
+pub(super) const HEALTH: &str = "health";
+pub(super) const UNWELL: &str = "not well";
 pub(super) const UNREADY: &str = "not ready";

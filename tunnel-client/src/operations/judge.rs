@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use tunnel_protos::{
-    operations::v1::{Change, Plan, Step},
+    operations::v1::{Change, Plan, Precondition, Step},
     text::escape,
 };
 
-use super::found::{Found, NODES, READINESS, RELEASE, REPLICAS, START, UNREADY, of};
+use super::found::{Found, HEALTH, NODES, READINESS, RELEASE, REPLICAS, START, UNREADY, UNWELL, of};
 
 /// Whether a step shows in what was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,9 @@ pub(super) fn moved_on(plan: &Plan, next: usize, found: &Found) -> Option<String
         (!allowed.contains(&now))
             .then(|| format!("The {what} was {} and is {}", allowed.join(" or "), escape(now, SHOWN)))
     };
-    let lasting = plan.preconditions.iter().filter(|condition| !condition.what.starts_with(READINESS));
+    let passing = [of(READINESS, ""), of(HEALTH, "")];
+    let lasting = |condition: &&Precondition| !passing.iter().any(|what| condition.what.starts_with(what));
+    let lasting = plan.preconditions.iter().filter(lasting);
     let lasting = lasting.map(|condition| (condition.what.clone(), &condition.value));
     // What is to be changed must be as it was shown to whoever approved.
     let changed = plan.diff.iter().map(|change| (of(&change.field, &change.object), &change.old));
@@ -163,11 +165,13 @@ fn allowed<'p>(plan: &'p Plan, next: usize, what: &str, planned: &'p str) -> Vec
 
 /// Whether the gate of the step at `at` holds at this moment; if not, why.
 pub(super) fn gate(plan: &Plan, at: usize, way: Way, marks: &Marks, found: &Found) -> Result<(), String> {
-    if let Some(unwell) = &found.unwell {
-        return Err(unwell.clone());
+    let is_last = way == Way::Forth && at + 1 >= plan.steps.len();
+    let excused = |target: &str| !is_last && was(plan, HEALTH, target, UNWELL);
+    if let Some((_, why)) = found.unwell.iter().find(|(target, _)| !excused(target)) {
+        return Err(why.clone());
     }
     let Some(step) = plan.steps.get(at) else { return Ok(()) };
-    all_listed(plan, way == Way::Forth && at + 1 < plan.steps.len(), found)?;
+    all_listed(plan, way == Way::Forth && !is_last, found)?;
     match (effect(plan, step, marks, found), way) {
         (Effect::Unseen, _) | (Effect::Done, Way::Forth) | (Effect::NotDone, Way::Back) => {}
         (Effect::Foreign(why), _) => return Err(why),
@@ -175,7 +179,8 @@ pub(super) fn gate(plan: &Plan, at: usize, way: Way, marks: &Marks, found: &Foun
         (Effect::OnItsWay, Way::Back) => return Err(format!("{} is not as before yet", step.object)),
         (_, Way::Back) => return Err(format!("{} still shows the change", step.object)),
     }
-    let excused = |node: &str| was_unready(plan, node) && (way == Way::Back || comes_later(plan, at, node));
+    let excused =
+        |node: &str| was(plan, READINESS, node, UNREADY) && (way == Way::Back || comes_later(plan, at, node));
     match found.unready().find(|node| !excused(&node.name)) {
         Some(node) => Err(format!("{} is not ready", node.name)),
         None => Ok(()),
@@ -199,9 +204,10 @@ fn all_listed(plan: &Plan, exactly: bool, found: &Found) -> Result<(), String> {
     Ok(())
 }
 
-fn was_unready(plan: &Plan, node: &str) -> bool {
-    let what = of(READINESS, node);
-    plan.preconditions.iter().any(|condition| condition.what == what && condition.value == UNREADY)
+/// Whether the plan found it so.
+fn was(plan: &Plan, field: &str, object: &str, value: &str) -> bool {
+    let what = of(field, object);
+    plan.preconditions.iter().any(|condition| condition.what == what && condition.value == value)
 }
 
 fn comes_later(plan: &Plan, at: usize, node: &str) -> bool {

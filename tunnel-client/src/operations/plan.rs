@@ -25,7 +25,7 @@ use tunnel_protos::{
 
 use super::{
     PlanRefusal,
-    found::{Found, Shown, of},
+    found::{Found, HEALTH, Shown, UNWELL, of},
     releases::Known,
 };
 use crate::engine::{
@@ -48,7 +48,7 @@ pub(super) type OpenRelease<'o> = &'o dyn Fn(&[u8]) -> Result<Opened, OpenError>
 
 /// Makes the plan for what is asked.
 pub(super) fn make(ground: Ground<'_>, what: &What, open: OpenRelease<'_>) -> Result<Plan, PlanRefusal> {
-    let plan = match what {
+    let mut plan = match what {
         What::Scale(asked) => scale::plan(ground, asked),
         What::Upgrade(asked) => upgrade::plan(ground, asked, open),
         What::Restart(asked) => restart::plan(ground, asked),
@@ -56,6 +56,8 @@ pub(super) fn make(ground: Ground<'_>, what: &What, open: OpenRelease<'_>) -> Re
         What::RunTask(asked) => task::plan(ground, asked),
         What::CollectDebug(asked) => collect::plan(ground, asked),
     }?;
+    let unwell = ground.found.unwell.keys().map(|target| precondition(HEALTH, target, UNWELL));
+    plan.preconditions.extend(unwell);
     let plan = Plan {
         version: VERSION,
         request_digest: ground.digest.as_bytes().to_vec(),

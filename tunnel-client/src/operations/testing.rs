@@ -90,6 +90,8 @@ pub(super) struct Faults {
     pub(super) hides_bad: bool,
     /// Nodes that are not listed.
     pub(super) unlisted: BTreeSet<String>,
+    /// Targets that are not well; one that is called like a node is well once that was started anew.
+    pub(super) unwell: BTreeSet<String>,
     /// No more nodes than this come up.
     pub(super) most: Option<u64>,
     /// Every other look shows a node that is not ready.
@@ -199,7 +201,9 @@ impl Plant {
             settings: BTreeMap::new(),
             nodes: yard.nodes.iter().filter(listed).map(node).collect(),
         };
-        Found { components: [("storage".to_owned(), shown)].into(), unwell: None }
+        let why = |target: &String| (target.clone(), format!("The target {target} is not well"));
+        let unwell = yard.faults.unwell.iter().filter(|target| !yard.is_mended(target)).map(why).collect();
+        Found { components: [("storage".to_owned(), shown)].into(), unwell }
     }
 }
 
@@ -211,6 +215,10 @@ impl Yard {
             Some((due, _)) => self.late.push((*due, json.to_owned())),
             None => self.obey(json),
         }
+    }
+
+    fn is_mended(&self, target: &str) -> bool {
+        self.nodes.get(target).is_some_and(|machine| machine.starts > 1)
     }
 
     fn catch_up(&mut self) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::Span;
-use tunnel_protos::operations::v1::StepState;
+use tunnel_protos::operations::v1::{Precondition, StepState};
 use tunnel_runtime::tasks::Task;
 
 use super::*;
@@ -109,6 +109,16 @@ async fn a_restart_that_fails_stops_and_leaves_the_rest_alone() {
     assert_eq!(run.state, RunState::Failed);
     assert_eq!(run.why, "Not well within 1m: n2 is not ready; what was done stays done");
     assert_eq!(states(&run), [StepState::Failed, StepState::Skipped, StepState::Skipped]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_mends_a_target_that_was_not_well_before() {
+    let world = World::new(Plant::with(Faults { unwell: ["n2".to_owned()].into(), ..Faults::default() }));
+    let mut plan = restart();
+    plan.preconditions.push(Precondition { what: "health of n2".to_owned(), value: "not well".to_owned() });
+    let run = world.finish(&plan).await;
+    assert_eq!(run.state, RunState::Succeeded, "{}", run.why);
+    assert_eq!(world.plant.calls().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,14 +74,18 @@ async fn sightings(engine: &Engine, components: &[&Component]) -> Result<BTreeMa
     join_all(looks.collect::<Vec<_>>()).await.into_iter().collect()
 }
 
-async fn unwell(engine: &Engine) -> Option<String> {
+async fn unwell(engine: &Engine) -> BTreeMap<String, String> {
     let probes = engine.targets().map(|target| async move { (target, engine.probe(target).await) });
     let healths = join_all(probes.collect::<Vec<_>>()).await;
-    let (target, health) = healths.into_iter().find(|(_, health)| *health != Health::Serving)?;
-    Some(match health {
-        Health::Unreachable => format!("The target {target} cannot be reached"),
-        _ => format!("The target {target} is not well"),
-    })
+    let why = |(target, health): (&TargetName, Health)| {
+        let why = match health {
+            Health::Serving => return None,
+            Health::Unreachable => format!("The target {target} cannot be reached"),
+            _ => format!("The target {target} is not well"),
+        };
+        Some((target.to_string(), why))
+    };
+    healths.into_iter().filter_map(why).collect()
 }
 
 impl From<Sighting> for Shown {

@@ -150,16 +150,35 @@ fn a_gate_needs_every_node_that_was_planned_with() {
 fn a_marked_node_that_is_not_listed_is_on_its_way() {
     let plant = Plant::new();
     let before = marks(&restart().steps[0], &plant.found());
-    plant.faults(|faults| drop(faults.unlisted.insert("n1".to_owned())));
+    plant.faults(|faults| faults.unlisted = ["n1".to_owned()].into());
     let see = |marks| effect(&restart(), &restart().steps[0], marks, &plant.found());
     assert_eq!((see(&before), see(&Marks::new())), (Effect::OnItsWay, Effect::Unseen));
 }
 
 #[test]
-fn an_engine_that_is_not_well_holds_every_gate() {
-    let (mut found, plan) = (Plant::new().found(), restart());
-    found.unwell = Some("The target b is not well".to_owned());
-    assert_eq!(gate(&plan, 0, Way::Forth, &Marks::new(), &found), Err("The target b is not well".to_owned()));
+fn a_target_that_is_not_well_holds_every_gate() {
+    let found = unwell(&["b"]);
+    for (at, way) in [(0, Way::Forth), (2, Way::Forth), (0, Way::Back)] {
+        assert_eq!(gate(&restart(), at, way, &Marks::new(), &found), Err("b is not well".to_owned()));
+    }
+}
+
+#[test]
+fn a_target_that_was_not_well_before_holds_the_last_gate_alone() {
+    let mut plan = restart();
+    plan.preconditions.push(Precondition { what: of(HEALTH, "b"), value: UNWELL.to_owned() });
+    let see = |at, way, found: &Found| gate(&plan, at, way, &Marks::new(), found);
+    let found = unwell(&["b"]);
+    assert_eq!(moved_on(&plan, 0, &Plant::new().found()), None, "that it is well now is no harm");
+    assert_eq!(see(0, Way::Forth, &found), Ok(()));
+    assert_eq!(see(0, Way::Back, &found), Ok(()));
+    assert_eq!(see(2, Way::Forth, &found), Err("b is not well".to_owned()), "all of it must mend it");
+    assert_eq!(see(0, Way::Forth, &unwell(&["b", "c"])), Err("c is not well".to_owned()));
+}
+
+fn unwell(targets: &[&str]) -> Found {
+    let one = |target: &&str| ((*target).to_owned(), format!("{target} is not well"));
+    Found { unwell: targets.iter().map(one).collect(), ..Plant::new().found() }
 }
 
 fn with_releases(mut plan: Plan) -> Plan {

@@ -45,7 +45,7 @@ impl World {
                 .into(),
             nodes: ["storage-0", "storage-1", "storage-2"].map(node).to_vec(),
         };
-        let found = Found { components: [("storage".to_owned(), shown)].into(), unwell: None };
+        let found = Found { components: [("storage".to_owned(), shown)].into(), ..Found::default() };
         Self { profile: testing::profile(), found, known: Known::default(), key }
     }
 

@@ -13,7 +13,7 @@ async fn goes(
     let world = World::new(Plant::with(faults));
     let run = Task::spawn(Span::none(), world.begin(plan).drive());
     shown(&world, |seen| seen.operation.steps[at].state() == StepState::Soaking).await;
-    world.plant.faults(|faults| drop(faults.unlisted.insert(node.to_owned())));
+    world.plant.faults(|faults| faults.unlisted = [node.to_owned()].into());
     if let Some(lasting) = lasting {
         sleep(lasting).await;
         world.plant.faults(|faults| faults.unlisted.clear());
@@ -49,7 +49,7 @@ async fn a_node_that_goes_on_the_way_back_is_waited_for() {
     let world = World::new(Plant::with(Faults { bad_release: Some("2".to_owned()), ..Faults::default() }));
     let run = Task::spawn(Span::none(), world.begin(&upgrade()).drive());
     shown(&world, |seen| seen.operation.steps[0].state() == StepState::RollingBack).await;
-    world.plant.faults(|faults| drop(faults.unlisted.insert("n3".to_owned())));
+    world.plant.faults(|faults| faults.unlisted = ["n3".to_owned()].into());
     run.await.unwrap();
     let run = world.stored().await.unwrap().run;
     assert_eq!(run.state, RunState::Failed);

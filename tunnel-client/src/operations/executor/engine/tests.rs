@@ -38,7 +38,8 @@ async fn sees_what_the_profile_says_how_to_see() {
     let names: Vec<_> = storage.nodes.iter().map(|node| (node.name.as_str(), node.ready)).collect();
     assert_eq!(names, [("storage-0", true), ("storage-1", true), ("storage-2", true)]);
     assert_eq!(storage.nodes[0].start.as_deref(), Some("5"));
-    assert!(found.unwell.unwrap().contains("absent cannot be reached"));
+    let absent = ("absent".to_owned(), "The target absent cannot be reached".to_owned());
+    assert_eq!(found.unwell, [absent].into());
 }
 
 #[tokio::test]

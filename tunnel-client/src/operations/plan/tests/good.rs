@@ -185,3 +185,13 @@ fn a_collectors_request_is_planned_and_its_method_tells_the_risk() {
     assert_eq!(plan.risk(), RiskClass::Medium);
     assert!(plan.risk_reason.contains("does not list shop.v1.Admin/Debug"), "{}", plan.risk_reason);
 }
+
+#[test]
+fn a_target_that_is_not_well_is_told_in_the_plan() {
+    let mut world = World::new();
+    let unwell = ("b".to_owned(), "The target b is not well".to_owned());
+    world.found.unwell = [unwell].into();
+    let plan = world.plan(&scale(3, 5)).unwrap();
+    let told = Precondition { what: "health of b".to_owned(), value: "not well".to_owned() };
+    assert_eq!(plan.preconditions.last(), Some(&told));
+}
