@@ -19,6 +19,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use http::HeaderValue;
 use tunnel_protos::{TargetName, v1::Health};
 
+pub(crate) use self::connect::CONNECT_DEADLINE;
 pub use self::{
     call::{CallError, Messages},
     connect::{ConnectError, Connection},

@@ -19,7 +19,7 @@ use tunnel_protos::{
 };
 
 use super::{
-    ConnectError, CredentialError, Engine,
+    CONNECT_DEADLINE, ConnectError, CredentialError, Engine,
     profile::{EvaluationError, TooLarge},
 };
 
@@ -29,8 +29,8 @@ pub enum CallError {
     /// No connection.
     #[error("cannot reach the engine")]
     Connect(#[source] tonic::transport::Error),
-    /// The profile has no such target.
-    #[error("no target")]
+    /// The profile has no such target, or it takes no connection in time.
+    #[error("the engine's target")]
     Target(#[source] ConnectError),
     /// Our own credential for it cannot be read.
     #[error("the engine's credential")]
@@ -95,7 +95,8 @@ impl Engine {
         timeout(deadline, call).await.unwrap_or(Err(CallError::Deadline(deadline)))
     }
 
-    /// Calls a method whose answer may be a stream, on a connection of its own; it has to end by the deadline.
+    /// Calls a method whose answer may be a stream, on a connection of its own; it has to end by the deadline, which
+    /// counts from when it is connected: a target that takes no connection has not got the call.
     ///
     /// A unary method gives one message.
     pub async fn stream(
@@ -105,25 +106,22 @@ impl Engine {
         request: DynamicMessage,
         deadline: Duration,
     ) -> Result<Messages, CallError> {
-        let end = Instant::now() + deadline;
-        let opened = timeout_at(end, self.open(target, method, request)).await;
-        let stream = opened.unwrap_or(Err(CallError::Deadline(deadline)))?;
-        Ok(Messages { stream, end, deadline, came: 0 })
-    }
-
-    async fn open(
-        &self,
-        target: &TargetName,
-        method: &Method,
-        request: DynamicMessage,
-    ) -> Result<Streaming<DynamicMessage>, CallError> {
         let request = self.authorized(request)?;
         let path = method.name().path().parse::<PathAndQuery>();
         let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
+        let late = |_| CallError::Target(ConnectError::Deadline);
+        let mut client = timeout(CONNECT_DEADLINE, self.client(target)).await.map_err(late)??;
+        let end = Instant::now() + deadline;
+        let opened = timeout_at(end, client.server_streaming(request, path, method.codec())).await;
+        let stream = opened.map_err(|_| CallError::Deadline(deadline))?.map_err(CallError::Status)?;
+        Ok(Messages { stream: stream.into_inner(), end, deadline, came: 0 })
+    }
+
+    /// Connected, and ready for one call.
+    async fn client(&self, target: &TargetName) -> Result<Grpc<Channel>, CallError> {
         let mut client = Grpc::new(self.channel(target).await?);
         client.ready().await.map_err(CallError::Connect)?;
-        let answer = client.server_streaming(request, path, method.codec()).await;
-        answer.map(tonic::Response::into_inner).map_err(CallError::Status)
+        Ok(client)
     }
 
     /// Calls a unary method with an encoded request; gives the encoded answer.
@@ -148,8 +146,7 @@ impl Engine {
         let request = self.authorized(message)?;
         let path = method.path().parse::<PathAndQuery>();
         let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
-        let mut client = Grpc::new(self.channel(target).await?);
-        client.ready().await.map_err(CallError::Connect)?;
+        let mut client = self.client(target).await?;
         client.unary(request, path, codec).await.map(tonic::Response::into_inner).map_err(CallError::Status)
     }
 

@@ -151,4 +151,4 @@ impl AsyncWrite for Connection {
 }
 
 /// The engine is near: longer than this, it is down, and an operator's call must not wait on it.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     sync::{mpsc, watch},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use tracing::Span;
 use tunnel_certs::statement::{
@@ -38,6 +38,7 @@ use super::{
 use crate::{
     audit::Audit,
     clock::{Clock, SystemWall},
+    engine::CONNECT_DEADLINE,
     requests::Pause,
     store::{Object, Start as StoreStart, Store, StoreError},
 };
@@ -80,6 +81,8 @@ pub(super) struct Faults {
     /// The answers of calls with this in their request are lost, and they take effect after this time; what is called
     /// meanwhile takes effect after them.
     pub(super) late: Option<(String, Duration)>,
+    /// Targets that take no connection; each is given up after 5 s.
+    pub(super) dead: usize,
     /// Calls with this in their request are never answered and take no effect.
     pub(super) hangs: Option<String>,
     /// Nodes that are never ready.
@@ -269,6 +272,7 @@ impl Executor for Plant {
             return Err(CallFailed::Unsent("It cannot be reached".to_owned()));
         }
         self.0.lock().deeds.push(Deed::Call(json.clone()));
+        sleep(CONNECT_DEADLINE * u32::try_from(faults.dead).unwrap()).await;
         if meant(faults.hangs.as_ref(), &json) {
             std::future::pending::<()>().await;
         }

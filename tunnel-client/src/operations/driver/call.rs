@@ -12,6 +12,7 @@ use tunnel_runtime::chain;
 use super::{BETWEEN_LOOKS, Driver, LONGEST, LOOKS, is_collecting, stopped};
 use crate::{
     audit::{Entry, Event, Outcome},
+    engine::CONNECT_DEADLINE,
     operations::{
         Collecting, Progress,
         executor::{CallFailed, Executor, Work},
@@ -121,7 +122,8 @@ impl<S: Store, E: Executor> Driver<S, E> {
 
     /// Does the work within its time and a little more, and shows how far it is.
     async fn work(&mut self, work: Work) -> Result<(), CallFailed> {
-        let limit = Duration::from_millis(self.kept.run.step().timeout_ms).min(LONGEST) + GRACE;
+        let step = Duration::from_millis(self.kept.run.step().timeout_ms);
+        let limit = (step + connecting(&work)).min(LONGEST) + GRACE;
         let (told, mut progress) = watch::channel((0, 0));
         let tell = Progress::new(move |done, total| {
             told.send_replace((done, total));
@@ -253,6 +255,14 @@ impl<S: Store, E: Executor> Driver<S, E> {
         let run = &self.kept.run;
         // Only for people; the end of the run is told for certain.
         let _ = self.means.words.try_send(run.word(&run.why));
+    }
+}
+
+/// How long the targets that cannot be reached may take, before the one that gets the call.
+fn connecting(work: &Work) -> Duration {
+    match work {
+        Work::Call { targets, .. } => targets.split(", ").map(|_| CONNECT_DEADLINE).sum(),
+        Work::Collect(_) => Duration::ZERO,
     }
 }
 

@@ -83,6 +83,17 @@ async fn a_task_that_ran_and_ended_badly_is_not_said_to_have_changed_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn targets_that_take_no_connection_leave_the_call_its_time() {
+    let mut plan = upgrade();
+    for step in &mut plan.steps {
+        step.target = "a, b, c, d, default".to_owned();
+    }
+    let (world, run) = ends(Faults { dead: 4, ..Faults::default() }, &plan).await;
+    assert_eq!(run.state, RunState::Succeeded, "{}", run.why);
+    assert_eq!(world.plant.calls().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_flaps_never_passes_its_gate() {
     let (world, run) = ends(Faults { flaps: true, ..Faults::default() }, &upgrade()).await;
     // It flaps on the way back, too, so nobody can say that all is well again.

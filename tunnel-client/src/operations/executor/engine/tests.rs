@@ -3,7 +3,10 @@
 mod shop;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::Instant,
+};
 
 use self::shop::{Behavior, Shop};
 use super::*;
@@ -87,6 +90,20 @@ async fn a_no_is_told_from_silence_and_neither_hangs() {
     assert!(started.elapsed() < 10 * SECOND);
     let lost = Shop::open(Behavior::Breaking).executor().call(call(), silent()).await.unwrap_err();
     assert!(matches!(lost, CallFailed::Lost(_)), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_target_that_takes_no_connection_has_not_got_the_call() {
+    let full = TcpSocket::new_v4().unwrap();
+    full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = full.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    // As many as wait to be accepted; the kernel lets a further one hang.
+    let _waiting = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    let shop = Shop::beside(Behavior::Good, &format!("http://{address}"));
+    let call = work("Scale", r#"{"part":"storage","replicas":5}"#, "");
+    shop.executor().call(call, silent()).await.unwrap();
+    assert_eq!(shop.replicas(), 5);
 }
 
 #[tokio::test]

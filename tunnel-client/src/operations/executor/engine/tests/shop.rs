@@ -60,6 +60,11 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) fn open(behavior: Behavior) -> Self {
+        Self::beside(behavior, "unix:/nowhere")
+    }
+
+    /// With `absent` at that endpoint.
+    pub(super) fn beside(behavior: Behavior, absent: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("engine.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -69,7 +74,7 @@ impl Shop {
         let server = GrpcServer::new(Routes::new(admin), GrpcLimits::default());
         let server = Task::spawn(Span::none(), server.serve_unix(listener, watch));
         let endpoints =
-            format!("endpoints: {{ default: \"unix:{}\", absent: \"unix:/nowhere\" }}", socket.display());
+            format!("endpoints: {{ default: \"unix:{}\", absent: \"{absent}\" }}", socket.display());
         let text = testing::PROFILE
             .replace(r#"endpoints: { default: "http://127.0.0.1:1", b: "http://127.0.0.1:2" }"#, &endpoints);
         let engine = Engine::new(testing::parse(&text).unwrap());
