@@ -93,7 +93,7 @@ pub struct Start {
 /// What came of an intent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The request has moved and is stored.
+    /// The request has moved and is stored, or the step is done.
     Moved,
     /// The call ended.
     Called(Called),

@@ -94,6 +94,9 @@ pub enum Event {
         method: String,
         /// It is taken back.
         back: bool,
+        /// It is called although it could not be recorded before; no outcome follows.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
     },
     /// The gate of a step was watched to its end.
     Gate {
@@ -452,8 +455,10 @@ impl Event {
     /// As it is recorded after it took effect.
     #[must_use]
     pub(super) fn late(mut self) -> Self {
-        if let Self::Move(moved) = &mut self {
-            moved.late = true;
+        match &mut self {
+            Self::Move(moved) => moved.late = true,
+            Self::Step { late, .. } => *late = true,
+            _ => {}
         }
         self
     }

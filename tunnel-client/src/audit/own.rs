@@ -45,6 +45,12 @@ pub(super) enum Own {
         open: Open,
         stored: bool,
     },
+    /// A step is done, or is not.
+    StepEnded {
+        #[serde(flatten)]
+        open: Open,
+        done: bool,
+    },
     /// Records that found no room while the disk was slow or full.
     Dropped { records: u64, since: Millis, until: Millis },
     /// The log could not be written for a while.
@@ -77,6 +83,11 @@ pub(super) enum About {
         /// Its id.
         request: String,
     },
+    /// A step: of its own fields only whose it is, so that no reader takes its end for that of an operator's call.
+    Step {
+        /// The operation's request.
+        request: String,
+    },
     /// As it was read at a start.
     Read(Map<String, Value>),
 }
@@ -87,6 +98,7 @@ impl About {
         match event {
             Event::Call(call) => Some(Self::Call(call.clone())),
             Event::Move(moved) => Some(Self::Request { request: moved.request.to_string() }),
+            Event::Step { request, late: false, .. } => Some(Self::Step { request: request.to_string() }),
             _ => None,
         }
     }
@@ -99,11 +111,12 @@ impl Own {
             Self::Indeterminate(open)
             | Self::Abandoned(open)
             | Self::CallEnded { open, .. }
-            | Self::Moved { open, .. } => Some(open.of),
+            | Self::Moved { open, .. }
+            | Self::StepEnded { open, .. } => Some(open.of),
             _ => None,
         }
     }
 }
 
 /// Kinds of records that end an intent.
-pub(super) const ENDS: [&str; 4] = ["indeterminate", "abandoned", "callEnded", "moved"];
+pub(super) const ENDS: [&str; 5] = ["indeterminate", "abandoned", "callEnded", "moved", "stepEnded"];

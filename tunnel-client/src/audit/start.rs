@@ -105,6 +105,10 @@ impl Scan {
             About::Read(fields.iter().filter(|(name, _)| kept.contains(&name.as_str())).map(owned).collect())
         };
         match line.kind.as_str() {
+            "step" if !line.fields.contains_key("late") => {
+                let request = line.text("request").to_owned();
+                self.found.open.insert(line.seq, About::Step { request });
+            }
             "move" if line.fields.contains_key("late") => {}
             "call" | "move" => drop(self.found.open.insert(line.seq, about(&line.fields))),
             "segment" => {

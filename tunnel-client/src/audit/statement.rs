@@ -35,6 +35,8 @@ pub struct Statement {
     pub certificates: u64,
     /// Calls that mutate whose end was not read yet, by their intent.
     open: BTreeMap<u64, Call>,
+    /// Where the work says that a step was to be taken, by its intent.
+    steps: BTreeMap<u64, usize>,
 }
 
 /// Why nothing can be said of a grant.
@@ -108,6 +110,7 @@ fn begin(
         decisions: Vec::new(),
         certificates: 0,
         open: BTreeMap::new(),
+        steps: BTreeMap::new(),
     })
 }
 
@@ -120,8 +123,18 @@ impl Statement {
             "answer" => self.answered(line),
             "certificate" => self.certificates += 1,
             "call" => drop(self.open.insert(line.seq, call(line)?)),
-            "abandoned" => self.close(line),
-            "callEnded" | "read" | "indeterminate" => self.called(line)?,
+            "stepEnded" if line.fields.get("done") == Some(&Value::Bool(false)) => {
+                self.step_ended(line, "not done");
+            }
+            "abandoned" => {
+                self.close(line);
+                self.step_ended(line, "not called");
+            }
+            "indeterminate" => {
+                self.called(line)?;
+                self.step_ended(line, "nobody knows whether it was done");
+            }
+            "callEnded" | "read" => self.called(line)?,
             _ => {}
         }
         Ok(())
@@ -169,8 +182,19 @@ impl Statement {
             "bundle" => format!("bundle {} {}{}", text("bundle"), text("what"), by(line)),
             _ => format!("stopped{}{}", by(line), note(line)),
         };
+        if line.kind == "step" {
+            self.steps.insert(line.seq, self.work.len());
+        }
         self.work.push((line.time, done));
         self.keep_approval(line);
+    }
+
+    /// Adds to the step whose intent ended by `line`, if it was one, what became of it.
+    fn step_ended(&mut self, line: &Line, how: &str) {
+        let begun = line.number("of").and_then(|of| self.steps.get(&of));
+        if let Some((_, said)) = begun.and_then(|at| self.work.get_mut(*at)) {
+            *said = format!("{said} ({how})");
+        }
     }
 
     fn keep_approval(&mut self, line: &Line) {
@@ -186,7 +210,7 @@ impl Statement {
         }
     }
 
-    /// An indeterminate move of a request has no method, and is no call.
+    /// An indeterminate move of a request, or a step, has no method, and is no call.
     fn called(&mut self, line: &Line) -> Result<(), StatementError> {
         if line.text("method").is_empty() {
             return Ok(());

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use tracing::Span;
 use tunnel_runtime::{eventually::eventually, tasks::Task};
 
-use self::world::{World, call, called, moved, pause, read};
+use self::world::{World, call, called, moved, pause, read, step};
 use super::{Outcome, Unwritable};
 
 #[tokio::test]
@@ -90,10 +90,14 @@ async fn an_intent_whose_caller_went_away_is_abandoned() {
     let mut world = World::new();
     world.settings.sync_delay = Duration::from_millis(50);
     let (audit, log) = world.open();
-    let hasty = tokio::time::timeout(Duration::from_millis(5), audit.intent(call("Set"))).await;
-    assert!(hasty.is_err());
+    for event in [call("Set"), step()] {
+        let hasty = tokio::time::timeout(Duration::from_millis(5), audit.intent(event)).await;
+        assert!(hasty.is_err());
+        audit.record(pause()).await.unwrap();
+    }
     log.close().await;
-    assert!(world.kinds().contains(&"abandoned".to_owned()), "{:?}", world.kinds());
+    let kinds = world.kinds();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "abandoned").count(), 2, "{kinds:?}");
 }
 
 #[tokio::test]

@@ -85,9 +85,10 @@ impl Index {
                 self.calls.entry(call).or_default().push(line.seq);
                 self.intend(line.seq, "", End::Open);
             }
+            "step" if !line.fields.contains_key("late") => self.intend(line.seq, "", End::Open),
             "answer" => self.answered(line),
             "certificate" => self.certified(line)?,
-            "moved" | "callEnded" | "indeterminate" | "abandoned" => self.ended(line)?,
+            "moved" | "stepEnded" | "callEnded" | "indeterminate" | "abandoned" => self.ended(line)?,
             "damaged" | "unwritable" | "dropped" => bail!("on a disk that has no fault"),
             _ => {}
         }
@@ -149,6 +150,7 @@ impl Index {
         ensure!(self.open.remove(&of), "intent {of} has ended twice");
         intent.end = match line.kind.as_str() {
             "moved" if line.fields.get("stored") == Some(&Value::Bool(true)) => End::Done,
+            "stepEnded" if line.fields.get("done") == Some(&Value::Bool(true)) => End::Done,
             "callEnded" if line.number("status") == Some(0) => End::Done,
             "indeterminate" => End::Unknown,
             _ => End::Not,

@@ -68,6 +68,15 @@ fn grant() -> GrantId {
     RequestId::random().into()
 }
 
+#[test]
+fn a_step_that_ends_twice_or_never_is_noticed() {
+    let step = json!({ "kind": "step", "request": RequestId::random().to_string() });
+    let done = json!({ "kind": "stepEnded", "of": 1, "done": true });
+    assert_eq!(read(std::slice::from_ref(&step)).unwrap().open(), Some(1));
+    assert_eq!(read(&[step.clone(), done.clone()]).unwrap().open(), None);
+    assert!(refused(&[step, done.clone(), done]).contains("twice"));
+}
+
 fn puts(grant: GrantId, count: usize) -> Counts {
     iter::once(((grant, Method::Put), count)).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use super::world::{World, call, called, pause};
+use super::world::{GRANT, World, call, called, pause, step};
 use crate::audit::Outcome;
 
 #[tokio::test]
@@ -103,4 +103,22 @@ async fn indeterminate_is_said_once() {
         log.close().await;
     }
     assert_eq!(world.kinds().iter().filter(|kind| *kind == "indeterminate").count(), 1);
+}
+
+#[tokio::test]
+async fn a_step_without_an_outcome_is_indeterminate_and_no_call() {
+    let world = World::new();
+    let (audit, log) = world.open();
+    std::mem::forget(audit.intent(step()).await.unwrap());
+    // Called all the same, and noted when there was space again: nothing is owed to it.
+    audit.note(step().late());
+    log.close().await;
+    let (audit, log) = world.open();
+    assert_eq!(audit.status().indeterminate, 1);
+    log.close().await;
+    let lines = world.lines();
+    let ends: Vec<_> = lines.iter().filter(|line| line.kind == "indeterminate").collect();
+    assert_eq!(ends.len(), 1);
+    assert_eq!((ends[0].number("of"), ends[0].text("request")), (Some(2), GRANT));
+    assert!(!ends[0].fields.contains_key("method") && !ends[0].fields.contains_key("target"));
 }

@@ -131,6 +131,19 @@ pub(super) fn moved() -> Event {
     }))
 }
 
+/// A step at several targets, as a task has.
+pub(super) fn step() -> Event {
+    Event::Step {
+        request: GRANT.parse().unwrap(),
+        step: 1,
+        title: "Compact".into(),
+        target: "default, replica-2".into(),
+        method: "e.Engine/Compact".into(),
+        back: false,
+        late: false,
+    }
+}
+
 fn by() -> By {
     By { by: "alice".into(), note: "enough".into(), approval: Vec::new() }
 }

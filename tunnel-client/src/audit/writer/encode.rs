@@ -30,10 +30,12 @@ fn line(out: &mut Vec<u8>, chain: &mut Chain, time: UnixMillis, body: &impl Seri
 
 fn ended(open: Open, outcome: Outcome) -> Own {
     match outcome {
+        Outcome::Moved if matches!(open.about, About::Step { .. }) => Own::StepEnded { open, done: true },
         Outcome::Moved => Own::Moved { open, stored: true },
         Outcome::Called(called) => Own::CallEnded { open, called },
         Outcome::Failed => match open.about {
             About::Call(_) => Own::Abandoned(open),
+            About::Step { .. } => Own::StepEnded { open, done: false },
             About::Request { .. } | About::Read(_) => Own::Moved { open, stored: false },
         },
         Outcome::Unknown => Own::Indeterminate(open),

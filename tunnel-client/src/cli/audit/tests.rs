@@ -218,13 +218,18 @@ async fn a_receipt_of_an_operation_tells_plan_steps_and_end() {
         request,
         step: 1,
         title: "Add a node".into(),
-        target: "default".into(),
+        target: "default, replica-2".into(),
         method: "e.Engine/Set".into(),
         back,
+        late: false,
     };
     let gate = Event::Gate { request, step: 1, held: false };
     for event in [at("pending"), planned, at("running"), at("running"), step(false), gate, step(true)] {
         audit.record(event).await.unwrap();
+    }
+    for (ends, outcome) in [(false, Outcome::Moved), (true, Outcome::Failed), (true, Outcome::Unknown)] {
+        let entry = audit.intent(step(ends)).await.unwrap();
+        audit.outcome(entry, outcome);
     }
     audit.record(at("rolledBack")).await.unwrap();
     log.close().await;
@@ -234,6 +239,11 @@ async fn a_receipt_of_an_operation_tells_plan_steps_and_end() {
         ["scale storage", "planned: Scale", "step 1: Add a node", "not well in time", "step 1 taken back"]
     {
         assert!(page.contains(expected), "{expected} in {page}");
+    }
+    for once in
+        ["step 1 taken back: Add a node (not done)", "(nobody knows whether it was done)", "Calls: 0,"]
+    {
+        assert_eq!(page.matches(once).count(), 1, "{once} in {page}");
     }
     assert_eq!(page.matches("running (").count(), 1, "{page}");
     let receipt = receipt::open(&file::read(Path::new(&out)).unwrap(), office.key.public()).unwrap();

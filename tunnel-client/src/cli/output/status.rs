@@ -75,8 +75,9 @@ fn unrecorded(audit: &api::AuditStatus) -> Vec<String> {
     let api::AuditStatus { error, indeterminate, .. } = audit;
     let unwritable =
         format!("The audit log cannot be written, so mutating calls are refused: {error} (free the disk)");
-    let unknown =
-        format!("{indeterminate} call(s) ended indeterminate at the last start (`tunnel-client audit show`)");
+    let unknown = format!(
+        "{indeterminate} call(s), step(s) or move(s) ended indeterminate at the last start (`tunnel-client audit show`)"
+    );
     let needs = [(!error.is_empty()).then_some(unwritable), (*indeterminate > 0).then_some(unknown)];
     needs.into_iter().flatten().collect()
 }

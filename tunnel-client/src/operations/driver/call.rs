@@ -248,6 +248,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
             target,
             method,
             back: run.way == Way::Back,
+            late: false,
         }
     }
 
