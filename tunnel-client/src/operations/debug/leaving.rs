@@ -47,7 +47,7 @@ impl Archive for Keeper {
 
     fn forget(&self, id: &RequestId) {
         let (shelf, id) = (self.0.shelf.clone(), *id);
-        if shelf.get(&id).is_none() {
+        if !shelf.hold(&id) {
             return;
         }
         self.0.forgetting.spawn(info_span!("bundle"), async move {

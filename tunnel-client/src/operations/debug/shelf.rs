@@ -61,7 +61,15 @@ struct Inner {
     turn: Arc<Semaphore>,
 }
 
-type Records = BTreeMap<RequestId, (OperatorName, Record)>;
+type Records = BTreeMap<RequestId, Lying>;
+
+#[derive(Debug)]
+struct Lying {
+    operator: OperatorName,
+    record: Record,
+    /// Somebody deletes it: nobody lets it go any more, however long the disk takes.
+    doomed: bool,
+}
 
 impl Shelf {
     pub(super) fn open(folder: &Path, disk: impl Disk) -> Result<Self, OpenError> {
@@ -85,11 +93,11 @@ impl Shelf {
 
     pub(super) fn list(&self) -> Vec<Kept> {
         let records = self.0.records.lock();
-        let kept = records.iter().map(|(id, (operator, record))| Kept {
+        let kept = records.iter().map(|(id, lying)| Kept {
             id: *id,
-            operator: operator.clone(),
-            made_ms: record.made_ms(),
-            bundle: record.bundle(),
+            operator: lying.operator.clone(),
+            made_ms: lying.record.made_ms(),
+            bundle: lying.record.bundle(),
         });
         let mut kept: Vec<_> = kept.collect();
         kept.sort_by_key(|kept| std::cmp::Reverse(kept.made_ms));
@@ -121,7 +129,16 @@ impl Shelf {
         self.write(move |shelf| shelf.release(id, digest, by, ms)).await
     }
 
+    /// From now on it does not leave, and nobody lets it go; false if there is none.
+    pub(super) fn hold(&self, id: &RequestId) -> bool {
+        self.0.hold(id).is_some()
+    }
+
+    /// Holds it; whether it is deleted is the disk's answer.
     pub(super) async fn delete(&self, id: RequestId) -> Result<(), ShelfError> {
+        if !self.hold(&id) {
+            return Ok(());
+        }
         self.write(move |shelf| shelf.delete(&id)).await
     }
 
@@ -148,7 +165,7 @@ impl Inner {
         let names: Vec<_> = fs::read_dir(&self.folder)?.filter_map(Result::ok).collect();
         for entry in names.iter().filter(|entry| has_extension(&entry.path(), RECORD)) {
             match self.whole(&entry.path()) {
-                Some((id, operator, record)) => drop(records.insert(id, (operator, record))),
+                Some((id, lying)) => drop(records.insert(id, lying)),
                 None => warn!(file = %entry.path().display(), "Debug bundle is not whole and is deleted"),
             }
         }
@@ -161,13 +178,13 @@ impl Inner {
         Ok(records)
     }
 
-    fn whole(&self, path: &Path) -> Option<(RequestId, OperatorName, Record)> {
+    fn whole(&self, path: &Path) -> Option<(RequestId, Lying)> {
         let bytes = read_private(path).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let (id, operator) = record.names()?;
         let named = self.record(&id) == path;
         let there = fs::metadata(self.path(&id)).is_ok_and(|archive| archive.len() == record.bytes());
-        (named && there).then_some((id, operator, record))
+        (named && there).then_some((id, Lying { operator, record, doomed: false }))
     }
 
     fn room(&self) -> Result<(), ShelfError> {
@@ -175,7 +192,7 @@ impl Inner {
     }
 
     fn get(&self, id: &RequestId) -> Option<Record> {
-        self.records.lock().get(id).map(|(_, record)| record.clone())
+        self.records.lock().get(id).map(|lying| lying.record.clone())
     }
 
     /// The record comes last: without it the archive is nothing.
@@ -185,7 +202,7 @@ impl Inner {
         self.disk.write(&self.path(&id), archive).map_err(ShelfError::Disk)?;
         self.keep(&id, &record)?;
         let bundle = record.bundle();
-        self.records.lock().insert(id, (operator, record));
+        self.records.lock().insert(id, Lying { operator, record, doomed: false });
         Ok(bundle)
     }
 
@@ -193,8 +210,13 @@ impl Inner {
         let same = |record: &Record| record.digest() == digest;
         let record = self.get(&id).filter(same).ok_or(ShelfError::Unknown)?.let_go(by, ms);
         self.keep(&id, &record)?;
-        self.records.lock().entry(id).and_modify(|(_, kept)| *kept = record);
-        Ok(())
+        if let Some(lying) = self.records.lock().get_mut(&id).filter(|lying| !lying.doomed) {
+            lying.record = record;
+            return Ok(());
+        }
+        // It was deleted meanwhile: what is about to go must not be found released after a crash.
+        self.hold(&id).map_or(Ok(()), |held| self.keep(&id, &held))?;
+        Err(ShelfError::Unknown)
     }
 
     /// The record goes first: what has none is nothing. What the disk keeps stays here, to be deleted again, and does
@@ -212,12 +234,13 @@ impl Inner {
         Ok(())
     }
 
-    /// As it is if nobody let it go; none if there is none.
+    /// As it is if nobody let it go, and nobody can any more; none if there is none.
     fn hold(&self, id: &RequestId) -> Option<Record> {
         let mut records = self.records.lock();
-        let (_, record) = records.get_mut(id)?;
-        record.hold();
-        Some(record.clone())
+        let lying = records.get_mut(id)?;
+        lying.doomed = true;
+        lying.record.hold();
+        Some(lying.record.clone())
     }
 
     fn path(&self, id: &RequestId) -> PathBuf {

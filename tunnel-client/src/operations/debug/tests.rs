@@ -1,5 +1,7 @@
 //! Bundles of honest and hostile engines, and their way out.
 
+mod deleted;
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -1,0 +1,87 @@
+//! Bundles that somebody deletes or gives up, on disks that hang or refuse.
+
+use super::*;
+
+/// A disk that hangs within the write of another bundle, which keeps the turn of all who write.
+struct Stuck {
+    room: Room,
+    disk: SickDisk,
+    keeper: Keeper,
+    wanted: Collecting,
+    engine: Scripted,
+}
+
+impl Stuck {
+    async fn new(release: Release) -> Self {
+        let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+        room.says(release);
+        let disk = SickDisk::default();
+        let (keeper, wanted) = (room.open_on(disk.clone()), wanted(&engine.engine()));
+        make(&keeper, &engine.engine(), &wanted).await.unwrap();
+        Self { room, disk, keeper, wanted, engine }
+    }
+
+    /// Does `work` while the disk hangs.
+    async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+        let other = Collecting { id: RequestId::random(), ..self.wanted.clone() };
+        let engine = self.engine.engine();
+        self.disk.hang(true);
+        let all = async {
+            self.disk.hung().await;
+            let done = work.await;
+            self.disk.hang(false);
+            done
+        };
+        tokio::join!(make(&self.keeper, &engine, &other), all).1
+    }
+
+    fn id(&self) -> RequestId {
+        self.wanted.id
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_does_not_leave_however_long_the_disk_hangs() {
+    let stuck = Stuck::new(Release::Auto).await;
+    let deleted = stuck.keeper.remove(stuck.id(), by("alice"));
+    let held = stuck.during(async {
+        tokio::pin!(deleted);
+        assert!(timeout(Duration::ZERO, &mut deleted).await.is_err(), "the disk hangs");
+        let held = fetch(&stuck.keeper, &stuck.id(), 0).await.map(drop);
+        stuck.disk.hang(false);
+        deleted.await.unwrap();
+        held
+    });
+    assert_eq!(held.await, Err(FetchError::Held));
+    assert!(stuck.keeper.bundle(&stuck.id()).is_none());
+}
+
+#[tokio::test]
+async fn what_is_forgotten_does_not_leave_however_long_the_disk_hangs() {
+    let stuck = Stuck::new(Release::Auto).await;
+    let held = stuck.during(async {
+        stuck.keeper.forget(&stuck.id());
+        fetch(&stuck.keeper, &stuck.id(), 0).await.map(drop)
+    });
+    assert_eq!(held.await, Err(FetchError::Held));
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_it_is_let_go_stays_held() {
+    let stuck = Stuck::new(Release::Manual).await;
+    let digest = stuck.keeper.bundle(&stuck.id()).unwrap().digest[..].try_into().unwrap();
+    stuck.disk.hang(true);
+    let let_go = stuck.keeper.let_go(stuck.id(), digest, by("bob"));
+    let deleted = async {
+        stuck.disk.hung().await;
+        // Whoever deletes does not even wait for the disk.
+        assert!(timeout(Duration::ZERO, stuck.keeper.remove(stuck.id(), by("alice"))).await.is_err());
+        stuck.disk.hang(false);
+    };
+    assert_eq!(tokio::join!(let_go, deleted).0, Err(Refused::NotStored));
+    let Stuck { room, disk, keeper, wanted, .. } = stuck;
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held);
+    drop(keeper);
+    let keeper = room.open_on(disk);
+    assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held, "after a restart, too");
+}
