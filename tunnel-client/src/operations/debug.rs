@@ -161,18 +161,25 @@ impl Keeper {
     /// The record of a bundle that may leave now, from `offset` on.
     fn leaving(&self, id: &RequestId, offset: u64) -> Result<Record, Refused> {
         let record = self.0.shelf.get(id).ok_or(Refused::Unknown)?;
-        match (record.bundle().released, (self.0.policy)()) {
+        self.may_leave(id, &record)?;
+        if offset > record.bytes() { Err(Refused::Offset(record.bytes())) } else { Ok(record) }
+    }
+
+    /// Whether this very bundle may leave now, from memory alone.
+    fn may_leave(&self, id: &RequestId, record: &Record) -> Result<(), Refused> {
+        match (self.0.shelf.is_released(id, &record.digest()).ok_or(Refused::Unknown)?, (self.0.policy)()) {
             (false, _) => Err(Refused::Held),
             // Today's word counts for what was let go before.
             (true, Release::Never) => Err(Refused::Never),
-            (true, _) if offset > record.bytes() => Err(Refused::Offset(record.bytes())),
-            (true, Release::Auto | Release::Manual) => Ok(record),
+            (true, Release::Auto | Release::Manual) => Ok(()),
         }
     }
 
     /// The released bundle, whole and proven to be what was made.
     async fn fetched(&self, id: &RequestId, record: &Record, offset: u64) -> Result<Lent, Refused> {
         let archive = self.archive(*id, record, &self.0.fetchers).await?;
+        // The disk may have taken its time.
+        self.may_leave(id, record)?;
         self.0.audit.record(record.event("fetched", None)).await.map_err(|_| Refused::Busy)?;
         Ok(archive.skip(usize::try_from(offset).map_err(|_| Refused::Unreadable)?))
     }
@@ -200,7 +207,7 @@ impl Keeper {
         if (self.0.policy)() == Release::Never {
             return Err(Refused::Never);
         }
-        if record.bundle().released {
+        if record.is_released() {
             return Ok(());
         }
         let who = by.by.clone();

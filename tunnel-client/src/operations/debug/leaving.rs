@@ -1,5 +1,7 @@
 //! Bundles as runner and service of operations see them, and their way out in chunks.
 
+use std::future::ready;
+
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::once};
 use tracing::info_span;
 use tunnel_protos::{
@@ -35,10 +37,13 @@ impl Archive for Keeper {
             let end = BundleChunk { data: Vec::new(), bundle: Some(record.bundle()) };
             return Ok(once(async { Ok(end) }).boxed());
         }
-        let (keeper, id) = (self.clone(), *id);
+        let (keeper, id, bundle) = (self.clone(), *id, record.bundle());
         let chunks = async move {
             match keeper.fetched(&id, &record, offset).await {
-                Ok(archive) => chunks(record.bundle(), archive).left_stream(),
+                Ok(archive) => {
+                    let may_leave = move || keeper.may_leave(&id, &record);
+                    chunks(bundle, archive, may_leave).left_stream()
+                }
                 Err(error) => once(async move { Err(error.to_string()) }).right_stream(),
             }
         };
@@ -57,12 +62,21 @@ impl Archive for Keeper {
     }
 }
 
-/// The first one says what it is.
-fn chunks(bundle: Bundle, archive: Lent) -> impl Stream<Item = Result<BundleChunk, String>> + Send {
+/// The first one says what it is. Each asks once more, because what takes a while may be deleted, or forbidden, meanwhile;
+/// a no is the last.
+fn chunks(
+    bundle: Bundle,
+    archive: Lent,
+    may_leave: impl Fn() -> Result<(), Refused> + Send,
+) -> impl Stream<Item = Result<BundleChunk, String>> + Send {
     let mut bundle = Some(bundle);
-    archive.parts().map(move |part| {
-        let data = part.map_err(|error| error.to_string())?;
-        Ok(BundleChunk { data, bundle: bundle.take() })
+    archive.parts().scan(true, move |goes_on, part| {
+        let chunk = may_leave().map_err(|error| error.to_string()).and_then(|()| {
+            let data = part.map_err(|error| error.to_string())?;
+            Ok(BundleChunk { data, bundle: bundle.take() })
+        });
+        let before = std::mem::replace(goes_on, chunk.is_ok());
+        ready(before.then_some(chunk))
     })
 }
 

@@ -111,6 +111,10 @@ impl Record {
         self.released = None;
     }
 
+    pub(super) fn is_released(&self) -> bool {
+        self.released.is_some()
+    }
+
     pub(super) fn made_ms(&self) -> i64 {
         self.made_ms
     }

@@ -91,6 +91,13 @@ impl Shelf {
         self.0.get(id)
     }
 
+    /// Whether the bundle with this digest was let go, and nobody deletes it; none if it does not lie here.
+    pub(super) fn is_released(&self, id: &RequestId, digest: &[u8; 32]) -> Option<bool> {
+        let records = self.0.records.lock();
+        let lying = records.get(id).filter(|lying| lying.record.digest() == *digest)?;
+        Some(lying.record.is_released())
+    }
+
     pub(super) fn list(&self) -> Vec<Kept> {
         let records = self.0.records.lock();
         let kept = records.iter().map(|(id, lying)| Kept {

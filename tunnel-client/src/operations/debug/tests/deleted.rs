@@ -85,3 +85,37 @@ async fn what_is_deleted_while_it_is_let_go_stays_held() {
     let keeper = room.open_on(disk);
     assert_eq!(fetch(&keeper, &wanted.id, 0).await.unwrap_err(), FetchError::Held, "after a restart, too");
 }
+
+/// A bundle of which one part was taken, and what comes next after `meanwhile`.
+async fn next_after(meanwhile: impl AsyncFnOnce(&Room, &Keeper, RequestId)) -> Vec<Result<usize, String>> {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let (keeper, wanted) = (room.open(), wanted(&engine.engine()));
+    large(&keeper, &wanted).await;
+    let mut chunks = keeper.fetch(&wanted.id, 0).unwrap();
+    assert_eq!(chunks.next().await.unwrap().unwrap().data.len(), lent::PART);
+    meanwhile(&room, &keeper, wanted.id).await;
+    chunks.map(|chunk| chunk.map(|chunk| chunk.data.len())).collect().await
+}
+
+#[tokio::test]
+async fn what_is_deleted_or_forbidden_on_its_way_leaves_no_further() {
+    let deleted = next_after(async |_, keeper, id| keeper.remove(id, by("alice")).await.unwrap()).await;
+    assert_eq!(deleted, [Err(Refused::Unknown.to_string())]);
+    let forgotten = next_after(async |_, keeper, id| keeper.forget(&id)).await;
+    assert_eq!(forgotten, [Err(Refused::Held.to_string())]);
+    let forbidden = next_after(async |room, _, _| room.says(Release::Never)).await;
+    assert_eq!(forbidden, [Err(Refused::Never.to_string())]);
+    let allowed = next_after(async |room, _, _| room.says(Release::Manual)).await;
+    assert_eq!(allowed, vec![Ok(lent::PART); 4]);
+}
+
+#[tokio::test]
+async fn what_is_deleted_before_its_first_part_does_not_leave() {
+    let stuck = Stuck::new(Release::Auto).await;
+    let chunks = stuck.keeper.fetch(&stuck.id(), 0).unwrap();
+    // It is there, but nobody is to have it.
+    stuck.disk.keep(true);
+    assert_eq!(stuck.keeper.remove(stuck.id(), by("alice")).await, Err(Refused::NotStored));
+    let chunks: Vec<_> = chunks.collect().await;
+    assert_eq!(chunks, [Err(Refused::Held.to_string())]);
+}
