@@ -35,7 +35,7 @@ impl Disk for OwnDisk {
 
 #[cfg(test)]
 pub(super) mod sick {
-    //! A disk that hangs, or deletes nothing.
+    //! A disk that hangs, refuses, or deletes nothing.
 
     use std::sync::Arc;
 
@@ -57,6 +57,7 @@ pub(super) mod sick {
     struct Faults {
         hangs: bool,
         keeps: bool,
+        refuses: Option<&'static str>,
         waiting: usize,
     }
 
@@ -70,6 +71,11 @@ pub(super) mod sick {
         /// Nothing can be deleted.
         pub(in crate::operations) fn keep(&self, keeps: bool) {
             self.0.faults.lock().keeps = keeps;
+        }
+
+        /// No file of this extension is written.
+        pub(in crate::operations) fn refuse(&self, extension: Option<&'static str>) {
+            self.0.faults.lock().refuses = extension;
         }
 
         /// Until somebody waits for a write.
@@ -89,6 +95,10 @@ pub(super) mod sick {
             faults.waiting += 1;
             self.0.changed.wait_while(&mut faults, |faults| faults.hangs);
             faults.waiting -= 1;
+            if faults.refuses.is_some_and(|refused| path.extension().is_some_and(|found| found == refused)) {
+                let source = io::ErrorKind::StorageFull.into();
+                return Err(FileError::Io { action: "write", path: path.to_owned(), source });
+            }
             OwnDisk.write(path, bytes)
         }
 

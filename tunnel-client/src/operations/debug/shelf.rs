@@ -9,7 +9,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use parking_lot::Mutex;
@@ -116,13 +116,18 @@ impl Shelf {
         self.0.path(id)
     }
 
+    /// Given up, by an error or by being dropped, it leaves nothing behind, however late the disk takes it.
     pub(super) async fn put(
         &self,
         id: RequestId,
         record: Record,
         archive: Vec<u8>,
     ) -> Result<Bundle, ShelfError> {
-        self.write(move |shelf| shelf.put(id, record, &archive)).await
+        let waits = Arc::new(());
+        let wanted = Arc::downgrade(&waits);
+        let stored = self.write(move |shelf| shelf.put(id, record, &archive, &wanted)).await;
+        drop(waits);
+        stored
     }
 
     /// On the disk before in memory: it must not seem released to one who asks and held after a crash.
@@ -202,12 +207,27 @@ impl Inner {
         self.records.lock().get(id).map(|lying| lying.record.clone())
     }
 
-    /// The record comes last: without it the archive is nothing.
-    fn put(&self, id: RequestId, record: Record, archive: &[u8]) -> Result<Bundle, ShelfError> {
+    /// The record comes last: without it the archive is nothing. `wanted` is there as long as somebody waits.
+    fn put(
+        &self,
+        id: RequestId,
+        record: Record,
+        archive: &[u8],
+        wanted: &Weak<()>,
+    ) -> Result<Bundle, ShelfError> {
+        if let Some(known) = self.get(&id) {
+            return Ok(known.bundle());
+        }
         self.room()?;
         let (_, operator) = record.names().ok_or(ShelfError::Unknown)?;
-        self.disk.write(&self.path(&id), archive).map_err(ShelfError::Disk)?;
-        self.keep(&id, &record)?;
+        let still = || if wanted.strong_count() > 0 { Ok(()) } else { Err(ShelfError::Late) };
+        let archived = self.disk.write(&self.path(&id), archive).map_err(ShelfError::Disk);
+        let kept = archived.and_then(|()| still()).and_then(|()| self.keep(&id, &record));
+        if let Err(error) = kept.and_then(|()| still()) {
+            // What stays all the same, the next start deletes: nothing is whole without the other.
+            let _ = (self.disk.remove(&self.record(&id)), self.disk.remove(&self.path(&id)));
+            return Err(error);
+        }
         let bundle = record.bundle();
         self.records.lock().insert(id, Lying { operator, record, doomed: false });
         Ok(bundle)

@@ -119,3 +119,34 @@ async fn what_is_deleted_before_its_first_part_does_not_leave() {
     let chunks: Vec<_> = chunks.collect().await;
     assert_eq!(chunks, [Err(Refused::Held.to_string())]);
 }
+
+#[tokio::test]
+async fn what_is_given_up_while_the_disk_hangs_does_not_appear() {
+    let stuck = Stuck::new(Release::Auto).await;
+    let other = Collecting { id: RequestId::random(), ..stuck.wanted.clone() };
+    stuck.disk.hang(true);
+    let engine = stuck.engine.engine();
+    tokio::select! {
+        _ = make(&stuck.keeper, &engine, &other) => panic!("the disk hangs"),
+        () = stuck.disk.hung() => {}
+    }
+    stuck.disk.hang(false);
+    // Whoever writes next has the turn after it.
+    stuck.keeper.remove(stuck.id(), by("alice")).await.unwrap();
+    assert!(stuck.keeper.kept().is_empty());
+    assert_eq!(fs::read_dir(stuck.room.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[tokio::test]
+async fn an_archive_whose_record_is_refused_does_not_stay() {
+    let (room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let disk = SickDisk::default();
+    let (keeper, engine) = (room.open_on(disk.clone()), engine.engine());
+    let wanted = wanted(&engine);
+    disk.refuse(Some("json"));
+    let error = make(&keeper, &engine, &wanted).await.unwrap_err();
+    assert_eq!(error, "the disk did not take the bundle");
+    assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
+    disk.refuse(None);
+    make(&keeper, &engine, &wanted).await.unwrap();
+}
