@@ -217,10 +217,14 @@ impl Keeper {
 
     /// Deletes a bundle, whether it left or not.
     async fn remove(&self, id: RequestId, by: By) -> Result<(), Refused> {
-        let record = self.0.shelf.get(&id).ok_or(Refused::Unknown)?;
-        // Nobody is kept from deleting by a full disk.
-        self.0.audit.note(record.event("deleted", Some(by)));
-        put_away(self.0.shelf.delete(id).await)
+        self.0.shelf.get(&id).ok_or(Refused::Unknown)?;
+        put_away(self.delete(id, Some(by)).await)
+    }
+
+    /// Noted once it is gone: nobody is kept from deleting by a log that takes nothing now.
+    async fn delete(&self, id: RequestId, by: Option<By>) -> Result<(), ShelfError> {
+        let audit = self.0.audit.clone();
+        self.0.shelf.delete(id, move |record| audit.note(record.event("deleted", by))).await
     }
 
     async fn archive(

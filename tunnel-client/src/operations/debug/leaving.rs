@@ -51,13 +51,13 @@ impl Archive for Keeper {
     }
 
     fn forget(&self, id: &RequestId) {
-        let (shelf, id) = (self.0.shelf.clone(), *id);
-        if !shelf.hold(&id) {
+        let (keeper, id) = (self.clone(), *id);
+        if !keeper.0.shelf.hold(&id) {
             return;
         }
         self.0.forgetting.spawn(info_span!("bundle"), async move {
             // What could not be deleted is held, and listed for whoever deletes it by hand.
-            let _ = shelf.delete(id).await;
+            let _ = keeper.delete(id, None).await;
         });
     }
 }

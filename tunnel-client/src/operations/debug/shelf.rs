@@ -146,12 +146,16 @@ impl Shelf {
         self.0.hold(id).is_some()
     }
 
-    /// Holds it; whether it is deleted is the disk's answer.
-    pub(super) async fn delete(&self, id: RequestId) -> Result<(), ShelfError> {
+    /// Holds it; whether it is deleted is the disk's answer. `gone` hears of it once it is, also if nobody waits any more.
+    pub(super) async fn delete(
+        &self,
+        id: RequestId,
+        gone: impl FnOnce(&Record) + Send + 'static,
+    ) -> Result<(), ShelfError> {
         if !self.hold(&id) {
             return Ok(());
         }
-        self.write(move |shelf| shelf.delete(&id)).await
+        self.write(move |shelf| shelf.delete(&id, gone)).await
     }
 
     /// Off the threads that serve, one after the other; whoever gives up waiting leaves the work to its end.
@@ -248,16 +252,17 @@ impl Inner {
 
     /// The record goes first: what has none is nothing. What the disk keeps stays here, to be deleted again, and does
     /// not leave any more.
-    fn delete(&self, id: &RequestId) -> Result<(), ShelfError> {
+    fn delete(&self, id: &RequestId, gone: impl FnOnce(&Record)) -> Result<(), ShelfError> {
         let Some(held) = self.hold(id) else { return Ok(()) };
-        let gone = |path: PathBuf| self.disk.remove(&path).map_err(ShelfError::Disk);
-        let record = gone(self.record(id));
+        let removed = |path: PathBuf| self.disk.remove(&path).map_err(ShelfError::Disk);
+        let record = removed(self.record(id));
         if record.is_err() {
             // A disk that deletes nothing may still write: then it is held after a restart, too.
             let _ = self.keep(id, &held);
         }
-        record.and(gone(self.path(id)))?;
+        record.and(removed(self.path(id)))?;
         self.records.lock().remove(id);
+        gone(&held);
         Ok(())
     }
 

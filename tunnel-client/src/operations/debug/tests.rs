@@ -59,11 +59,12 @@ fn debug() -> Says {
 struct Room {
     folder: tempfile::TempDir,
     policy: Arc<AtomicU8>,
+    audit: Audit,
 }
 
 impl Room {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), policy: Arc::default() }
+        Self { folder: tempfile::tempdir().unwrap(), policy: Arc::default(), audit: Audit::default() }
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -85,7 +86,7 @@ impl Room {
             1 => Release::Manual,
             _ => Release::Never,
         };
-        Keeper::on(Shelf::open(&self.path(), disk).unwrap(), of, Audit::default())
+        Keeper::on(Shelf::open(&self.path(), disk).unwrap(), of, self.audit.clone())
     }
 }
 

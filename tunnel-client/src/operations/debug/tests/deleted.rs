@@ -1,6 +1,7 @@
 //! Bundles that somebody deletes or gives up, on disks that hang or refuse.
 
 use super::*;
+use crate::audit::{Settings, line::Line, read::Lines};
 
 /// A disk that hangs within the write of another bundle, which keeps the turn of all who write.
 struct Stuck {
@@ -149,4 +150,41 @@ async fn an_archive_whose_record_is_refused_does_not_stay() {
     assert_eq!(fs::read_dir(room.path()).unwrap().count(), 0);
     disk.refuse(None);
     make(&keeper, &engine, &wanted).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_says_deleted_of_what_was_and_of_nothing_else() {
+    let (mut room, engine) = (Room::new(), Scripted::start([("Debug", debug())]));
+    let settings = Settings {
+        folder: room.folder.path().join("audit"),
+        cluster: "acme/prod".into(),
+        label: "aaaaaaaaaa".into(),
+        retention: Duration::from_secs(400 * 24 * 3600),
+        segment_bytes: 1 << 24,
+        reserve_bytes: 0,
+        sync_delay: Duration::ZERO,
+    };
+    let folder = settings.folder.clone();
+    let (audit, log) = Audit::open(settings).unwrap();
+    room.audit = audit;
+    let (disk, engine) = (SickDisk::default(), engine.engine());
+    let (keeper, by_hand) = (room.open_on(disk.clone()), wanted(&engine));
+    let forgotten = Collecting { id: RequestId::random(), ..by_hand.clone() };
+    for bundle in [&by_hand, &forgotten] {
+        make(&keeper, &engine, bundle).await.unwrap();
+    }
+    disk.keep(true);
+    assert_eq!(keeper.remove(by_hand.id, by("alice")).await, Err(Refused::NotStored));
+    keeper.forget(&forgotten.id);
+    timeout(PATIENCE, keeper.0.forgetting.idle()).await.unwrap();
+    disk.keep(false);
+    keeper.remove(by_hand.id, by("bob")).await.unwrap();
+    keeper.forget(&forgotten.id);
+    timeout(PATIENCE, keeper.0.forgetting.idle()).await.unwrap();
+    log.close().await;
+    let lines = Lines::open(&folder).unwrap().map(|line| Line::parse(&line.unwrap().bytes).unwrap());
+    let deleted = lines.filter(|line| line.text("what") == "deleted");
+    let said: Vec<_> =
+        deleted.map(|line| (line.text("request").to_owned(), line.text("by").to_owned())).collect();
+    assert_eq!(said, [(by_hand.id.to_string(), "bob".to_owned()), (forgotten.id.to_string(), String::new())]);
 }
