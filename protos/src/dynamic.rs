@@ -7,15 +7,18 @@ mod files;
 mod json;
 mod options;
 mod prune;
+mod undecoded;
 
+use bytes::Bytes;
 use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor, MethodDescriptor, ServiceDescriptor};
 
 pub use self::{
     codec::DynamicCodec,
     files::{FileError, FileSet},
-    json::{Defaults, JsonError, from_json, to_json},
+    json::{Defaults, JsonError, from_json, to_json, to_json_within},
     options::is_redacted,
     prune::{Pruned, PrunedFile},
+    undecoded::{MOST_FIELDS, Undecoded, UndecodedError},
 };
 pub use prost_reflect::{
     DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage, Value,
@@ -139,6 +142,11 @@ impl Method {
     /// A request message from its JSON form.
     pub fn request(&self, json: &str) -> Result<DynamicMessage, JsonError> {
         from_json(self.input(), json)
+    }
+
+    /// What it answered, by its bytes.
+    pub fn answer(&self, bytes: Bytes) -> Undecoded {
+        Undecoded::new(self.output(), bytes)
     }
 
     /// The codec for calling it.

@@ -1,4 +1,4 @@
-//! Evaluating a profile's expressions beside the runtime: no answer of an engine holds up a thread that others need.
+//! Decoding answers and evaluating a profile's expressions beside the runtime: no answer of an engine holds up a thread that others need.
 //!
 //! Invariant: a few at a time for each engine, with those for which nobody waits any more; each does bounded work.
 
@@ -19,7 +19,7 @@ impl Default for Aside {
 }
 
 impl Engine {
-    /// Does `work`, which evaluates expressions, off the runtime's threads; nobody waits longer than `within`.
+    /// Does `work`, which decodes or evaluates, off the runtime's threads; nobody waits longer than `within`.
     pub(crate) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use http::{HeaderValue, Uri, uri::PathAndQuery};
 use hyper_util::rt::TokioIo;
+use prost::Message;
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::{
     Request, Status, Streaming,
@@ -15,7 +16,7 @@ use tonic::{
 use tower::service_fn;
 use tunnel_protos::{
     MethodName, TargetName,
-    dynamic::{DynamicMessage, Method},
+    dynamic::{DynamicMessage, Method, Undecoded, UndecodedError},
 };
 
 use super::{
@@ -44,6 +45,9 @@ pub enum CallError {
     /// A stream that does not end.
     #[error("the engine sent more than {MOST_MESSAGES} messages")]
     Endless,
+    /// An answer that is not what the descriptors name, or more of it than is looked at.
+    #[error("the engine's answer")]
+    Answer(#[source] UndecodedError),
     /// An answer that the profile's expressions do not look at.
     #[error("the engine's answer")]
     Large(#[source] TooLarge),
@@ -62,7 +66,8 @@ impl CallError {
 /// The answers of one call as they come; dropping it cancels the call.
 #[derive(Debug)]
 pub struct Messages {
-    stream: Streaming<DynamicMessage>,
+    stream: Streaming<Bytes>,
+    method: Method,
     end: Instant,
     deadline: Duration,
     came: usize,
@@ -70,7 +75,7 @@ pub struct Messages {
 
 impl Messages {
     /// The next answer; none once the engine has ended the call well.
-    pub async fn next(&mut self) -> Result<Option<DynamicMessage>, CallError> {
+    pub async fn next(&mut self) -> Result<Option<Undecoded>, CallError> {
         // An engine that always has a next message ready would never let the timer have its turn.
         if Instant::now() >= self.end {
             return Err(CallError::Deadline(self.deadline));
@@ -78,21 +83,25 @@ impl Messages {
         let next = timeout_at(self.end, self.stream.message()).await;
         let next = next.map_err(|_| CallError::Deadline(self.deadline))?.map_err(CallError::Status)?;
         self.came += usize::from(next.is_some());
-        if self.came > MOST_MESSAGES { Err(CallError::Endless) } else { Ok(next) }
+        if self.came > MOST_MESSAGES {
+            return Err(CallError::Endless);
+        }
+        Ok(next.map(|bytes| self.method.answer(bytes)))
     }
 }
 
 impl Engine {
-    /// Calls a unary method of the descriptor set; answers are at most 4 MiB.
+    /// Calls a unary method of the descriptor set; answers are at most 4 MiB, and are decoded beside the runtime.
     pub async fn call(
         &self,
         target: &TargetName,
         method: &Method,
         request: DynamicMessage,
         deadline: Duration,
-    ) -> Result<DynamicMessage, CallError> {
-        let call = self.unary(target, method.name(), method.codec(), request);
-        timeout(deadline, call).await.unwrap_or(Err(CallError::Deadline(deadline)))
+    ) -> Result<Undecoded, CallError> {
+        let request = request.encode_to_vec().into();
+        let answer = self.call_raw(target, method.name(), request, deadline).await?;
+        Ok(method.answer(answer))
     }
 
     /// Calls a method whose answer may be a stream, on a connection of its own; it has to end by the deadline, which
@@ -106,15 +115,15 @@ impl Engine {
         request: DynamicMessage,
         deadline: Duration,
     ) -> Result<Messages, CallError> {
-        let request = self.authorized(request)?;
+        let request = self.authorized(Bytes::from(request.encode_to_vec()))?;
         let path = method.name().path().parse::<PathAndQuery>();
         let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
         let late = |_| CallError::Target(ConnectError::Deadline);
         let mut client = timeout(CONNECT_DEADLINE, self.client(target)).await.map_err(late)??;
         let end = Instant::now() + deadline;
-        let opened = timeout_at(end, client.server_streaming(request, path, method.codec())).await;
+        let opened = timeout_at(end, client.server_streaming(request, path, RawCodec)).await;
         let stream = opened.map_err(|_| CallError::Deadline(deadline))?.map_err(CallError::Status)?;
-        Ok(Messages { stream: stream.into_inner(), end, deadline, came: 0 })
+        Ok(Messages { stream: stream.into_inner(), method: method.clone(), end, deadline, came: 0 })
     }
 
     /// Connected, and ready for one call.
@@ -132,22 +141,25 @@ impl Engine {
         request: Bytes,
         deadline: Duration,
     ) -> Result<Bytes, CallError> {
-        let call = self.unary(target, method, RawCodec, request);
+        let call = self.unary(target, method, request);
         timeout(deadline, call).await.unwrap_or(Err(CallError::Deadline(deadline)))
     }
 
-    async fn unary<C: Codec<Encode: Sync, Decode: Sync>>(
+    async fn unary(
         &self,
         target: &TargetName,
         method: &MethodName,
-        codec: C,
-        message: C::Encode,
-    ) -> Result<C::Decode, CallError> {
-        let request = self.authorized(message)?;
+        request: Bytes,
+    ) -> Result<Bytes, CallError> {
+        let request = self.authorized(request)?;
         let path = method.path().parse::<PathAndQuery>();
         let path = path.map_err(|e| CallError::Status(Status::internal(e.to_string())))?;
         let mut client = self.client(target).await?;
-        client.unary(request, path, codec).await.map(tonic::Response::into_inner).map_err(CallError::Status)
+        client
+            .unary(request, path, RawCodec)
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(CallError::Status)
     }
 
     /// A request that carries the engine's own credential.

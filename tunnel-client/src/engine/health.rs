@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::sleep};
-use tonic::{Code, Status};
+use tonic::Code;
 use tracing::debug;
-use tunnel_protos::{MethodName, TargetName, dynamic::DynamicMessage, v1::Health};
+use tunnel_protos::{MethodName, TargetName, dynamic::Undecoded, v1::Health};
 
 use super::{
     CallError, Engine,
@@ -65,8 +65,7 @@ pub(super) async fn probe(engine: &Engine, target: &TargetName) -> (Health, Opti
 async fn is_ok(engine: &Engine, bytes: &Bytes, ok: &HealthOk) -> Result<bool, CallError> {
     let (bytes, ok) = (bytes.clone(), ok.clone());
     let judge = move || {
-        let message = DynamicMessage::decode(ok.answer.clone(), bytes);
-        let message = message.map_err(|error| CallError::Status(Status::internal(error.to_string())))?;
+        let message = Undecoded::new(ok.answer.clone(), bytes).decode().map_err(CallError::Answer)?;
         let scope = Scope::default().message("response", &message).map_err(CallError::Large)?;
         scope.evaluate(|stage| ok.expression.bool(stage)).map_err(CallError::Judged)
     };
@@ -97,6 +96,8 @@ const DEADLINE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    use tonic::Status;
+
     use super::*;
 
     #[test]

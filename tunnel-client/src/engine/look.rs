@@ -7,9 +7,7 @@ use tunnel_protos::{TargetName, dynamic::DynamicMessage};
 
 use super::{
     CallError, Engine,
-    profile::{
-        Answer, Answers, Call, Component, Look, Per, SightError, Sighting, TemplateError, Vars, Where,
-    },
+    profile::{Answer, Answers, Component, Look, Per, SightError, Sighting, TemplateError, Vars, Where},
 };
 
 /// Why it could not be seen what there is.
@@ -55,25 +53,6 @@ impl Engine {
         let sighting = self.aside(move || find.sight(&answers, &targets), SIGHT).await;
         let sighting = sighting.map_err(SightError::from).and_then(|sighting| sighting);
         sighting.map_err(|source| LookError::Sight { component: name(), source })
-    }
-
-    /// Calls a unary method at the first target that can be reached; `Where` says which may be tried.
-    ///
-    /// A target that may have got the call is the last one that is tried.
-    pub async fn call_any(
-        &self,
-        call: &Call,
-        request: DynamicMessage,
-    ) -> Result<(TargetName, DynamicMessage), CallError> {
-        let mut last = CallError::Target(super::ConnectError::UnknownTarget);
-        for target in self.tried(&call.endpoint) {
-            match self.call(target, &call.method, request.clone(), call.timeout).await {
-                Ok(answer) => return Ok((target.clone(), answer)),
-                Err(error) if error.is_unsent() => last = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last)
     }
 
     fn tried<'a>(&'a self, endpoint: &'a Where) -> Vec<&'a TargetName> {

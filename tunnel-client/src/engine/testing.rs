@@ -1,13 +1,16 @@
 //! An engine of raw HTTP/2 that says what a test tells it to, method by method; dropping it ends it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
 use http::{HeaderMap, HeaderValue, Response};
 use prost::Message as _;
 use tempfile::TempDir;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::{Instant, interval},
+};
 use tracing::Span;
 use tunnel_protos::dynamic::DynamicMessage;
 use tunnel_runtime::tasks::{Task, Tasks};
@@ -62,6 +65,22 @@ impl Scripted {
         let text = PROFILE.replace("http://127.0.0.1:1\"", &format!("{socket}\""));
         let text = text.replace("http://127.0.0.1:2", "unix:/nowhere/engine.sock").replace(from, to);
         Engine::new(parse(&text).unwrap())
+    }
+}
+
+/// The most that others may wait, in milliseconds.
+pub(crate) const GAP: u128 = 200;
+
+/// What comes of `work`, and for how long another task of its thread had to wait meanwhile, at most.
+pub(crate) async fn beside<T>(work: impl Future<Output = T>) -> (T, u128) {
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    let mut ticks = interval(Duration::from_millis(10));
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return (done, longest.max(last.elapsed()).as_millis()),
+            _ = ticks.tick() => (longest, last) = (longest.max(last.elapsed()), Instant::now()),
+        }
     }
 }
 

@@ -1,30 +1,13 @@
-use std::{future::Future, sync::mpsc};
+use std::sync::mpsc;
 
-use tokio::time::{Instant, interval};
 use tunnel_protos::{TargetName, v1::Health};
 use tunnel_runtime::chain;
 
 use super::*;
 use crate::engine::{
     profile::testing::answer,
-    testing::{Says, Scripted},
+    testing::{GAP, Says, Scripted, beside},
 };
-
-/// The most that others may wait, in milliseconds.
-const GAP: u128 = 200;
-
-/// What comes of `work`, and for how long another task of its thread had to wait meanwhile, at most.
-async fn beside<T>(work: impl Future<Output = T>) -> (T, u128) {
-    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
-    let mut ticks = interval(Duration::from_millis(10));
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return (done, longest.max(last.elapsed()).as_millis()),
-            _ = ticks.tick() => (longest, last) = (longest.max(last.elapsed()), Instant::now()),
-        }
-    }
-}
 
 /// As many nodes as are looked at, beside as many values as expressions look at.
 fn hostile() -> Scripted {
@@ -41,13 +24,30 @@ async fn an_answer_that_is_nothing_but_work_holds_up_nobody_else() {
     let shop = hostile();
     let engine = shop.engine();
     let storage = &engine.profile().operable().components()[&"storage".parse().unwrap()];
-    let (started, mut gaps) = (Instant::now(), Vec::new());
+    let (started, mut gaps) = (tokio::time::Instant::now(), Vec::new());
     // A machine that is busy with something else may hold up some of them, but not all.
     while gaps.len() < 3 && !gaps.iter().any(|gap| *gap <= GAP) {
         let (looked, gap) = beside(engine.look(storage)).await;
         let told = chain(&looked.unwrap_err()).to_string();
         assert!(told.contains("too many steps"), "{told}");
         assert!(started.elapsed() < Duration::from_secs(30));
+        gaps.push(gap);
+    }
+    assert!(gaps.iter().any(|gap| *gap <= GAP), "{gaps:?}");
+}
+
+/// Two million nodes in two bytes each: a second of decoding, and hundreds of MiB.
+#[tokio::test]
+async fn an_answer_of_millions_of_messages_is_refused_before_it_is_one() {
+    let says = || Says::Messages(vec![[0x0a, 0x00].repeat(2_000_000)]);
+    let nodes = Scripted::start([("Status", Says::one(&answer("Status", "{}"))), ("Nodes", says())]);
+    let engine = nodes.engine();
+    let storage = &engine.profile().operable().components()[&"storage".parse().unwrap()];
+    let mut gaps = Vec::new();
+    while gaps.len() < 3 && !gaps.iter().any(|gap| *gap <= GAP) {
+        let (looked, gap) = beside(engine.look(storage)).await;
+        let told = chain(&looked.unwrap_err()).to_string();
+        assert!(told.ends_with("the answer has more than 50000 fields"), "{told}");
         gaps.push(gap);
     }
     assert!(gaps.iter().any(|gap| *gap <= GAP), "{gaps:?}");

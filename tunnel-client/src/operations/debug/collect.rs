@@ -1,11 +1,11 @@
 //! Asks the engine for what a bundle is to hold, and cuts each answer down to the approved fields before anything else
 //! is done with it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use tunnel_protos::{
     TargetName,
-    dynamic::{Defaults, DynamicMessage, Value, to_json},
+    dynamic::{Defaults, DynamicMessage, Value, to_json_within},
     operations::v1::Collected,
 };
 
@@ -64,9 +64,16 @@ async fn one(engine: &Engine, leaf: &Collected) -> Result<Result<String, String>
     let changed = || CollectError::Changed(leaf.collector.clone());
     let (collector, target, request) = approved(engine, leaf).ok_or_else(changed)?;
     let answer = engine.call(&target, &collector.call.method, request, collector.call.timeout).await;
-    match answer {
-        Ok(answer) => cut(collector, leaf, &answer).map(Ok),
-        Err(error) => Ok(Err(said(&error))),
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Ok(Err(said(&error))),
+    };
+    let (collector, of) = (collector.clone(), leaf.clone());
+    let work = move || answer.decode().map(|message| cut(&collector, &of, &message));
+    match engine.aside(work, CUT).await {
+        Ok(Ok(content)) => content.map(Ok),
+        Ok(Err(error)) => Ok(Err(error.to_string())),
+        Err(_) => Ok(Err("no usable answer".to_owned())),
     }
 }
 
@@ -83,7 +90,7 @@ fn approved<'e>(engine: &'e Engine, leaf: &Collected) -> Option<(&'e Collector, 
     (same && rendered.json == leaf.request_json).then_some((collector, target, rendered.message))
 }
 
-/// The listed fields of an answer as JSON.
+/// The listed fields of an answer as JSON; too much work for a thread that serves others.
 pub(super) fn cut(
     collector: &Collector,
     leaf: &Collected,
@@ -95,11 +102,10 @@ pub(super) fn cut(
     if !is_listed(&kept, "", &listed) {
         return Err(CollectError::Fields(leaf.collector.clone()));
     }
-    let json = to_json(&kept, Defaults::Omit).map_err(|_| CollectError::Fields(leaf.collector.clone()))?;
-    if json.len() as u64 > leaf.size_cap {
-        return Err(CollectError::Cap { collector: leaf.collector.clone(), cap: leaf.size_cap });
-    }
-    Ok(json)
+    let cap = usize::try_from(leaf.size_cap).unwrap_or(usize::MAX);
+    let json = to_json_within(&kept, Defaults::Omit, cap);
+    let json = json.map_err(|_| CollectError::Fields(leaf.collector.clone()))?;
+    json.ok_or_else(|| CollectError::Cap { collector: leaf.collector.clone(), cap: leaf.size_cap })
 }
 
 fn is_listed(message: &DynamicMessage, around: &str, listed: &BTreeSet<&str>) -> bool {
@@ -127,12 +133,17 @@ fn said(error: &CallError) -> String {
         CallError::Deadline(_) => "no answer in time".to_owned(),
         CallError::Connect(_) | CallError::Target(_) => "not reached".to_owned(),
         CallError::Credential(_) => "its credential cannot be read".to_owned(),
-        CallError::Endless | CallError::Large(_) | CallError::Judged(_) => "no usable answer".to_owned(),
+        CallError::Endless | CallError::Answer(_) | CallError::Large(_) | CallError::Judged(_) => {
+            "no usable answer".to_owned()
+        }
     }
 }
 
 /// Much more than facts about an engine take; less than a disk or an operator's link minds.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
+
+/// Of work that is bounded; a machine that takes longer has other troubles.
+const CUT: Duration = Duration::from_secs(20);
 
 /// More than anybody reads through before letting them go.
 const MOST_PARTS: usize = 1_000;

@@ -1,6 +1,7 @@
 //! Bundles of honest and hostile engines, and their way out.
 
 mod deleted;
+mod large;
 
 use std::{
     collections::BTreeSet,

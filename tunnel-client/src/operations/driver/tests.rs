@@ -1,7 +1,7 @@
 //! Runs against an engine made of numbers: what goes well, each thing that goes wrong, and a death at every write.
 
-mod back;
 mod audited;
+mod back;
 mod cuts;
 mod gone;
 mod held;

@@ -9,7 +9,7 @@ use tokio::{sync::watch, time::timeout};
 use tonic::Code;
 use tunnel_protos::{
     MethodName, TargetName,
-    dynamic::{DynamicMessage, Method},
+    dynamic::{DynamicMessage, Method, Undecoded},
     text::escape,
     v1::Health,
 };
@@ -141,7 +141,8 @@ impl<'e> Prepared<'e> {
         Err(last)
     }
 
-    /// Whether it went well, once all of its answers came; `begun` from the first of them on.
+    /// Whether it went well, once all of its answers came; `begun` from the first of them on. Only what the profile judges
+    /// by is decoded.
     async fn at(
         &self,
         target: &TargetName,
@@ -161,18 +162,17 @@ impl<'e> Prepared<'e> {
         answers: &mut Messages,
         progress: &Progress,
         begun: &mut bool,
-    ) -> Result<Option<Arc<DynamicMessage>>, CallError> {
+    ) -> Result<Option<Undecoded>, CallError> {
         let mut last = None;
         while let Some(answer) = answers.next().await? {
             *begun = true;
-            let answer = Arc::new(answer);
             self.count(&answer, progress).await?;
             last = Some(answer);
         }
         Ok(last)
     }
 
-    async fn count(&self, answer: &Arc<DynamicMessage>, progress: &Progress) -> Result<(), CallError> {
+    async fn count(&self, answer: &Undecoded, progress: &Progress) -> Result<(), CallError> {
         let Some(counts) = self.task.and_then(|task| task.progress.clone()) else { return Ok(()) };
         let count = move |stage: &Stage<'_>| Ok((counts.done.number(stage)?, counts.total.number(stage)?));
         match self.judge(answer, count).await {
@@ -186,12 +186,13 @@ impl<'e> Prepared<'e> {
 
     async fn judge<T: Send + 'static>(
         &self,
-        answer: &Arc<DynamicMessage>,
+        answer: &Undecoded,
         judge: impl FnOnce(&Stage<'_>) -> Result<T, EvaluationError> + Send + 'static,
     ) -> Result<T, CallError> {
-        let answer = Arc::clone(answer);
+        let answer = answer.clone();
         let work = move || {
-            let scope = Scope::default().message("response", &answer).map_err(CallError::Large)?;
+            let message = answer.decode().map_err(CallError::Answer)?;
+            let scope = Scope::default().message("response", &message).map_err(CallError::Large)?;
             scope.evaluate(judge).map_err(CallError::Judged)
         };
         self.engine.aside(work, JUDGED).await.map_err(CallError::Judged)?

@@ -61,14 +61,14 @@ impl Scope {
     }
 
     /// With answers by their keys as the map `name`.
-    pub fn messages<'m>(
+    pub fn messages<'m, E: From<TooLarge>>(
         mut self,
         name: &str,
-        messages: impl IntoIterator<Item = (&'m str, &'m DynamicMessage)>,
-    ) -> Result<Self, TooLarge> {
+        messages: impl IntoIterator<Item = (&'m str, Result<DynamicMessage, impl Into<E>>)>,
+    ) -> Result<Self, E> {
         let mut map = HashMap::new();
         for (entry, message) in messages {
-            map.insert(key(entry), self.convert(message)?);
+            map.insert(key(entry), self.convert(&message.map_err(Into::into)?)?);
         }
         self.more.insert(name.to_owned(), Value::Map(Map { map: Arc::new(map) }));
         Ok(self)

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tunnel_protos::{NodeName, SettingName, TargetName, dynamic::DynamicMessage};
+use tunnel_protos::{
+    NodeName, SettingName, TargetName,
+    dynamic::{Undecoded, UndecodedError},
+};
 
 use super::{
     super::expression::{EvaluationError, Expression, Fact, Scope, Stage, TooLarge},
@@ -49,9 +52,9 @@ pub type Answers = BTreeMap<String, Answer>;
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// At any target.
-    One(DynamicMessage),
+    One(Undecoded),
     /// At each target that answered.
-    Each(BTreeMap<TargetName, DynamicMessage>),
+    Each(BTreeMap<TargetName, Undecoded>),
 }
 
 /// What there is of a component, as its engine tells.
@@ -86,6 +89,9 @@ pub enum SightError {
     /// An expression fails on it.
     #[error("{0}")]
     Expression(#[from] EvaluationError),
+    /// It is not what the descriptors name, or more than is looked at.
+    #[error("what the engine tells cannot be read")]
+    Decode(#[from] UndecodedError),
     /// Too much of it.
     #[error("what the engine tells is too much")]
     Size(#[from] TooLarge),
@@ -105,17 +111,21 @@ pub enum SightError {
 
 impl Find {
     /// What there is, by what the calls answered; `targets` are those of the profile. Blocks as [`Scope::evaluate`] does.
-    pub fn sight<'t>(
+    pub fn sight<'a, 't>(
         &self,
-        answers: &Answers,
+        answers: &'a Answers,
         targets: impl IntoIterator<Item = &'t TargetName>,
     ) -> Result<Sighting, SightError> {
         let mut scope = Scope::default().texts("targets", targets.into_iter().map(TargetName::as_str));
         for (name, answer) in answers {
             scope = match answer {
-                Answer::One(message) => scope.message(name, message)?,
-                Answer::Each(messages) => scope
-                    .messages(name, messages.iter().map(|(target, message)| (target.as_str(), message)))?,
+                Answer::One(answer) => scope.message(name, &answer.decode()?)?,
+                // One after the other: no two of them are in memory as messages at the same time.
+                Answer::Each(answers) => {
+                    let decoded =
+                        |(target, answer): (&'a TargetName, &Undecoded)| (target.as_str(), answer.decode());
+                    scope.messages::<SightError>(name, answers.iter().map(decoded))?
+                }
             };
         }
         scope.evaluate(|stage| self.see(stage))

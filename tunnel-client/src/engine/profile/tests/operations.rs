@@ -64,10 +64,10 @@ fn what_there_is_comes_from_what_the_engine_tells() {
         r#"{"nodes":[{"name":"storage-1","state":"NODE_STATE_READY","release":"v1","startedAt":"7"},
                      {"name":"storage-2"}]}"#,
     );
-    let each = profile.endpoints().keys().map(|target| (target.clone(), status.clone())).collect();
+    let each = profile.endpoints().keys().map(|target| (target.clone(), (&status).into())).collect();
     let answers = Answers::from([
-        ("response".to_owned(), Answer::One(status)),
-        ("nodes".to_owned(), Answer::One(nodes)),
+        ("response".to_owned(), Answer::One((&status).into())),
+        ("nodes".to_owned(), Answer::One((&nodes).into())),
         ("each".to_owned(), Answer::Each(each)),
     ]);
     let sighting = component.find.sight(&answers, profile.endpoints().keys()).unwrap();
