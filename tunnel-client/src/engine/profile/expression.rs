@@ -4,6 +4,7 @@
 //! bounded work, whatever the engine answers, and tells no value of the engine's.
 
 mod check;
+mod cost;
 mod scope;
 mod stage;
 

@@ -4,7 +4,11 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr, operators};
 use tunnel_protos::dynamic::{FieldDescriptor, Kind, MessageDescriptor};
 
-use super::{ExpressionError, too_deep};
+use super::{
+    ExpressionError,
+    cost::{is_paid, part_of},
+    too_deep,
+};
 
 /// What is known of a value before there is one.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,9 +61,10 @@ impl Shape {
     }
 }
 
-/// The shape of what `expression` gives, and how deep its loops nest.
+/// The shape of what `expression` gives, and how deep its loops nest; what reads to the end of something in each step of
+/// a loop counts as a loop.
 pub(super) fn check(expression: &IdedExpr, names: &Names) -> Result<(Shape, u32), ExpressionError> {
-    let mut checker = Checker { names: names.0.clone(), levels: 0, depth: 0, deepest: 0 };
+    let mut checker = Checker { names: names.0.clone(), levels: 0, parts: Vec::new(), deepest: 0 };
     let shape = checker.shape(expression)?;
     Ok((shape, checker.deepest))
 }
@@ -67,7 +72,8 @@ pub(super) fn check(expression: &IdedExpr, names: &Names) -> Result<(Shape, u32)
 struct Checker {
     names: Vec<(String, Shape)>,
     levels: usize,
-    depth: u32,
+    /// Of each loop around, its element as a part of an answer, if it is one.
+    parts: Vec<Option<String>>,
     deepest: u32,
 }
 
@@ -128,6 +134,10 @@ impl Checker {
         }
         let parts = call.target.as_deref().into_iter().chain(&call.args);
         let shapes: Vec<_> = parts.map(|part| self.shape(part)).collect::<Result<_, _>>()?;
+        let part = self.parts.last().and_then(Option::as_deref);
+        if !is_paid(call, &shapes, part) {
+            self.reach(self.parts.len() + 1);
+        }
         let at = |place: usize| shapes.get(place).cloned().unwrap_or_default();
         Ok(match (name, at(0)) {
             (operators::INDEX, Shape::List(element) | Shape::Map(element)) => *element,
@@ -164,12 +174,16 @@ impl Checker {
         self.names.push((loops.iter_var.clone(), range.element()));
         self.names.extend(loops.iter_var2.iter().map(|name| (name.clone(), Shape::Any)));
         self.names.push((loops.accu_var.clone(), Shape::Any));
-        self.depth += 1;
-        self.deepest = self.deepest.max(self.depth);
+        self.parts.push(part_of(loops).map(ToOwned::to_owned));
+        self.reach(self.parts.len());
         let inner = self.inside(loops);
-        self.depth -= 1;
+        self.parts.pop();
         self.names.truncate(known);
         inner
+    }
+
+    fn reach(&mut self, depth: usize) {
+        self.deepest = self.deepest.max(u32::try_from(depth).unwrap_or(u32::MAX));
     }
 
     fn inside(&mut self, loops: &ComprehensionExpr) -> Result<Shape, ExpressionError> {

@@ -26,7 +26,9 @@ pub struct TooLarge;
 pub struct Scope {
     names: BTreeMap<&'static str, Value>,
     more: BTreeMap<String, Value>,
-    size: usize,
+    values: usize,
+    /// Bytes of the texts among them.
+    text: usize,
 }
 
 /// One value that an expression gave, to be named in others.
@@ -77,7 +79,8 @@ impl Scope {
     /// With a text as `name`.
     #[must_use]
     pub fn text(mut self, name: &'static str, value: &str) -> Self {
-        self.size += 1;
+        self.values += 1;
+        self.text += value.len();
         self.names.insert(name, text(value));
         self
     }
@@ -86,13 +89,14 @@ impl Scope {
     #[must_use]
     pub fn texts<'t>(mut self, name: &'static str, values: impl IntoIterator<Item = &'t str>) -> Self {
         let values: Vec<_> = values.into_iter().map(text).collect();
-        self.size += values.len();
+        self.values += values.len();
         self.names.insert(name, Value::List(Arc::new(values)));
         self
     }
 
+    /// How much work it is to look at all of it once, in values of some bytes.
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.values + self.text / VALUE
     }
 
     pub(super) fn context<'v>(&self, mut context: Context<'static, 'v>) -> Context<'static, 'v> {
@@ -103,15 +107,18 @@ impl Scope {
     }
 
     fn convert(&mut self, message: &DynamicMessage) -> Result<Value, TooLarge> {
-        let mut left = Left(MOST_VALUES.saturating_sub(self.size));
+        let mut left = Left { values: MOST_VALUES.saturating_sub(self.values), text: self.text };
         let value = left.message(message)?;
-        self.size = MOST_VALUES - left.0;
+        (self.values, self.text) = (MOST_VALUES - left.values, left.text);
         Ok(value)
     }
 }
 
-/// How many more values may come.
-struct Left(usize);
+/// How many more values may come, and how many bytes of text came.
+struct Left {
+    values: usize,
+    text: usize,
+}
 
 impl Left {
     fn message(&mut self, message: &DynamicMessage) -> Result<Value, TooLarge> {
@@ -134,7 +141,7 @@ impl Left {
     }
 
     fn value(&mut self, kind: &Kind, value: &Field) -> Result<Value, TooLarge> {
-        self.0 = self.0.checked_sub(1).ok_or(TooLarge)?;
+        self.values = self.values.checked_sub(1).ok_or(TooLarge)?;
         Ok(match value {
             Field::Bool(value) => Value::Bool(*value),
             Field::I32(value) => Value::Int((*value).into()),
@@ -143,8 +150,14 @@ impl Left {
             Field::U64(value) => i64::try_from(*value).map_or(Value::UInt(*value), Value::Int),
             Field::F32(value) => Value::Float((*value).into()),
             Field::F64(value) => Value::Float(*value),
-            Field::String(value) => text(value),
-            Field::Bytes(value) => Value::Bytes(Arc::new(value.to_vec())),
+            Field::String(value) => {
+                self.text += value.len();
+                text(value)
+            }
+            Field::Bytes(value) => {
+                self.text += value.len();
+                Value::Bytes(Arc::new(value.to_vec()))
+            }
             Field::EnumNumber(number) => text(&spelled(kind.as_enum(), *number)),
             Field::Message(message) => self.message(message)?,
             Field::List(values) => {
@@ -152,8 +165,10 @@ impl Left {
                 Value::List(Arc::new(values.collect::<Result<_, _>>()?))
             }
             Field::Map(entries) => {
-                let entry =
-                    |(name, value): (&MapKey, &Field)| Ok((entry_key(name), self.value(kind, value)?));
+                let entry = |(name, value): (&MapKey, &Field)| {
+                    self.text += name.as_str().map_or(0, str::len);
+                    Ok((entry_key(name), self.value(kind, value)?))
+                };
                 Value::Map(Map { map: Arc::new(entries.iter().map(entry).collect::<Result<_, _>>()?) })
             }
         })
@@ -210,6 +225,9 @@ fn key(name: &str) -> Key {
 fn text(value: &str) -> Value {
     Value::String(Arc::new(value.to_owned()))
 }
+
+/// Of bytes that are compared or copied in the time of a step.
+const VALUE: usize = 64;
 
 /// More than the state of any cluster that is looked at as a whole.
 const MOST_VALUES: usize = 20_000;

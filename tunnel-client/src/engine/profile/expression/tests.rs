@@ -123,6 +123,55 @@ fn an_answer_without_end_is_not_looked_at() {
 }
 
 #[test]
+fn what_reads_to_an_end_in_each_step_of_a_loop_counts_as_a_loop() {
+    let (names, mut wrong) = (names().with("targets", Shape::List(Box::default())), Vec::new());
+    for (paid, text) in [
+        (1, "response.detail.text + response.detail.text == 'a'"),
+        (1, "response.parts.all(p, p.name == 'a' && p.name.contains('b') && p.name + 'c' != '')"),
+        (
+            1,
+            "response.parts.all(p, p.name == response.detail.text || p.name.startsWith(response.detail.text))",
+        ),
+        (1, "response.parts.all(p, p.name in response.settings && p.name in ['a', 'b'])"),
+        (1, "response.parts.all(p, p.replicas - 1 < size(response.parts) * 2)"),
+        (1, "response.parts.filter(p, p.replicas > 1).all(p, string(p.replicas) + p.name != 'x')"),
+        (1, "response.parts.exists_one(p, p.name == 'a')"),
+        (2, "response.parts.all(p, p.name in targets)"),
+        (2, "response.parts.all(p, response.detail.text == response.settings['x'])"),
+        (2, "response.parts.all(p, response.parts == response.parts)"),
+        (2, "response.parts.all(p, response.detail.text.contains(p.name))"),
+        (2, "response.parts.all(p, p.name.contains(response.detail.text))"),
+        (2, "response.parts.map(p, response.detail.text + p.name) == []"),
+        (2, "response.parts.map(p, response.detail.text).all(t, t == t)"),
+        (2, "response.parts.all(p, response.settings[response.detail.text] == 'x')"),
+        (3, "response.parts.all(p, response.parts.all(q, q.name == 'a' && p.name.contains('b')))"),
+        (2, "response.parts.all(p, response.parts.all(q, q.name == p.name))"),
+    ] {
+        let (read, _) = Expression::parse(text, &names).unwrap();
+        if read.nesting != paid {
+            wrong.push((read.nesting, paid, text));
+        }
+    }
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn texts_cost_what_they_are_long() {
+    let text = "x".repeat(1 << 21);
+    let parts = [r#"{"name":"a"}"#; 10].join(",");
+    let large = answer("Status", &format!(r#"{{"parts":[{parts}],"detail":{{"text":"{text}"}}}}"#));
+    let once = parse("response.detail.text.endsWith('x') && response.parts.all(p, p.name == 'a')").unwrap();
+    assert_eq!(on(&large).bool(&once), Ok(true));
+    for often in [
+        "response.parts.map(p, response.detail.text + p.name)[0] != ''",
+        "response.parts.all(p, response.detail.text.contains(p.name))",
+    ] {
+        let refused = on(&large).bool(&parse(often).unwrap()).unwrap_err().to_string();
+        assert!(refused.contains("too many steps"), "{refused}");
+    }
+}
+
+#[test]
 fn all_that_is_evaluated_together_has_one_bound() {
     let parts = vec![r#"{"name":"a"}"#; 4_000].join(",");
     let large = answer("Status", &format!(r#"{{"parts":[{parts}]}}"#));
