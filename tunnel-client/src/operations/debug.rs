@@ -7,12 +7,13 @@ mod desk;
 mod leaving;
 mod lent;
 mod pack;
+mod places;
 mod record;
 mod shelf;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{task::spawn_blocking, time::timeout};
 use tracing::warn;
 use tunnel_certs::crypto::sha256;
 use tunnel_protos::{Digest, OperatorName, RequestId, operations::v1::Bundle};
@@ -23,6 +24,7 @@ use self::{
     collect::collect,
     lent::Lent,
     pack::{Header, pack, unpack},
+    places::{Place, Places},
     record::Record,
     shelf::Shelf,
 };
@@ -97,9 +99,9 @@ struct Shared {
     shelf: Shelf,
     policy: Box<dyn Fn() -> Release + Send + Sync>,
     audit: Audit,
-    /// Operators who fetch; they leave the customer's people their own places.
-    fetchers: Arc<Semaphore>,
-    readers: Arc<Semaphore>,
+    /// Operators who fetch, each one bundle at a time; they leave the customer's people their own places.
+    fetchers: Places,
+    readers: Places,
     /// Bundles that are being forgotten.
     forgetting: Tasks,
 }
@@ -115,7 +117,7 @@ impl Keeper {
     }
 
     fn on(shelf: Shelf, policy: impl Fn() -> Release + Send + Sync + 'static, audit: Audit) -> Self {
-        let places = || Arc::new(Semaphore::new(READERS));
+        let places = || Places::new(READERS);
         Self(Arc::new(Shared {
             shelf,
             policy: Box::new(policy),
@@ -177,7 +179,8 @@ impl Keeper {
 
     /// The released bundle, whole and proven to be what was made.
     async fn fetched(&self, id: &RequestId, record: &Record, offset: u64) -> Result<Lent, Refused> {
-        let archive = self.archive(*id, record, &self.0.fetchers).await?;
+        let place = self.0.fetchers.of(record.operator()).ok_or(Refused::Busy)?;
+        let archive = self.archive(*id, record, place).await?;
         // The disk may have taken its time.
         self.may_leave(id, record)?;
         self.0.audit.record(record.event("fetched", None)).await.map_err(|_| Refused::Busy)?;
@@ -190,7 +193,8 @@ impl Keeper {
         if path != pack::MANIFEST && !record.has(&path) {
             return Err(Refused::NoFile);
         }
-        let Lent { bytes, place } = self.archive(*id, &record, &self.0.readers).await?;
+        let place = self.0.readers.any().ok_or(Refused::Busy)?;
+        let Lent { bytes, place } = self.archive(*id, &record, place).await?;
         let file = spawn_blocking(move || {
             let file = unpack(&bytes, &path).ok().flatten()?;
             Some(Lent { bytes: file.into(), place })
@@ -227,13 +231,7 @@ impl Keeper {
         self.0.shelf.delete(id, move |record| audit.note(record.event("deleted", by))).await
     }
 
-    async fn archive(
-        &self,
-        id: RequestId,
-        record: &Record,
-        places: &Arc<Semaphore>,
-    ) -> Result<Lent, Refused> {
-        let place = Arc::clone(places).try_acquire_owned().map_err(|_| Refused::Busy)?;
+    async fn archive(&self, id: RequestId, record: &Record, place: Place) -> Result<Lent, Refused> {
         let path = self.0.shelf.path(&id);
         let (digest, bytes) = (record.digest(), record.bytes());
         let read = spawn_blocking(move || {

@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream::unfold};
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::timeout,
-};
+use tokio::{sync::mpsc, time::timeout};
 use tracing::info_span;
 use tunnel_runtime::tasks::Task;
+
+use super::places::Place;
 
 /// Bytes with the place that they take; dropped, both are given back.
 #[derive(Debug)]
 pub(super) struct Lent {
     pub(super) bytes: Bytes,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 /// Who reads stopped reading.
@@ -56,6 +55,8 @@ impl Lent {
         };
         // Late is as stalled: the receiver sees that some is left.
         let _ = timeout(LONGEST, all).await;
+        // Before the receiver hears of the end: who has read all of it finds the place free.
+        drop(self);
     }
 }
 
@@ -80,34 +81,32 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use futures_util::StreamExt;
-    use tokio::{sync::Semaphore, time::sleep};
+    use tokio::time::sleep;
 
-    use super::*;
+    use super::{super::places::Places, *};
 
-    fn lent(places: &Arc<Semaphore>, parts: usize) -> Lent {
-        let place = Arc::clone(places).try_acquire_owned().unwrap();
+    fn lent(places: &Places, parts: usize) -> Lent {
+        let place = places.any().unwrap();
         Lent { bytes: vec![7; parts * PART].into(), place }
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_stalls_ends_and_gives_its_place_back() {
-        let places = Arc::new(Semaphore::new(1));
+        let places = Places::new(1);
         let mut parts = Box::pin(lent(&places, 9).parts());
         assert_eq!(parts.next().await.unwrap().unwrap().len(), PART);
         sleep(STALLED / 2).await;
-        assert_eq!(places.available_permits(), 0);
+        assert_eq!(places.free(), 0);
         sleep(STALLED).await;
-        assert_eq!(places.available_permits(), 1);
+        assert_eq!(places.free(), 1);
         let rest: Vec<_> = parts.collect().await;
         assert!(rest.len() < 8 && rest.last() == Some(&Err(Stalled)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_too_slowly_gives_the_place_back_as_well() {
-        let places = Arc::new(Semaphore::new(1));
+        let places = Places::new(1);
         let parts = lent(&places, 99).parts();
         let slow = parts.then(|part| async {
             sleep(STALLED - STALLED / 6).await;
@@ -115,12 +114,12 @@ mod tests {
         });
         let read: Vec<_> = slow.collect().await;
         assert!(read.len() < 60 && read.last() == Some(&Err(Stalled)));
-        assert_eq!(places.available_permits(), 1);
+        assert_eq!(places.free(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_gets_all_of_it() {
-        let places = Arc::new(Semaphore::new(1));
+        let places = Places::new(1);
         let read: Vec<_> = lent(&places, 9).skip(PART + 1).parts().collect().await;
         assert_eq!(read.iter().map(|part| part.as_ref().unwrap().len()).sum::<usize>(), 8 * PART - 1);
         assert!(lent(&places, 9).skip(10 * PART).parts().collect::<Vec<_>>().await.is_empty());

@@ -211,8 +211,10 @@ async fn few_bundles_are_in_memory_however_many_are_fetched() {
     let (keeper, wanted) = (room.open(), wanted(&engine.engine()));
     let bytes = large(&keeper, &wanted).await;
     let mut fetches = Vec::new();
-    for _ in 0..READERS {
-        let mut chunks = keeper.fetch(&wanted.id, 0).unwrap();
+    for n in 0..READERS {
+        let (id, operator) = (RequestId::random(), format!("olga-{n}").parse().unwrap());
+        large(&keeper, &Collecting { id, operator, ..wanted.clone() }).await;
+        let mut chunks = keeper.fetch(&id, 0).unwrap();
         assert_eq!(chunks.next().await.unwrap().unwrap().data.len(), lent::PART);
         fetches.push(chunks);
     }
@@ -224,7 +226,7 @@ async fn few_bundles_are_in_memory_however_many_are_fetched() {
     assert!(end.is_empty(), "what is at its end takes no place");
     fetches.pop();
     let free = async {
-        while keeper.0.fetchers.available_permits() == 0 {
+        while keeper.0.fetchers.free() == 0 {
             tokio::task::yield_now().await;
         }
     };
