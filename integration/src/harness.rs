@@ -8,6 +8,7 @@ pub mod alert;
 pub mod api_ca;
 pub mod approver;
 pub mod approver_key;
+pub mod audit;
 pub mod binaries;
 pub mod broker;
 pub mod channel;

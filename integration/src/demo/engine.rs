@@ -31,7 +31,9 @@ impl Settings {
     /// The engine of a profile, with its data below `folder`.
     pub fn of(profile: Shipped, folder: &Path) -> Self {
         match profile {
-            Shipped::Etcd | Shipped::SupervisedEtcd => Self::Etcd(Options::loopback(folder)),
+            Shipped::Etcd | Shipped::SupervisedEtcd | Shipped::SlowEtcd => {
+                Self::Etcd(Options::loopback(folder))
+            }
             // Nodes that take their time, so that a rollout can be watched.
             Shipped::Hasty => {
                 Self::Reference(EngineSettings { startup: STARTUP, ..EngineSettings::loopback(folder) })

@@ -21,6 +21,8 @@ pub enum Shipped {
     Etcd,
     /// As [`Shipped::Etcd`] with what its comments say of supervisors, and gates as those of [`Shipped::Hasty`].
     SupervisedEtcd,
+    /// As [`Shipped::SupervisedEtcd`] with gates that hold for seconds, in which a test can do something.
+    SlowEtcd,
 }
 
 /// Where something listens, by its name in a profile.
@@ -40,12 +42,13 @@ impl Shipped {
         let etcd = include_str!("../../profiles/etcd.yaml");
         match self {
             Self::ReferenceEngine => engine.to_owned(),
-            Self::Hasty => hasty(engine, "5s"),
+            Self::Hasty => gates(engine, "300ms", "5s"),
             Self::Access => without(engine, &OPERATIONS),
             Self::Mutating => without(&without(engine, &OPERATIONS), &["readOnly:"]),
             Self::Etcd => etcd.to_owned(),
             // A member takes some seconds to be back, an election included.
-            Self::SupervisedEtcd => hasty(&supervised(etcd, companions), "1m"),
+            Self::SupervisedEtcd => gates(&supervised(etcd, companions), "300ms", "1m"),
+            Self::SlowEtcd => gates(&supervised(etcd, companions), "2s", "8s"),
         }
     }
 
@@ -58,7 +61,9 @@ impl Shipped {
             ),
             Self::Etcd => ("etcd.protoset", etcd.to_vec()),
             // Descriptor sets may be concatenated.
-            Self::SupervisedEtcd => ("etcd.protoset", [etcd, supervisor::FILE_DESCRIPTOR_SET].concat()),
+            Self::SupervisedEtcd | Self::SlowEtcd => {
+                ("etcd.protoset", [etcd, supervisor::FILE_DESCRIPTOR_SET].concat())
+            }
         }
     }
 }
@@ -84,8 +89,8 @@ fn without(yaml: &str, keys: &[&str]) -> String {
 }
 
 /// Nothing of a test changes after a moment; what never becomes ready is not waited for any longer.
-fn hasty(yaml: &str, deadline: &str) -> String {
-    yaml.replace("soak: 5s, deadline: 2m", &format!("soak: 300ms, deadline: {deadline}"))
+fn gates(yaml: &str, soak: &str, deadline: &str) -> String {
+    yaml.replace("soak: 5s, deadline: 2m", &format!("soak: {soak}, deadline: {deadline}"))
 }
 
 /// With the lines that wait behind `#+ `; each member's companion bears its name and what it is.

@@ -10,6 +10,7 @@ mod refusals;
 mod runs;
 mod stale;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tonic::transport::Channel;
 use tunnel_certs::statement::{
@@ -17,6 +18,7 @@ use tunnel_certs::statement::{
     outcome::Outcome,
     request::{Operation as Asked, operation::What},
 };
+use tunnel_client::audit::line::Line;
 use tunnel_integration::{
     generated::admin::v1::{GetStatusRequest, GetStatusResponse, Node, admin_client::AdminClient},
     harness::{
@@ -156,6 +158,24 @@ impl Lab {
 
     async fn session(&self, submitted: &Submitted) -> operation::Session {
         self.ada.session(&self.world.cluster(), submitted).await.unwrap()
+    }
+
+    /// What the audit log says of the steps and gates of an operation, in their order.
+    fn walked(&self, submitted: &Submitted) -> Vec<String> {
+        let id = submitted.request.id.to_string();
+        let records = self.world.client_settings.records().unwrap();
+        let flag = |record: &Line, name: &str| record.fields.get(name) == Some(&Value::Bool(true));
+        let tell = |record: &Line| {
+            let step = record.number("step")?;
+            match record.kind.as_str() {
+                "step" if flag(record, "back") => Some(format!("step {step} back")),
+                "step" => Some(format!("step {step}")),
+                "gate" if flag(record, "held") => Some(format!("gate {step} held")),
+                "gate" => Some(format!("gate {step} did not hold")),
+                _ => None,
+            }
+        };
+        records.iter().filter(|record| record.text("request") == id).filter_map(tell).collect()
     }
 
     /// Signed by the vendor as it should be.

@@ -56,6 +56,10 @@ pub(super) fn marks(step: &Step, found: &Found) -> Marks {
 
 /// Whether a step took effect.
 pub(super) fn effect(plan: &Plan, step: &Step, marks: &Marks, found: &Found) -> Effect {
+    // A target may bear a node's name, whose start says nothing of a task.
+    if !plan.task.is_empty() {
+        return Effect::Unseen;
+    }
     let facts = found.facts();
     let changes: Vec<_> =
         plan.diff.iter().filter(|change| objects(step).any(|o| o == change.object)).collect();

@@ -94,7 +94,8 @@ pub(super) fn components(profile: &Profile, what: &What) -> Result<Vec<Component
         What::Upgrade(asked) => asked.components.iter().map(|upgrade| &upgrade.component).collect(),
         What::Restart(asked) => vec![&asked.component],
         What::Configure(asked) => vec![&asked.component],
-        What::RunTask(_) | What::CollectDebug(_) => Vec::new(),
+        What::RunTask(asked) => task::walked(profile, asked).into_iter().collect(),
+        What::CollectDebug(_) => Vec::new(),
     };
     named.into_iter().map(|name| component(profile, name).map(|_| name.clone())).collect()
 }

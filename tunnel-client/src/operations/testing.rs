@@ -668,3 +668,14 @@ pub(super) fn task() -> Plan {
         ..base(false)
     }
 }
+
+/// A task at one target after the other, each of which is a node.
+pub(super) fn walk() -> Plan {
+    let one = |node: &str| step(format!("Run tidy on {node}"), node, format!(r#"{{"tidy":"{node}"}}"#), None);
+    Plan {
+        operation: "runTask".to_owned(),
+        task: "tidy".to_owned(),
+        steps: ["n1", "n2", "n3"].map(one).to_vec(),
+        ..base(false)
+    }
+}

@@ -2,12 +2,12 @@
 //! acknowledged write is lost.
 
 use tempfile::TempDir;
-use tunnel_certs::statement::request::operation::What;
+use tunnel_certs::statement::request::operation::{RunTask, What};
 use tunnel_integration::{
     etcd::{supervised::Supervised, writer::Writer},
     harness::{
         PATIENCE,
-        operation::{debug, restart, steps, task},
+        operation::{debug, on_approval, restart, steps, task},
         profile::Shipped,
         wait::until,
     },
@@ -27,6 +27,10 @@ struct Cluster {
 
 impl Cluster {
     async fn start() -> Self {
+        Self::with(Shipped::SupervisedEtcd).await
+    }
+
+    async fn with(profile: Shipped) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let members = Supervised::start_cluster(folder.path(), &NAMES).await.unwrap();
         let (mut plan, key, keys) = Lab::plan().await;
@@ -35,7 +39,7 @@ impl Cluster {
         };
         plan.client.endpoints = members.iter().map(pair(Supervised::endpoint)).collect();
         plan.client.companions = members.iter().map(pair(Supervised::companion)).collect();
-        plan.client.profile = Shipped::SupervisedEtcd;
+        plan.client.profile = profile;
         // Each of them by a person.
         plan.client.policy = key.policy(&POLICY.replace("restart: auto", "restart: manual"));
         Self { members, lab: Lab::of(plan.start().await.unwrap(), key, keys), _folder: folder }
@@ -50,13 +54,42 @@ impl Cluster {
         self.members.iter().map(Supervised::starts).collect()
     }
 
-    /// Runs to its good end, one step per member.
+    /// Runs to its good end, one step per member and the gate after each.
     async fn maintain(&self, what: What) {
         let (submitted, outcome) = self.lab.run(what).await;
         assert_eq!(outcome.state, RequestState::Succeeded, "{outcome:?}");
         let operation = self.lab.operation(&submitted).await;
         assert_eq!(steps(&operation), [StepState::Done; 3], "{operation:?}");
+        let gone = ["step 1", "gate 1 held", "step 2", "gate 2 held", "step 3", "gate 3 held"];
+        assert_eq!(self.lab.walked(&submitted), gone);
     }
+
+    /// Begins at all members, and loses another one while the gate after the first is watched; which was the first.
+    async fn lose_one_on_the_way(&mut self, what: What) -> String {
+        let submitted = self.lab.ask(on_approval(what)).await;
+        let view = self.lab.planned(&submitted).await;
+        let first = view.running.as_ref().unwrap().plan.as_ref().unwrap().steps[0].object.clone();
+        let other = self.members.iter().position(|member| member.name() != first).unwrap();
+        self.lab.approve(&submitted, &view).await.unwrap();
+        self.lab
+            .view(&submitted, "the first gate is watched", |view| {
+                let first = view.running.as_ref().and_then(|running| running.steps.first());
+                first.is_some_and(|step| step.state() == StepState::Soaking)
+            })
+            .await;
+        let lost = self.members.remove(other).name().to_owned();
+        let (outcome, why) = self.lab.over_for_both(&submitted).await;
+        assert_eq!(outcome.state, RequestState::Failed, "{outcome:?}");
+        sentence(&why, &["Not well within 8s", &lost]);
+        let left = [StepState::Failed, StepState::Skipped, StepState::Skipped];
+        assert_eq!(steps(&self.lab.operation(&submitted).await), left);
+        assert_eq!(self.lab.walked(&submitted), ["step 1", "gate 1 did not hold"]);
+        first
+    }
+}
+
+fn defragment() -> RunTask {
+    RunTask { task: "defragment".parse().unwrap(), targets: Vec::new(), arguments: Vec::new() }
 }
 
 async fn more(writer: &Writer, than: u64) {
@@ -81,6 +114,37 @@ async fn members_are_maintained_one_by_one_and_no_acknowledged_write_is_lost() {
     more(&writer, before).await;
     let written = writer.stop().await.unwrap();
     println!("{written} acknowledged writes, none lost");
+}
+
+#[tokio::test]
+async fn a_member_that_is_lost_on_the_way_stops_a_defragmentation() {
+    let mut cluster = Cluster::with(Shipped::SlowEtcd).await;
+    cluster.lose_one_on_the_way(task("defragment", &[]).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_member_that_is_lost_on_the_way_stops_a_restart() {
+    let mut cluster = Cluster::with(Shipped::SlowEtcd).await;
+    let first = cluster.lose_one_on_the_way(restart("etcd", &[], 3).unwrap()).await;
+    for member in &cluster.members {
+        let starts = if member.name() == first { 2 } else { 1 };
+        assert_eq!(member.starts(), starts, "{}", member.name());
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_is_away_before_is_gone_to_first_and_stops_it() {
+    let mut cluster = Cluster::start().await;
+    cluster.members.pop();
+    let one = RunTask { targets: vec!["one".parse().unwrap()], ..defragment() };
+    let (submitted, outcome) = cluster.lab.run(What::RunTask(one)).await;
+    assert_eq!(outcome.state, RequestState::Denied, "{outcome:?}");
+    sentence(&cluster.lab.over_for_both(&submitted).await.1, &["three", "not ready"]);
+    let (submitted, outcome) = cluster.lab.run(What::RunTask(defragment())).await;
+    assert_eq!(outcome.state, RequestState::Failed, "{outcome:?}");
+    let operation = cluster.lab.operation(&submitted).await;
+    assert_eq!(steps(&operation), [StepState::Failed, StepState::Skipped, StepState::Skipped]);
+    assert_eq!(operation.plan.unwrap().affected[0], "three");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tunnel_runtime::tasks::Task;
 use super::*;
 use crate::operations::{
     RunState,
-    testing::{Deed, Faults, Plant, World, id, pause, restart, scale, task, upgrade, upgrade_unseen},
+    testing::{Deed, Faults, Plant, World, id, pause, restart, scale, task, upgrade, upgrade_unseen, walk},
 };
 
 fn states(run: &super::super::run::Run) -> Vec<StepState> {
@@ -120,6 +120,20 @@ async fn a_restart_mends_a_target_that_was_not_well_before() {
     let run = world.finish(&plan).await;
     assert_eq!(run.state, RunState::Succeeded, "{}", run.why);
     assert_eq!(world.plant.calls().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_soaks_between_its_targets_and_stops_where_one_is_not_well() {
+    let world = World::new(Plant::new());
+    let started = tokio::time::Instant::now();
+    let run = world.finish(&walk()).await;
+    assert_eq!((run.state, states(&run)), (RunState::Succeeded, vec![StepState::Done; 3]));
+    assert!(started.elapsed() >= Duration::from_secs(9), "three soaks of 3 s: {:?}", started.elapsed());
+    let world = World::new(Plant::with(Faults { broken: ["n2".to_owned()].into(), ..Faults::default() }));
+    let run = world.finish(&walk()).await;
+    assert_eq!(run.why, "Not well within 1m: n2 is not ready; what was done stays done");
+    assert_eq!(states(&run), [StepState::Failed, StepState::Skipped, StepState::Skipped]);
+    assert_eq!(world.plant.calls().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

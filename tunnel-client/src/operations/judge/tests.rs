@@ -1,7 +1,7 @@
 use super::*;
 use crate::operations::{
     found::Shown,
-    testing::{Faults, Plant, restart, scale, upgrade},
+    testing::{Faults, Plant, restart, scale, upgrade, walk},
 };
 
 fn found(plant: &Plant) -> Found {
@@ -179,6 +179,14 @@ fn a_target_that_was_not_well_before_holds_the_last_gate_alone() {
 fn unwell(targets: &[&str]) -> Found {
     let one = |target: &&str| ((*target).to_owned(), format!("{target} is not well"));
     Found { unwell: targets.iter().map(one).collect(), ..Plant::new().found() }
+}
+
+#[test]
+fn the_start_of_a_target_that_is_a_node_says_nothing_of_a_task() {
+    let (plant, plan) = (Plant::new(), walk());
+    let before = marks(&plan.steps[0], &found(&plant));
+    assert_eq!(effect(&plan, &plan.steps[0], &before, &found(&plant)), Effect::Unseen);
+    assert_eq!(gate(&plan, 0, Way::Forth, &before, &found(&plant)), Ok(()));
 }
 
 fn with_releases(mut plan: Plan) -> Plan {

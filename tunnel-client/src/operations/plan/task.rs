@@ -1,20 +1,22 @@
 //! A task that the profile lists, once or for each target; what it did cannot be taken back.
+//!
+//! One that names a component goes through its targets as a restart goes through nodes: the gate holds between them.
 
 use std::collections::BTreeMap;
 
 use tunnel_certs::statement::request::operation::RunTask;
 use tunnel_protos::{
-    SettingName, TargetName,
-    operations::v1::{Plan, RiskClass, Step},
+    ComponentName, SettingName, TargetName,
+    operations::v1::{Plan, Precondition, RiskClass, Step},
 };
 
-use super::{At, Ground, call, first_target, listed, no_rollback};
+use super::{At, Ground, call, first_target, gate, listed, no_rollback, rolling};
 use crate::{
     engine::{
         Profile,
         profile::{Per, Risk, Task, Var, Vars},
     },
-    operations::PlanRefusal,
+    operations::{PlanRefusal, found::Shown},
 };
 
 pub(super) fn plan(ground: Ground<'_>, asked: &RunTask) -> Result<Plan, PlanRefusal> {
@@ -24,13 +26,9 @@ pub(super) fn plan(ground: Ground<'_>, asked: &RunTask) -> Result<Plan, PlanRefu
         PlanRefusal::new("task", format!("The engine profile has no task {}; it has {names}", asked.task))
     })?;
     let arguments = arguments(task, asked)?;
-    let steps = match task.per {
-        Per::Once => vec![once(ground.profile, task, asked, &arguments)?],
-        Per::Target => {
-            let targets = targets(ground.profile, &asked.targets)?;
-            let each = targets.iter().map(|target| at(task, target, &arguments));
-            each.collect::<Result<_, _>>()?
-        }
+    let (steps, preconditions) = match task.per {
+        Per::Once => (vec![once(ground.profile, task, asked, &arguments)?], Vec::new()),
+        Per::Target => each(ground, task, asked, &arguments)?,
     };
     let (risk, risk_reason) = risk(task.risk);
     let affected: Vec<_> = steps.iter().map(|step: &Step| step.target.clone()).collect();
@@ -44,10 +42,51 @@ pub(super) fn plan(ground: Ground<'_>, asked: &RunTask) -> Result<Plan, PlanRefu
         component: task.component.as_ref().map_or_else(|| format!("task {}", task.name), ToString::to_string),
         risk: risk.into(),
         risk_reason: risk_reason.to_owned(),
+        preconditions,
         affected,
         steps,
         ..Plan::default()
     })
+}
+
+/// The component whose targets a task walks, if it walks any.
+pub(super) fn walked<'p>(profile: &'p Profile, asked: &RunTask) -> Option<&'p ComponentName> {
+    let task = profile.operable().tasks().get(&asked.task)?;
+    task.component.as_ref().filter(|_| task.per == Per::Target)
+}
+
+fn each(
+    ground: Ground<'_>,
+    task: &Task,
+    asked: &RunTask,
+    arguments: &BTreeMap<SettingName, Var>,
+) -> Result<(Vec<Step>, Vec<Precondition>), PlanRefusal> {
+    let targets = targets(ground.profile, &asked.targets)?;
+    let Some(name) = walked(ground.profile, asked) else {
+        let steps = targets.iter().map(|target| at(task, target, arguments));
+        return Ok((steps.collect::<Result<_, _>>()?, Vec::new()));
+    };
+    let (component, shown) = ground.component(name)?;
+    let step = |target: &TargetName| {
+        let gate = Some(gate(component, component.gate, None));
+        Ok(Step { gate, ..at(task, target, arguments)? })
+    };
+    let steps = order(name, shown, targets)?.iter().map(step).collect::<Result<_, PlanRefusal>>()?;
+    let preconditions = if shown.nodes.is_empty() { Vec::new() } else { rolling::preconditions(name, shown) };
+    Ok((steps, preconditions))
+}
+
+/// As nodes are ordered, where targets bear the names of nodes: those that are not ready come first.
+fn order(
+    component: &ComponentName,
+    shown: &Shown,
+    mut targets: Vec<TargetName>,
+) -> Result<Vec<TargetName>, PlanRefusal> {
+    let node = |target: &TargetName| shown.nodes.iter().find(|node| node.name == target.as_str());
+    let chosen: Vec<_> = targets.iter().filter_map(node).collect();
+    rolling::order(component, shown, &chosen, 1)?;
+    targets.sort_by_key(|target| node(target).is_none_or(|node| node.ready));
+    Ok(targets)
 }
 
 fn arguments(task: &Task, asked: &RunTask) -> Result<BTreeMap<SettingName, Var>, PlanRefusal> {

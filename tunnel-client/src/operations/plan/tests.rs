@@ -49,6 +49,18 @@ impl World {
         Self { profile: testing::profile(), found, known: Known::default(), key }
     }
 
+    /// The same with a target for each node, and a task that goes from one to the next.
+    fn walking() -> Self {
+        let url = |port: u8| format!("storage-{port}: \"http://127.0.0.1:{}\"", port + 1);
+        let text = testing::PROFILE
+            .replace(
+                r#"default: "http://127.0.0.1:1", b: "http://127.0.0.1:2""#,
+                &[0, 1, 2].map(url).join(", "),
+            )
+            .replace("timeout: 10m\n", "timeout: 10m\n    per: target\n");
+        Self { profile: testing::parse(&text).unwrap(), ..Self::new() }
+    }
+
     fn storage(&mut self) -> &mut Shown {
         self.found.components.get_mut("storage").unwrap()
     }

@@ -162,6 +162,21 @@ fn a_task_runs_on_the_targets_asked_for_with_its_defaults() {
 }
 
 #[test]
+fn a_task_walks_the_targets_of_its_component_by_its_gate_and_takes_those_that_are_not_ready_first() {
+    let mut world = World::walking();
+    world.storage().nodes[2].ready = false;
+    let plan = world.plan(&task("compact", &[], &[("who", "me")])).unwrap();
+    let targets: Vec<_> = plan.steps.iter().map(|step| step.target.as_str()).collect();
+    assert_eq!(targets, ["storage-2", "storage-0", "storage-1"]);
+    for step in &plan.steps {
+        let gate = step.gate.as_ref().expect("a gate after each target");
+        assert_eq!((gate.soak_ms, gate.deadline_ms), (2_000, 60_000));
+    }
+    let conditions: Vec<_> = plan.preconditions.iter().map(|one| one.what.as_str()).collect();
+    assert_eq!(conditions, ["nodes of storage", "readiness of storage-2"]);
+}
+
+#[test]
 fn a_bundle_lists_every_field_that_would_leave() {
     let plan = World::new().plan(&collect(&["info"], &[])).unwrap();
     let leaves = &plan.leaves[0];

@@ -277,3 +277,11 @@ fn components_that_share_a_name_are_not_upgraded_together() {
     world.add_query(&["query", "query-1"]);
     assert_eq!(world.plan(&upgrade).unwrap().releases.len(), 2);
 }
+
+#[test]
+fn a_task_leaves_nodes_alone_while_one_that_it_would_not_touch_is_not_ready() {
+    let mut world = World::walking();
+    world.storage().nodes[2].ready = false;
+    let why = "storage-2 of storage is not ready and would not be touched; mend it first, or name it, too";
+    assert_refused(&world, &task("compact", &["storage-0"], &[("who", "me")]), "readiness", why);
+}
