@@ -38,6 +38,8 @@ pub struct Options {
     pub shards: u32,
     /// How long a node is `STARTING` after a restart, upgrade or scale-out.
     pub startup: Duration,
+    /// How long a change, or what is collected of it, takes to be answered.
+    pub pace: Duration,
     /// Plain HTTP/2.
     pub h2c: Option<SocketAddr>,
     /// HTTP/2 over TLS.
@@ -50,7 +52,8 @@ impl Options {
     /// An engine on a free loopback port, in plain HTTP/2.
     pub fn loopback(data: impl Into<PathBuf>) -> Self {
         let h2c = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-        Self { data: data.into(), shards: 4, startup: Duration::ZERO, h2c, tls: None, unix: None }
+        let (startup, pace) = (Duration::ZERO, Duration::ZERO);
+        Self { data: data.into(), shards: 4, startup, pace, h2c, tls: None, unix: None }
     }
 }
 
@@ -93,6 +96,7 @@ pub struct ReferenceEngine {
 struct Parts {
     store: Arc<Store>,
     cluster: Cluster,
+    pace: Duration,
     counters: debug::Counters,
     health: HealthReporter,
 }
@@ -100,13 +104,13 @@ struct Parts {
 impl ReferenceEngine {
     /// Opens the store and binds the sockets; port 0 works, see [`ReferenceEngine::addresses`].
     pub fn build(options: Options) -> Result<Self, BuildError> {
-        let Options { data, shards, startup, h2c, tls, unix } = options;
+        let Options { data, shards, startup, pace, h2c, tls, unix } = options;
         fs::create_dir_all(&data).map_err(|source| BuildError::Folder { path: data.clone(), source })?;
         let store = Arc::new(Store::open(&data, shards)?);
         let cluster = Cluster::open(data.join("cluster.json"), startup)?;
         let (listeners, addresses) = listen::bind(h2c, tls, unix)?;
         let (counters, health) = (debug::Counters::default(), HealthReporter::new());
-        let parts = Arc::new(Parts { store, cluster, counters, health });
+        let parts = Arc::new(Parts { store, cluster, pace, counters, health });
         let routes = serve::routes(&parts)?;
         Ok(Self { parts, routes, listeners, addresses })
     }

@@ -83,6 +83,7 @@ impl Arguments {
             data: self.data,
             shards: self.shards,
             startup: Duration::from_millis(self.startup_millis),
+            pace: Duration::ZERO,
             h2c: self.h2c,
             tls,
             unix: self.unix,

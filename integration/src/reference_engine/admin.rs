@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::sleep;
 use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataMap};
 
 use super::{
@@ -72,12 +73,14 @@ impl Admin for AdminService {
         let ScaleRequest { component, replicas } = request.into_inner();
         let previous_replicas =
             self.parts.cluster.change(|state, now| state.scale(&component, replicas, now))?;
+        sleep(self.parts.pace).await;
         Ok(Response::new(ScaleResponse { previous_replicas, replicas }))
     }
 
     async fn restart(&self, request: Request<RestartRequest>) -> Result<Response<RestartResponse>, Status> {
         let RestartRequest { component, nodes, .. } = request.into_inner();
         let restarted = self.parts.cluster.change(|state, now| state.restart(&component, &nodes, now))?;
+        sleep(self.parts.pace).await;
         Ok(Response::new(RestartResponse { restarted }))
     }
 
@@ -86,6 +89,7 @@ impl Admin for AdminService {
         let (previous_release, upgraded) =
             self.parts.cluster.change(|state, now| state.upgrade(&component, &nodes, &release, now))?;
         self.parts.publish_health().await;
+        sleep(self.parts.pace).await;
         Ok(Response::new(UpgradeResponse { previous_release, release, upgraded }))
     }
 
@@ -95,6 +99,7 @@ impl Admin for AdminService {
     ) -> Result<Response<ConfigureResponse>, Status> {
         let settings = request.into_inner().settings;
         let previous = self.parts.cluster.change(|state, _| state.configure(settings))?;
+        sleep(self.parts.pace).await;
         Ok(Response::new(ConfigureResponse { previous }))
     }
 
@@ -106,6 +111,7 @@ impl Admin for AdminService {
         &self,
         _: Request<GetDebugInfoRequest>,
     ) -> Result<Response<GetDebugInfoResponse>, Status> {
+        sleep(self.parts.pace).await;
         Ok(Response::new(debug::info(&self.parts)))
     }
 

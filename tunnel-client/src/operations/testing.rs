@@ -50,6 +50,7 @@ pub(super) struct Plant(Arc<Mutex<Yard>>);
 #[derive(Debug)]
 pub(super) struct Yard {
     pub(super) nodes: BTreeMap<String, Machine>,
+    pub(super) settings: BTreeMap<String, String>,
     /// Looks and calls, in their order.
     pub(super) deeds: Vec<Deed>,
     pub(super) faults: Faults,
@@ -123,6 +124,7 @@ impl Plant {
         let nodes = ["n1", "n2", "n3"].map(|name| (name.to_owned(), machine())).into();
         Self(Arc::new(Mutex::new(Yard {
             nodes,
+            settings: [("level".to_owned(), "low".to_owned())].into(),
             deeds: Vec::new(),
             faults: Faults::default(),
             late: Vec::new(),
@@ -159,6 +161,10 @@ impl Plant {
         let mut yard = self.0.lock();
         yard.catch_up();
         yard.nodes.clone()
+    }
+
+    pub(super) fn settings(&self) -> BTreeMap<String, String> {
+        self.0.lock().settings.clone()
     }
 
     pub(super) fn releases(&self) -> Vec<String> {
@@ -201,7 +207,7 @@ impl Plant {
         let shown = Shown {
             replicas: u32::try_from(yard.nodes.len()).ok(),
             release: if whole { first } else { Some("1".to_owned()) },
-            settings: BTreeMap::new(),
+            settings: yard.settings.clone(),
             nodes: yard.nodes.iter().filter(listed).map(node).collect(),
         };
         let why = |target: &String| (target.clone(), format!("The target {target} is not well"));
@@ -238,6 +244,8 @@ impl Yard {
             let machine = self.nodes.get_mut(&node).unwrap();
             machine.release = release;
             machine.starts += 1;
+        } else if let Some(level) = text("level") {
+            self.settings.insert("level".to_owned(), level);
         } else if let Some(node) = text("restart") {
             self.nodes.get_mut(&node).unwrap().starts += 1;
         } else if let Some(replicas) = asked.get("replicas").and_then(Value::as_u64) {
@@ -263,7 +271,10 @@ impl Executor for Plant {
     }
 
     async fn call(&self, work: Work, progress: Progress) -> Result<(), CallFailed> {
-        let Work::Call { json, .. } = work else { return Ok(()) };
+        let json = match work {
+            Work::Call { json, .. } => json,
+            Work::Collect(_) => r#"{"collect":"all"}"#.to_owned(),
+        };
         let faults = self.0.lock().faults.clone();
         if faults.away {
             return Err(CallFailed::Unsent("Nobody listens".to_owned()));
@@ -655,6 +666,36 @@ pub(super) fn scale() -> Plan {
         diff: vec![change],
         preconditions: vec![Precondition { what: "replicas of storage".to_owned(), value: "3".to_owned() }],
         ..base(true)
+    }
+}
+
+/// One setting to another value, by one call.
+pub(super) fn configure() -> Plan {
+    let json = |level: &str| format!(r#"{{"level":"{level}"}}"#);
+    let change = Change {
+        object: "storage".to_owned(),
+        field: "setting level".to_owned(),
+        old: "low".to_owned(),
+        new: "high".to_owned(),
+    };
+    let was = Precondition { what: "setting level of storage".to_owned(), value: "low".to_owned() };
+    Plan {
+        operation: "configure".to_owned(),
+        steps: vec![step("Set level".to_owned(), "storage", json("high"), Some(json("low")))],
+        diff: vec![change],
+        preconditions: vec![was],
+        ..base(true)
+    }
+}
+
+/// A step of ours, which finds by itself what it did before.
+pub(super) fn debug() -> Plan {
+    let collect = Step { title: "Collect".to_owned(), timeout_ms: 10_000, ..Step::default() };
+    Plan {
+        operation: "collectDebug".to_owned(),
+        steps: vec![collect],
+        preconditions: Vec::new(),
+        ..base(false)
     }
 }
 

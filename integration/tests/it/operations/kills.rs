@@ -1,11 +1,12 @@
 //! Power cuts: the client is killed (-9) at each point of a run. Afterwards the run goes on or is taken back by itself,
-//! and nothing was done twice.
+//! and nothing was done twice. A point that no kill came to fails the test.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
+use tunnel_certs::statement::request::operation::What;
 use tunnel_integration::harness::{
     PATIENCE,
-    operation::{OVER, on_approval, restart},
+    operation::{OVER, configure, debug, on_approval, restart},
     operator::Submitted,
     program::Program,
     wait::until,
@@ -26,6 +27,8 @@ impl Victim {
     async fn start() -> Self {
         let (mut plan, key, keys) = Lab::plan().await;
         plan.engine.startup = Duration::from_millis(150);
+        // Each call lasts for long enough to be seen, its effect there already.
+        plan.engine.pace = Duration::from_millis(250);
         // Kills come seconds apart here; pauses between dials grow until a tunnel was well for a minute.
         "timeouts: { longestPause: 1s }\n".clone_into(&mut plan.client.more);
         let Children { world, broker, client } = Children::start(plan).await;
@@ -39,10 +42,10 @@ impl Victim {
         settings.attached(&mut self.client).await.unwrap();
     }
 
-    /// Kills it as soon as a run got `far`; false if it was over before.
-    async fn kill_at(&mut self, submitted: &Submitted, far: u32) -> bool {
+    /// Kills it as soon as a run got `far`, which fails if it is over before.
+    async fn kill_at(&mut self, submitted: &Submitted, far: u32) {
         let (approver, id) = (self.lab.world.approver(), submitted.request.id.to_string());
-        let reached = until("the run gets so far", PATIENCE, || async {
+        let hit = until("the run gets so far", PATIENCE, || async {
             let view = approver.show(&id).await.map_err(|status| status.to_string())?;
             match how_far(&view) {
                 _ if OVER.contains(&view.state()) => Ok(false),
@@ -52,8 +55,32 @@ impl Victim {
         })
         .await
         .unwrap();
+        assert!(hit, "the run was over before it got to {far}");
         self.kill().await;
-        reached
+    }
+
+    /// Runs what `ask` gives for each of these points and is killed there, and once more after an end. `check` looks at what
+    /// is there after each, by its number from 1.
+    async fn each_cut(
+        &mut self,
+        points: RangeInclusive<u32>,
+        ask: impl Fn(&Lab, u32) -> What,
+        expected: RequestState,
+        check: impl AsyncFn(&Lab, &Submitted, u32),
+    ) {
+        let after = points.clone().count();
+        for (round, far) in (1..).zip(points.map(Some).chain([None])) {
+            let submitted = self.begin(on_approval(ask(&self.lab, round))).await;
+            match far {
+                Some(far) => self.kill_at(&submitted, far).await,
+                None => {
+                    self.end(&submitted).await;
+                    self.kill().await;
+                }
+            }
+            assert_eq!(self.end(&submitted).await, expected, "round {round} of {after}, killed at {far:?}");
+            check(&self.lab, &submitted, round).await;
+        }
     }
 
     /// Approved by Alice as soon as it is planned.
@@ -91,55 +118,75 @@ fn how_far(view: &RequestView) -> u32 {
     steps.map(|step| far(step.state())).sum()
 }
 
-/// States of the three steps of a run, each of which can be the last that a process sees.
-const POINTS: std::ops::RangeInclusive<u32> = 0..=9;
+/// States of the three steps of a run before its end, each of which can be the last that a process sees.
+const THREE_STEPS: RangeInclusive<u32> = 0..=8;
+/// The same of one step with a gate.
+const ONE_STEP: RangeInclusive<u32> = 0..=2;
+/// The same of one without.
+const NO_GATE: RangeInclusive<u32> = 0..=1;
+/// Of a first step whose gate fails: waiting, calling, soaking, (failed,) rolling back.
+const TAKEN_BACK: RangeInclusive<u32> = 0..=4;
 
 #[tokio::test]
 async fn a_restart_killed_at_each_point_restarts_each_node_once() {
     let mut victim = Victim::start().await;
-    for (round, far) in (1..).zip(POINTS) {
-        let submitted = victim.begin(on_approval(restart("storage", &[], 3).unwrap())).await;
-        let hit = victim.kill_at(&submitted, far).await;
-        assert!(hit || far == 9, "the run was over before it got to {far}");
-        let state = victim.end(&submitted).await;
-        assert_eq!(state, RequestState::Succeeded, "killed at {far}");
-        let restarts: Vec<_> = victim.lab.storage().await.into_iter().map(|(_, restarts)| restarts).collect();
-        assert_eq!(restarts, [round; 3], "killed at {far}");
-    }
+    let ask = |_: &Lab, _| restart("storage", &[], 3).unwrap();
+    let once = async |lab: &Lab, _: &Submitted, round| {
+        let restarts: Vec<_> = lab.storage().await.into_iter().map(|(_, restarts)| restarts).collect();
+        assert_eq!(restarts, [round; 3], "round {round}");
+    };
+    victim.each_cut(THREE_STEPS, ask, RequestState::Succeeded, once).await;
 }
 
 #[tokio::test]
 async fn an_upgrade_killed_at_each_point_brings_each_node_there_once() {
     let mut victim = Victim::start().await;
-    let mut before = "1.0.0".to_owned();
-    for (round, far) in (1..).zip(POINTS) {
-        let release = format!("1.{round}.0");
-        let what = victim.lab.upgrade(&before, &release, u64::from(round) + 1);
-        let submitted = victim.begin(on_approval(what)).await;
-        let hit = victim.kill_at(&submitted, far).await;
-        assert!(hit || far == 9, "the run was over before it got to {far}");
-        let state = victim.end(&submitted).await;
-        assert_eq!(state, RequestState::Succeeded, "killed at {far}");
-        assert_eq!(victim.lab.storage().await, vec![(release.clone(), round); 3], "killed at {far}");
-        before = release;
-    }
+    let release = |round: u32| format!("1.{round}.0");
+    let ask = |lab: &Lab, round: u32| lab.upgrade(&release(round - 1), &release(round), u64::from(round) + 1);
+    let once = async |lab: &Lab, _: &Submitted, round| {
+        assert_eq!(lab.storage().await, vec![(release(round), round); 3], "round {round}");
+    };
+    victim.each_cut(THREE_STEPS, ask, RequestState::Succeeded, once).await;
 }
 
 #[tokio::test]
 async fn a_failing_upgrade_killed_at_each_point_is_taken_back_once() {
     let mut victim = Victim::start().await;
-    // Waiting, calling, soaking, failed, rolling back, rolled back: of the first node only.
-    for (round, far) in (1..).zip([0, 1, 2, 4, 5]) {
-        let what = victim.lab.upgrade("1.0.0", "1.1.0-broken", u64::from(round) + 1);
-        let submitted = victim.begin(on_approval(what)).await;
-        victim.kill_at(&submitted, far).await;
-        let state = victim.end(&submitted).await;
-        assert_eq!(state, RequestState::RolledBack, "killed at {far}");
-        let [first, rest @ ..] = &victim.lab.storage().await[..] else { panic!("no nodes") };
+    let ask = |lab: &Lab, round| lab.upgrade("1.0.0", "1.1.0-broken", u64::from(round) + 1);
+    let once = async |lab: &Lab, _: &Submitted, round| {
+        let [first, rest @ ..] = &lab.storage().await[..] else { panic!("no nodes") };
         // There and back each time, and the others never.
-        assert_eq!(*first, ("1.0.0".to_owned(), 2 * round), "killed at {far}");
-        assert!(rest.iter().all(|node| *node == ("1.0.0".to_owned(), 0)), "killed at {far}: {rest:?}");
-    }
+        assert_eq!(*first, ("1.0.0".to_owned(), 2 * round), "round {round}");
+        assert!(rest.iter().all(|node| *node == ("1.0.0".to_owned(), 0)), "round {round}: {rest:?}");
+    };
+    victim.each_cut(TAKEN_BACK, ask, RequestState::RolledBack, once).await;
+}
+
+#[tokio::test]
+async fn a_change_of_a_setting_killed_at_each_point_is_made() {
+    let mut victim = Victim::start().await;
+    let levels = ["info", "debug", "warn", "error", "info"];
+    let level = |round: u32| levels[round as usize];
+    let ask = |_: &Lab, round| configure("storage", "logLevel", level(round - 1), level(round)).unwrap();
+    let made = async |lab: &Lab, _: &Submitted, round| {
+        assert_eq!(lab.status().await.settings["logLevel"], level(round), "round {round}");
+    };
+    victim.each_cut(ONE_STEP, ask, RequestState::Succeeded, made).await;
+}
+
+#[tokio::test]
+async fn a_bundle_killed_at_each_point_is_made_once() {
+    let mut victim = Victim::start().await;
+    let ask = |_: &Lab, _| debug(&["engine"]).unwrap();
+    let once = async |lab: &Lab, submitted: &Submitted, round| {
+        let bundle = lab.bundle(submitted).await;
+        assert_eq!(bundle.files.len(), 2, "round {round}: {bundle:?}");
+        let (records, id) = (lab.world.client_settings.records().unwrap(), submitted.request.id.to_string());
+        let made = records.iter().filter(|record| record.kind == "bundle" && record.text("request") == id);
+        let made: Vec<_> = made.map(|record| record.text("bundle").to_owned()).collect();
+        assert_eq!(made, [data_encoding::HEXLOWER.encode(&bundle.digest)], "round {round}");
+    };
+    victim.each_cut(NO_GATE, ask, RequestState::Succeeded, once).await;
 }
 
 #[tokio::test]

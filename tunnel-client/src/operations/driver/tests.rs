@@ -17,7 +17,10 @@ use tunnel_runtime::tasks::Task;
 use super::*;
 use crate::operations::{
     RunState,
-    testing::{Deed, Faults, Plant, World, id, pause, restart, scale, task, upgrade, upgrade_unseen, walk},
+    testing::{
+        Deed, Faults, Plant, World, configure, debug, id, pause, restart, scale, task, upgrade,
+        upgrade_unseen, walk,
+    },
 };
 
 fn states(run: &super::super::run::Run) -> Vec<StepState> {

@@ -9,9 +9,9 @@ use crate::operations::{
     testing::{Death, Machine},
 };
 
-/// Runs `plan`, dies as told, goes on, and so on until it is over.
-async fn run_through(plant: Plant, plan: &Plan, deaths: &[Death]) -> (World, Run) {
-    let mut world = World::new(plant);
+/// Runs `plan`, dies as told, goes on, and so on until it is over; and how many of the deaths it came to.
+async fn run_through(plant: Plant, plan: &Plan, deaths: &[Death]) -> (World, Run, usize) {
+    let (mut world, mut hits) = (World::new(plant), 0);
     for death in deaths {
         world.store.dies(Some(*death));
         let driver = go_on(&world, plan).await;
@@ -23,10 +23,11 @@ async fn run_through(plant: Plant, plan: &Plan, deaths: &[Death]) -> (World, Run
         if ended {
             break;
         }
+        hits += 1;
     }
     go_on(&world, plan).await.drive().await;
     let run = world.stored().await.unwrap().run;
-    (world, run)
+    (world, run, hits)
 }
 
 async fn go_on(world: &World, plan: &Plan) -> Driver<crate::operations::testing::Memory, Plant> {
@@ -48,7 +49,8 @@ async fn each_cut(faults: &Faults, plan: &Plan, check: impl Fn(&World, &Run, &Ru
     for at in 0..writes {
         for kept in [false, true] {
             let death = Death { at, kept };
-            let (world, run) = run_through(Plant::with(faults.clone()), plan, &[death]).await;
+            let (world, run, hits) = run_through(Plant::with(faults.clone()), plan, &[death]).await;
+            assert_eq!(hits, 1, "it never came to {death:?}");
             check(&world, &run, &whole, death);
         }
     }
@@ -110,16 +112,41 @@ async fn scaling_and_restarting_survive_a_death_at_any_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_setting_and_a_bundle_survive_a_death_at_any_write() {
+    each_cut(&Faults::default(), &configure(), |world, run, _, death| {
+        assert_eq!(run.state, RunState::Succeeded, "{death:?}: {}", run.why);
+        let settings = world.plant.settings();
+        assert_eq!((settings["level"].as_str(), world.plant.calls().len()), ("high", 1), "{death:?}");
+    })
+    .await;
+    let faults = Faults { refuses: Some("high".to_owned()), ..Faults::default() };
+    each_cut(&faults, &configure(), |world, run, whole, death| {
+        assert_eq!((run.state, states(run)), (whole.state, states(whole)), "{death:?}: {}", run.why);
+        assert_eq!(world.plant.settings()["level"], "low", "{death:?}");
+    })
+    .await;
+    each_cut(&Faults::default(), &debug(), |world, run, _, death| {
+        assert_eq!(run.state, RunState::Succeeded, "{death:?}: {}", run.why);
+        // It only reads: once more after a death at most.
+        assert!((1..=2).contains(&world.plant.calls().len()), "{death:?}: {:?}", world.plant.calls());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_can_see_is_never_called_again() {
-    for (plan, faults) in
-        [(task(), Faults::default()), (restart(), Faults { hides_starts: true, ..Faults::default() })]
-    {
+    for (plan, faults) in [
+        (task(), Faults::default()),
+        (walk(), Faults::default()),
+        (restart(), Faults { hides_starts: true, ..Faults::default() }),
+    ] {
         let mut lost = 0;
         let (writes, _) = writes_of(Plant::with(faults.clone()), &plan).await;
         for at in 0..writes {
             for kept in [false, true] {
-                let (world, run) =
+                let (world, run, hits) =
                     run_through(Plant::with(faults.clone()), &plan, &[Death { at, kept }]).await;
+                assert_eq!(hits, 1, "it never came to {at}");
                 let calls = world.plant.calls();
                 let mut once = calls.clone();
                 once.dedup();
@@ -170,7 +197,7 @@ fn whatever_fails_and_however_often_it_dies_it_ends_and_never_calls_blindly() {
         runtime.unwrap().block_on(async {
             let end =
                 timeout(Duration::from_secs(24 * 3_600), run_through(Plant::with(faults), &plan, &deaths));
-            let (world, run) = end.await.expect("a run ends");
+            let (world, run, _) = end.await.expect("a run ends");
             prop_assert!(run.state.is_over());
             let deeds = world.plant.deeds();
             prop_assert!(!blind(&deeds), "two calls without a look between: {deeds:?}");
