@@ -2,24 +2,20 @@
 
 mod deleted;
 mod large;
+mod listed;
 
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicU8, Ordering},
 };
 
 use futures_util::StreamExt;
-use proptest::{prelude::*, sample::subsequence};
-use tunnel_protos::{
-    dynamic::{Descriptors, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value},
-    operations::v1::Collected,
-};
+use tunnel_protos::operations::v1::Collected;
 
 use super::*;
 use crate::engine::{
-    profile::{Collector, FieldList, testing},
+    profile::testing,
     testing::{Says, Scripted},
 };
 use crate::operations::{
@@ -297,100 +293,5 @@ async fn a_profile_that_changed_since_the_approval_makes_no_bundle() {
     ] {
         let error = make(&room.open(), &scripted.engine_with(from, to), &wanted).await.unwrap_err();
         assert!(error.contains("has changed since"), "{from}: {error}");
-    }
-}
-
-type Listed = (DynamicMessage, Vec<String>, Vec<String>);
-
-/// Every leaf of a message and what is put there: its own path.
-fn fill(
-    message: &MessageDescriptor,
-    around: &str,
-    depth: usize,
-    leaves: &mut BTreeSet<String>,
-) -> DynamicMessage {
-    let mut filled = DynamicMessage::new(message.clone());
-    for field in message.fields() {
-        let path =
-            if around.is_empty() { field.name().to_owned() } else { format!("{around}.{}", field.name()) };
-        if let Some(value) = value(&field, &path, depth, leaves) {
-            filled.set_field(&field, value);
-        }
-    }
-    filled
-}
-
-fn value(field: &FieldDescriptor, path: &str, depth: usize, leaves: &mut BTreeSet<String>) -> Option<Value> {
-    let kind = match field.kind() {
-        Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
-        kind => kind,
-    };
-    let marker = format!("<{path}>");
-    let one = match kind {
-        Kind::Message(_) if depth == 0 => return None,
-        Kind::Message(inner) => Value::Message(fill(&inner, path, depth - 1, leaves)),
-        Kind::String => Value::String(marker),
-        Kind::Bytes => Value::Bytes(marker.into_bytes().into()),
-        _ => return None,
-    };
-    if !matches!(one, Value::Message(_)) {
-        leaves.insert(path.to_owned());
-    }
-    Some(match (field.is_map(), field.is_list()) {
-        (true, _) => Value::Map([(MapKey::String("key".to_owned()), one)].into()),
-        (_, true) => Value::List(vec![one]),
-        _ => one,
-    })
-}
-
-fn messages() -> Vec<MessageDescriptor> {
-    let of = |set: &[u8], name: &str| Descriptors::decode(set).unwrap().message(name).unwrap();
-    let engine = include_bytes!("../../../../integration/profiles/reference-engine.protoset");
-    let etcd = include_bytes!("../../../../integration/profiles/etcd.protoset");
-    vec![
-        of(engine, "engine.admin.v1.GetDebugInfoResponse"),
-        of(engine, "engine.admin.v1.GetStatusResponse"),
-        of(etcd, "etcdserverpb.RangeResponse"),
-        of(&testing::protoset(), "shop.v1.DebugReply"),
-    ]
-}
-
-fn leaf(collector: &Collector) -> Collected {
-    Collected {
-        collector: collector.name.to_string(),
-        target: "default".to_owned(),
-        method: String::new(),
-        fields: collector.allow.paths().to_vec(),
-        size_cap: 1 << 20,
-        request_json: String::new(),
-    }
-}
-
-fn listed() -> impl Strategy<Value = Listed> {
-    (0_usize..4).prop_flat_map(|which| {
-        let mut leaves = BTreeSet::new();
-        let message = fill(&messages()[which], "", 3, &mut leaves);
-        let leaves: Vec<_> = leaves.into_iter().collect();
-        let some = subsequence(leaves.clone(), 1..=leaves.len());
-        (Just(message), some, Just(leaves))
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever of an answer is listed, no value of another field is in what leaves.
-    #[test]
-    fn nothing_unlisted_is_in_a_bundle((message, some, leaves) in listed()) {
-        use tunnel_protos::dynamic::ReflectMessage;
-        let profile = testing::profile();
-        let mut collector = profile.operable().collectors()[&"info".parse().unwrap()].clone();
-        collector.allow = FieldList::for_test(&message.descriptor(), &some);
-        let json = collect::cut(&collector, &leaf(&collector), &message).unwrap();
-        for path in &leaves {
-            let marker = format!("<{path}>");
-            let encoded = data_encoding::BASE64.encode(marker.as_bytes());
-            let found = json.contains(&marker) || json.contains(&encoded);
-            prop_assert_eq!(found, some.contains(path), "{} in {}", path, json);
-        }
     }
 }
