@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 
+use data_encoding::HEXLOWER;
 use tunnel_certs::{crypto::sha256, statement::approval::Subject};
 use tunnel_integration::{
     generated::kv::v1::{PutRequest, kv_client::KvClient},
@@ -115,9 +116,34 @@ async fn what_was_previewed_is_what_leaves() {
     let (first, manifest) = &left[0];
     assert_eq!(first, "manifest.json");
     for file in &bundle.files[1..] {
-        let digest = data_encoding::HEXLOWER.encode(&file.digest);
+        let digest = HEXLOWER.encode(&file.digest);
         assert!(has(manifest, &digest), "{} is not in the manifest", file.path);
     }
+}
+
+#[tokio::test]
+async fn the_log_has_the_digest_of_what_was_fetched() {
+    let lab = Lab::start().await;
+    let submitted = lab.collected().await;
+    lab.release_bundle(&submitted).await.unwrap();
+    let archive = lab.fetch(&submitted).await.unwrap();
+    let (records, id) = (lab.world.client_settings.records().unwrap(), submitted.request.id.to_string());
+    let of_it = records.iter().filter(|record| record.kind == "bundle" && record.text("request") == id);
+    let told: Vec<_> =
+        of_it.map(|record| (record.text("what"), record.text("bundle"), record.number("bytes"))).collect();
+    let (digest, bytes) = (HEXLOWER.encode(&sha256(&archive)), Some(archive.len() as u64));
+    assert_eq!(told, ["made", "released", "fetched"].map(|what| (what, digest.as_str(), bytes)));
+    // Under that digest lies a manifest with the digest of each other file.
+    let files = files(&archive);
+    let manifest: serde_json::Value = serde_json::from_slice(&files[0].1).unwrap();
+    assert_eq!(manifest["request"], id);
+    let listed = manifest["files"].as_array().unwrap().iter();
+    let listed: Vec<_> =
+        listed.map(|file| [&file["path"], &file["sha256"]].map(ToString::to_string)).collect();
+    let found = files[1..]
+        .iter()
+        .map(|(path, bytes)| [path.clone(), HEXLOWER.encode(&sha256(bytes))].map(|text| format!("{text:?}")));
+    assert_eq!(listed, found.collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -13,14 +13,16 @@ use tunnel_protos::dynamic::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     /// Not in the schema.
-    #[error("{message} has no field `{field}`{meant}")]
+    #[error("`{path}` names nothing: {message} has no field `{field}`; {instead}")]
     Unknown {
+        /// As it is listed.
+        path: String,
         /// The message.
         message: String,
         /// The name.
         field: String,
-        /// What it may have meant.
-        meant: String,
+        /// What it may have meant, or what there is.
+        instead: String,
     },
     /// Something follows a plain value.
     #[error("`{0}` is a plain value without fields")]
@@ -118,7 +120,7 @@ impl Found {
         let mut last = None;
         for name in path.split('.') {
             let message = inside.ok_or_else(|| FieldError::Plain(path.to_owned()))?;
-            let field = named(&message, name)?;
+            let field = named(&message, name, path)?;
             numbers.push(field.number());
             inside = message_of(&field);
             last = Some(field);
@@ -187,21 +189,36 @@ fn message_of(field: &FieldDescriptor) -> Option<MessageDescriptor> {
     kind.as_message().cloned()
 }
 
-fn named(message: &MessageDescriptor, name: &str) -> Result<FieldDescriptor, FieldError> {
+fn named(message: &MessageDescriptor, name: &str, path: &str) -> Result<FieldDescriptor, FieldError> {
     message.get_field_by_name(name).ok_or_else(|| {
         let meant = message.get_field_by_json_name(name);
-        let meant = meant.map(|field| format!("; the .proto file says `{}`", field.name()));
-        FieldError::Unknown {
-            message: message.full_name().to_owned(),
-            field: name.to_owned(),
-            meant: meant.unwrap_or_default(),
-        }
+        let instead = match meant {
+            Some(field) => format!("the .proto file says `{}`", field.name()),
+            None => format!("it has {}", known(message)),
+        };
+        let (message, field) = (message.full_name().to_owned(), name.to_owned());
+        FieldError::Unknown { path: path.to_owned(), message, field, instead }
     })
+}
+
+/// The names of a message's fields, as many as fit a sentence.
+fn known(message: &MessageDescriptor) -> String {
+    let mut names: Vec<_> = message.fields().map(|field| field.name().to_owned()).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    names.truncate(SHOWN);
+    match (names.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => names.join(", "),
+        (false, more) => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 fn begins(path: &str, with: &str) -> bool {
     path.strip_prefix(with).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
+
+/// Names of fields in a sentence.
+const SHOWN: usize = 24;
 
 #[cfg(test)]
 mod tests;

@@ -57,3 +57,22 @@ fn numbers_that_the_schema_does_not_know_are_dropped() {
     let pruned = list(&["release"]).unwrap().prune(&message);
     assert_eq!(pruned.encode_to_vec(), [0x0a, 2, b'v', b'1']);
 }
+
+#[test]
+fn a_field_that_is_not_there_is_told_in_one_sentence() {
+    let told = |path: &str| list(&[path]).unwrap_err().remove(0).to_string();
+    assert_eq!(
+        told("accounts.nmae"),
+        "`accounts.nmae` names nothing: shop.v1.Account has no field `nmae`; it has name, hash"
+    );
+    let json = FieldList::parse(&method("Status").output(), &["parts.releaseName".to_owned()]).unwrap_err();
+    assert_eq!(
+        json[0].to_string(),
+        "`parts.releaseName` names nothing: shop.v1.Part has no field `releaseName`; the .proto file says `release_name`"
+    );
+    let none = FieldList::parse(&method("Scale").output(), &["done".to_owned()]).unwrap_err();
+    assert_eq!(
+        none[0].to_string(),
+        "`done` names nothing: shop.v1.ScaleReply has no field `done`; it has none"
+    );
+}

@@ -155,6 +155,16 @@ fn what_cannot_be_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_field_list_that_names_what_is_not_there_is_told_with_its_place() {
+    let error = refusal("allow: [release, shards,", "allow: [release, shards.kyes,");
+    assert_eq!(
+        error.trim(),
+        "`debug.info.allow` in the engine profile: `shards.kyes` names nothing: shop.v1.Shard has no field `kyes`; it \
+         has index, recent"
+    );
+}
+
+#[test]
 fn all_problems_come_at_once() {
     let text = PROFILE
         .replace("response.done", "response.doen")
