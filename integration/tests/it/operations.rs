@@ -9,6 +9,7 @@ mod pauses;
 mod refusals;
 mod runs;
 mod stale;
+mod table;
 
 use serde_json::Value;
 use tempfile::TempDir;

@@ -25,7 +25,7 @@ use tunnel_protos::{
 
 use super::{
     PlanRefusal,
-    found::{Found, HEALTH, Shown, UNWELL, of},
+    found::{Found, HEALTH, REPLICAS, Shown, UNWELL, of},
     releases::Known,
 };
 use crate::engine::{
@@ -126,12 +126,13 @@ fn component<'p>(profile: &'p Profile, name: &ComponentName) -> Result<&'p Compo
 /// Refuses what is not as the operator expects it.
 fn expect(field: &str, object: &str, expected: &str, found: Option<&str>) -> Result<(), PlanRefusal> {
     let what = of(field, object);
+    let be = if field == REPLICAS { "are" } else { "is" };
     match found {
         Some(found) if found == expected => Ok(()),
         Some(found) => {
             let (expected, found) = (escape(expected, SHOWN), escape(found, SHOWN));
-            let why = format!("The {what} is {found}, not {expected} as expected");
-            Err(PlanRefusal::found("expected", why, format!("The {what} is not as expected")))
+            let why = format!("The {what} {be} {found}, not {expected} as expected");
+            Err(PlanRefusal::found("expected", why, format!("The {what} {be} not as expected")))
         }
         None => Err(PlanRefusal::new("expected", format!("The engine does not show the {what}"))),
     }

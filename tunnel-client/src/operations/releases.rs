@@ -22,7 +22,7 @@ use tunnel_certs::{
     file::{self, FileError},
     statement::{
         envelope::EnvelopeError,
-        release::{OpenError, Opened},
+        release::{ImageError, OpenError, Opened},
     },
 };
 use tunnel_protos::{ComponentName, operations::v1::PlannedRelease, text::escape};
@@ -224,6 +224,14 @@ fn refused(component: &ComponentName, error: &OpenError) -> PlanRefusal {
         }
         OpenError::Envelope(EnvelopeError::Unproven { got, wanted }) => format!(
             "The release for {component} is signed by {got} of the vendor's release keys, and {wanted} are needed"
+        ),
+        OpenError::Image { number, source: ImageError::Repository } => format!(
+            "The release for {component} names its image {number} by a tag or by no repository at all, and images go by \
+             digest alone"
+        ),
+        OpenError::Image { number, source: ImageError::Digest } => format!(
+            "The release for {component} names its image {number} without a digest of 32 bytes, and images go by digest \
+             alone"
         ),
         error => format!("The release for {component} is refused: {}", chain(error)),
     };

@@ -28,7 +28,8 @@ async fn denied(lab: &Lab, what: What, parts: &[&str]) -> Outcome {
     last.unwrap()
 }
 
-async fn untouched(lab: &Lab) {
+/// The engine is as it was at first.
+pub(super) async fn untouched(lab: &Lab) {
     let status = lab.status().await;
     let of = |node: &Node| (node.release.clone(), node.restarts, node.state());
     let first = ("1.0.0".to_owned(), 0, NodeState::Ready);

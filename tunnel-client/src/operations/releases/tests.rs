@@ -91,7 +91,7 @@ fn every_refusal_has_its_sentence() {
             RULE,
             "signed by 0 of the vendor's release keys, and 2 are needed",
         ),
-        (vendor.open(&tagged), RULE, "not a repository without tag or digest"),
+        (vendor.open(&tagged), RULE, "names its image 1 by a tag or by no repository at all"),
         (vendor.signed(&of("query")), RULE, "Release 4.0 is one of query, not of storage"),
         (vendor.signed(&expired), RULE, "expired"),
         (vendor.signed(&product), RULE, "Release 4.0 is one of the product bakery, but storage is of shop"),

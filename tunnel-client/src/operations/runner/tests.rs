@@ -166,7 +166,7 @@ async fn a_refusal_has_its_rule_and_sentence() {
     let mut house = House::new().await;
     let refusal = house.planned(id(1), &scale(4, 5)).await.unwrap_err();
     let (why, told) =
-        ("The replicas of storage is 3, not 4 as expected", "The replicas of storage is not as expected");
+        ("The replicas of storage are 3, not 4 as expected", "The replicas of storage are not as expected");
     assert_eq!(refusal, PlanRefusal::found("expected", why, told));
     house.plant.faults(|faults| faults.stares = true);
     let refusal = house.planned(id(2), &scale(3, 5)).await.unwrap_err();

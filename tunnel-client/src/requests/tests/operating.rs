@@ -219,16 +219,16 @@ async fn a_planners_no_is_told_with_its_rule() {
 async fn what_a_planner_found_is_told_to_the_customer_alone() {
     let mut house = house().await;
     let (sent, _) = house.asked(&task("reindex")).await;
-    let found = "The replicas of storage is 5, not 3 as expected";
-    let refusal = PlanRefusal::found("expected", found, "The replicas of storage is not as expected");
+    let found = "The replicas of storage are 5, not 3 as expected";
+    let refusal = PlanRefusal::found("expected", found, "The replicas of storage are not as expected");
     house.say(Word::Planned(sent.request.id, Err(refusal))).await;
     assert_eq!(house.requests.view(&sent.request.id).unwrap().state_reason, found);
     let house = house.restart().await;
     let outcome = house.outcome(&sent).unwrap();
     assert_eq!((outcome.state, outcome.rule.as_str()), (RequestState::Denied, "expected"));
-    assert_eq!(outcome.reason, "The replicas of storage is not as expected");
+    assert_eq!(outcome.reason, "The replicas of storage are not as expected");
     let operation = Office::operation(&house.requests, &sent.request.id).unwrap();
-    assert_eq!(operation.summary, "The replicas of storage is not as expected");
+    assert_eq!(operation.summary, "The replicas of storage are not as expected");
     assert_eq!(house.requests.view(&sent.request.id).unwrap().state_reason, found);
 }
 

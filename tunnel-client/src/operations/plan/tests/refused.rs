@@ -16,8 +16,8 @@ fn assert_refused(world: &World, what: &What, rule: &str, why: &str) {
 #[test]
 fn what_is_not_as_expected_is_refused() {
     let mut world = World::new();
-    assert_refused(&world, &scale(4, 5), "expected", "The replicas of storage is 3, not 4 as expected");
-    assert_refused(&world, &restart(&[], 2), "expected", "The replicas of storage is 3, not 2 as expected");
+    assert_refused(&world, &scale(4, 5), "expected", "The replicas of storage are 3, not 4 as expected");
+    assert_refused(&world, &restart(&[], 2), "expected", "The replicas of storage are 3, not 2 as expected");
     assert_refused(
         &world,
         &configure("max-connections", "11", "20"),
@@ -35,7 +35,7 @@ fn what_is_not_as_expected_is_refused() {
 fn an_operator_is_not_told_what_was_found() {
     let mut world = World::new();
     let told = |world: &World, what: &What| world.plan(what).unwrap_err().told;
-    assert_eq!(told(&world, &scale(4, 5)), "The replicas of storage is not as expected");
+    assert_eq!(told(&world, &scale(4, 5)), "The replicas of storage are not as expected");
     assert_eq!(
         told(&world, &configure("max-connections", "11", "20")),
         "The setting max-connections of storage is not as expected"
