@@ -10,6 +10,7 @@ mod refusals;
 mod runs;
 mod stale;
 mod table;
+mod together;
 
 use serde_json::Value;
 use tempfile::TempDir;
