@@ -54,6 +54,9 @@ async fn the_shipped_profile_fits_the_reference_engine() {
         (&"serving".into(), &"the same at the engine".into())
     );
     assert_eq!(report["notes"], Value::Array(Vec::new()), "everything is marked as it sounds");
+    let storage = &report["components"][1];
+    assert_eq!((&storage["component"], &storage["replicas"]), (&"storage".into(), &3.into()), "{report:#}");
+    assert_eq!(storage["nodes"][2], serde_json::json!({ "name": "storage-2", "ready": true }));
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Looks an engine profile over, by itself and against the live engine; everything that is wrong comes at once.
 //!
-//! It only ever asks for health and descriptors: a check changes nothing at the engine.
+//! It only ever asks for health, descriptors and by what is listed as reading: a check changes nothing at the engine.
 
 mod compare;
+mod components;
 mod methods;
 mod reflect;
 mod target;
@@ -15,6 +16,7 @@ use tunnel_runtime::exit::Exit;
 
 pub use self::{
     compare::{Difference, compare},
+    components::ComponentReport,
     methods::{Known, MethodLine},
     reflect::{ReflectError, reflect},
 };
@@ -38,6 +40,8 @@ pub struct Report {
     pub methods: Vec<MethodLine>,
     /// Each target as it answered; none unless asked.
     pub targets: Vec<TargetReport>,
+    /// Each component as the engine shows it; none unless asked.
+    pub components: Vec<ComponentReport>,
     /// What is wrong with the files.
     pub broken: Vec<String>,
     /// What is wrong with the engine, or between the two.
@@ -139,6 +143,13 @@ async fn of(profile: Profile, scope: Scope) -> Report {
                 .unfit
                 .extend(unfit.into_iter().map(|problem| format!("target {}: {problem}", target.target)));
             report.targets.push(target);
+        }
+        let components = engine.profile().operable().components().values();
+        let looks = components.map(|component| components::look(&engine, component));
+        for (component, unfit, note) in join_all(looks.collect::<Vec<_>>()).await {
+            report.unfit.extend(unfit);
+            report.notes.extend(note);
+            report.components.push(component);
         }
     }
     report

@@ -11,7 +11,12 @@ use tunnel_protos::{
 
 use crate::{
     cli::output::Format,
-    engine::check::{Difference, Known, MethodLine, Reached, Report, SchemaReport, TargetReport},
+    engine::{
+        check::{
+            ComponentReport, Difference, Known, MethodLine, Reached, Report, SchemaReport, TargetReport,
+        },
+        profile::SightedNode,
+    },
 };
 
 /// The whole report.
@@ -27,6 +32,7 @@ fn text(path: &Path, report: &Report) -> String {
     let mut lines = vec![format!("{}: {}", path.display(), escape(name, LONGEST))];
     lines.extend(methods(&report.methods));
     lines.extend(report.targets.iter().flat_map(target));
+    lines.extend(report.components.iter().filter_map(component));
     lines.extend(section("notes", &report.notes));
     let wrong: Vec<String> = report.broken.iter().chain(&report.unfit).cloned().collect();
     lines.extend(section("problems", &wrong));
@@ -109,6 +115,27 @@ fn schema(schema: &SchemaReport) -> String {
     }
 }
 
+/// What operations of it would find.
+fn component(report: &ComponentReport) -> Option<String> {
+    let seen = report.seen.as_ref()?;
+    let nodes = |ready: bool| {
+        let names = seen.nodes.iter().filter(|node| node.ready == ready).map(|node| node.name.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| format!("{}: {names}", if ready { "ready" } else { "not ready" }))
+    };
+    let settings = seen.settings.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let parts = [
+        seen.replicas.map(|replicas| format!("{replicas} replicas")),
+        seen.release.as_ref().map(|release| format!("release {release}")),
+        nodes(true),
+        nodes(false),
+        (!settings.is_empty()).then(|| format!("settings: {settings}")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    let told = if parts.is_empty() { "shows nothing".to_owned() } else { parts.join("; ") };
+    Some(escape(&format!("component {}: {told}", report.component), LONGEST))
+}
+
 fn document(path: &Path, report: &Report) -> Value {
     json!({
         "profile": path.display().to_string(),
@@ -116,6 +143,7 @@ fn document(path: &Path, report: &Report) -> Value {
         "exit": report.exit() as u8,
         "methods": report.methods.iter().map(method_document).collect::<Vec<_>>(),
         "targets": report.targets.iter().map(target_document).collect::<Vec<_>>(),
+        "components": report.components.iter().map(component_document).collect::<Vec<_>>(),
         "problems": report.broken.iter().chain(&report.unfit).collect::<Vec<_>>(),
         "notes": report.notes,
     })
@@ -146,6 +174,18 @@ fn target_document(target: &TargetReport) -> Value {
             SchemaReport::Compared(all) => all.iter().map(Difference::to_string).collect(),
             _ => Vec::new(),
         },
+    })
+}
+
+fn component_document(report: &ComponentReport) -> Value {
+    let seen = report.seen.as_ref();
+    let nodes = |node: &SightedNode| json!({ "name": node.name.as_str(), "ready": node.ready });
+    json!({
+        "component": report.component.as_str(),
+        "seen": seen.is_some(),
+        "replicas": seen.and_then(|seen| seen.replicas),
+        "release": seen.and_then(|seen| seen.release.as_deref()),
+        "nodes": seen.map(|seen| seen.nodes.iter().map(nodes).collect::<Vec<_>>()).unwrap_or_default(),
     })
 }
 

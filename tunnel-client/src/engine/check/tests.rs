@@ -1,6 +1,10 @@
 use tunnel_protos::{FILE_DESCRIPTOR_SET, dynamic::Descriptors};
 
 use super::*;
+use crate::engine::{
+    profile::testing,
+    testing::{Says, Scripted},
+};
 
 /// Our own descriptors after `change` to the bytes of one file of the set.
 fn set(change: impl Fn(Vec<u8>) -> Vec<u8>) -> Descriptors {
@@ -84,4 +88,52 @@ async fn credential_files_that_cannot_be_read_are_told_without_the_engine() {
     assert_eq!(report.exit(), Exit::Config);
     let said = report.broken.join("\n");
     assert!(said.contains("ca.pem") && said.contains("token"), "{said}");
+}
+
+fn shop(state: &str) -> Scripted {
+    let status =
+        r#"{"healthy":true,"parts":[{"name":"storage","replicas":2,"releaseName":"v1"}],"settings":{}}"#;
+    let nodes = format!(r#"{{"nodes":[{{"name":"n1","state":"{state}"}},{{"name":"n2"}}]}}"#);
+    Scripted::start([
+        ("Status", Says::one(&testing::answer("Status", status))),
+        ("Nodes", Says::one(&testing::answer("Nodes", &nodes))),
+    ])
+}
+
+async fn looked(engine: &Engine) -> (ComponentReport, Option<String>, Option<String>) {
+    let component = &engine.profile().operable().components()[&"storage".parse().unwrap()];
+    components::look(engine, component).await
+}
+
+#[tokio::test]
+async fn a_component_is_shown_as_the_engine_shows_it() {
+    let scripted = shop("NODE_STATE_READY");
+    let (report, unfit, note) = looked(&scripted.engine()).await;
+    let seen = report.seen.unwrap();
+    let ready: Vec<_> = seen.nodes.iter().map(|node| node.ready).collect();
+    assert_eq!((seen.replicas, seen.release.as_deref(), ready), (Some(2), Some("v1"), vec![true, false]));
+    assert_eq!((unfit, note), (None, None));
+    let wrong = scripted.engine_with("[0].replicas", "[7].replicas");
+    let (report, unfit, _) = looked(&wrong).await;
+    assert!(report.seen.is_none() && unfit.unwrap().starts_with("component storage: "));
+}
+
+#[tokio::test]
+async fn a_state_that_no_node_is_ever_in_is_noted() {
+    let scripted = shop("NODE_STATE_READY");
+    let misspelled = scripted.engine_with("node.state == 'NODE_STATE_READY'", "node.state == 'READY'");
+    let note = looked(&misspelled).await.2.unwrap();
+    assert_eq!(note, "component storage: no node is ready; does `ready` say what the engine says?");
+}
+
+#[tokio::test]
+async fn a_check_calls_nothing_that_is_not_listed_as_reading() {
+    let scripted = shop("NODE_STATE_READY");
+    let engine = scripted.engine_with("shop.v1.Admin/Nodes, shop.v1.Admin/Debug ]", "shop.v1.Admin/Debug ]");
+    let (report, unfit, note) = looked(&engine).await;
+    assert!(report.seen.is_none() && unfit.is_none());
+    assert_eq!(
+        note.unwrap(),
+        "component storage is not looked at: shop.v1.Admin/Nodes is not listed under readOnly"
+    );
 }
