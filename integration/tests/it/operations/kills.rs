@@ -68,7 +68,7 @@ impl Victim {
         expected: RequestState,
         check: impl AsyncFn(&Lab, &Submitted, u32),
     ) {
-        let after = points.clone().count();
+        let rounds = points.clone().count() + 1;
         for (round, far) in (1..).zip(points.map(Some).chain([None])) {
             let submitted = self.begin(on_approval(ask(&self.lab, round))).await;
             match far {
@@ -78,7 +78,7 @@ impl Victim {
                     self.kill().await;
                 }
             }
-            assert_eq!(self.end(&submitted).await, expected, "round {round} of {after}, killed at {far:?}");
+            assert_eq!(self.end(&submitted).await, expected, "round {round} of {rounds}, killed at {far:?}");
             check(&self.lab, &submitted, round).await;
         }
     }

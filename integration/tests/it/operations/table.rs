@@ -72,6 +72,7 @@ enum Cell {
     Never(&'static str),
 }
 
+#[expect(clippy::too_many_lines, reason = "one flat match, in which each pair is found")]
 fn cell(kind: Kind, reason: Reason) -> Cell {
     use Cell::{Denied, Found, Never, NotApproved};
     use Kind::{CollectDebug, Configure, Restart, RunTask, Scale, Upgrade};
