@@ -8,6 +8,7 @@ mod leaving;
 mod lent;
 mod pack;
 mod places;
+mod proof;
 mod record;
 mod shelf;
 
@@ -15,7 +16,6 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use tokio::{task::spawn_blocking, time::timeout};
 use tracing::warn;
-use tunnel_certs::crypto::sha256;
 use tunnel_protos::{Digest, OperatorName, RequestId, operations::v1::Bundle};
 use tunnel_runtime::{chain, tasks::Tasks};
 
@@ -25,6 +25,7 @@ use self::{
     lent::Lent,
     pack::{Header, pack, unpack},
     places::{Place, Places},
+    proof::Proofs,
     record::Record,
     shelf::Shelf,
 };
@@ -100,6 +101,7 @@ struct Shared {
     policy: Box<dyn Fn() -> Release + Send + Sync>,
     audit: Audit,
     /// Operators who fetch, each one bundle at a time; they leave the customer's people their own places.
+    proofs: Proofs,
     fetchers: Places,
     readers: Places,
     /// Bundles that are being forgotten.
@@ -122,6 +124,7 @@ impl Keeper {
             shelf,
             policy: Box::new(policy),
             audit,
+            proofs: Proofs::default(),
             fetchers: places(),
             readers: places(),
             forgetting: Tasks::new(),
@@ -177,14 +180,14 @@ impl Keeper {
         }
     }
 
-    /// The released bundle, whole and proven to be what was made.
+    /// The released bundle from `offset` on, proven to be what was made.
     async fn fetched(&self, id: &RequestId, record: &Record, offset: u64) -> Result<Lent, Refused> {
         let place = self.0.fetchers.of(record.operator()).ok_or(Refused::Busy)?;
-        let archive = self.archive(*id, record, place).await?;
+        let archive = self.archive(*id, record, offset, place).await?;
         // The disk may have taken its time.
         self.may_leave(id, record)?;
         self.0.audit.record(record.event("fetched", None)).await.map_err(|_| Refused::Busy)?;
-        Ok(archive.skip(usize::try_from(offset).map_err(|_| Refused::Unreadable)?))
+        Ok(archive)
     }
 
     /// One file of a bundle, exactly as it would leave; for the customer.
@@ -194,7 +197,7 @@ impl Keeper {
             return Err(Refused::NoFile);
         }
         let place = self.0.readers.any().ok_or(Refused::Busy)?;
-        let Lent { bytes, place } = self.archive(*id, &record, place).await?;
+        let Lent { bytes, place } = self.archive(*id, &record, 0, place).await?;
         let file = spawn_blocking(move || {
             let file = unpack(&bytes, &path).ok().flatten()?;
             Some(Lent { bytes: file.into(), place })
@@ -231,15 +234,19 @@ impl Keeper {
         self.0.shelf.delete(id, move |record| audit.note(record.event("deleted", by))).await
     }
 
-    async fn archive(&self, id: RequestId, record: &Record, place: Place) -> Result<Lent, Refused> {
+    async fn archive(
+        &self,
+        id: RequestId,
+        record: &Record,
+        offset: u64,
+        place: Place,
+    ) -> Result<Lent, Refused> {
         let path = self.0.shelf.path(&id);
-        let (digest, bytes) = (record.digest(), record.bytes());
+        let (digest, bytes, proofs) = (record.digest(), record.bytes(), self.0.proofs.clone());
         let read = spawn_blocking(move || {
-            let fits = std::fs::metadata(&path).is_ok_and(|found| found.len() == bytes);
-            let found = fits.then(|| std::fs::read(&path).ok()).flatten();
-            let proven = found.filter(|found| sha256(found) == digest)?;
+            let bytes = proofs.read(&path, bytes, digest, offset)?;
             // Held by the bytes, also while nobody waits for the disk any more.
-            Some(Lent { bytes: proven.into(), place })
+            Some(Lent { bytes, place })
         });
         timeout(PATIENCE, read).await.ok().and_then(Result::ok).flatten().ok_or(Refused::Unreadable)
     }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use tunnel_certs::crypto::sha256;
 use tunnel_protos::operations::v1::Collected;
 
 use super::*;

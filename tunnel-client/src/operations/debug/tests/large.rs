@@ -57,3 +57,33 @@ async fn an_operator_has_one_place_and_leaves_the_others_theirs() {
     timeout(PATIENCE, free).await.unwrap();
     fetch(&keeper, &second.id, 0).await.unwrap();
 }
+
+#[tokio::test]
+async fn who_goes_on_near_the_end_has_only_that_read_and_proven() {
+    let (room, engine) = (Room::new(), Scripted::start([]));
+    let (keeper, wanted) = (room.open(), wanted(&engine.engine()));
+    let part = usize::try_from(proof::PART).unwrap();
+    let made: Vec<_> = (0..3 * part + 7).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let record = Record::new(&wanted, 0, Vec::new(), &made, true);
+    keeper.0.shelf.put(wanted.id, record, made.clone()).await.unwrap();
+    for offset in [0, 1, part, 3 * part, made.len() - 1] {
+        let (_, got) = fetch(&keeper, &wanted.id, offset as u64).await.unwrap();
+        assert!(got == made[offset..], "from {offset}");
+    }
+    let change = |at: usize| {
+        let mut changed = made.clone();
+        changed[at] ^= 1;
+        fs::write(room.path().join(format!("{}.tar.zst", wanted.id)), changed).unwrap();
+    };
+    change(2 * part - 1);
+    let (_, got) = fetch(&keeper, &wanted.id, 2 * part as u64 + 1).await.unwrap();
+    assert!(got == made[2 * part + 1..], "what is before is not looked at");
+    for offset in [0, 2 * part - 1] {
+        assert_eq!(fetch(&keeper, &wanted.id, offset as u64).await.unwrap_err(), FetchError::Unreadable);
+    }
+    change(made.len() - 1);
+    let last = made.len() as u64 - 1;
+    assert_eq!(fetch(&keeper, &wanted.id, last).await.unwrap_err(), FetchError::Unreadable);
+    let restarted = room.open();
+    assert_eq!(fetch(&restarted, &wanted.id, last).await.unwrap_err(), FetchError::Unreadable);
+}
