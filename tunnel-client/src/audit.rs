@@ -8,12 +8,13 @@ pub mod disk;
 mod event;
 mod head;
 pub mod line;
+pub mod mark;
 pub mod metrics;
 mod open;
 mod own;
 mod queue;
 pub mod read;
-mod retention;
+pub mod retention;
 pub mod segment;
 pub mod select;
 mod start;
@@ -60,7 +61,7 @@ pub struct Settings {
     pub cluster: String,
     /// Named in the first record.
     pub label: String,
-    /// Records older than this may be removed.
+    /// Records older than this are removed once they are marked as exported.
     pub retention: Duration,
     /// A file that has grown to this is followed by a new one.
     pub segment_bytes: u64,
@@ -148,6 +149,8 @@ pub struct Status {
     pub error: String,
     /// Intents that were found without an outcome at the last start.
     pub indeterminate: u64,
+    /// Files older than the retention that stay because they are not marked as exported.
+    pub held: u64,
 }
 
 impl Audit {

@@ -5,6 +5,7 @@
 
 mod broker;
 mod customer;
+mod exported;
 mod papers;
 mod witness;
 
@@ -39,6 +40,7 @@ pub async fn look(
 async fn configured(report: &mut Report, config: &Config, now: UnixMillis) {
     let Report { findings, about, .. } = report;
     findings.push(machine::disk(&config.state_dir, WANTED));
+    findings.push(exported::look(config, now));
     let papers = Papers::read(config, now);
     findings.extend(papers.findings(now));
     let brokers = papers.brokers(config);

@@ -154,7 +154,7 @@ impl AppDesk {
             )
         });
         let trust = self.trust.warnings(now).into_iter().chain(self.access.warning(now));
-        trust.chain(profile).collect()
+        trust.chain(profile).chain(unexported(&self.audit.status())).collect()
     }
 
     /// The glance, with what is believed now.
@@ -174,7 +174,18 @@ impl AppDesk {
     }
 }
 
+/// What age no longer removes.
+fn unexported(audit: &audit::Status) -> Option<String> {
+    let files = audit.held;
+    (files > 0).then(|| {
+        format!(
+            "{files} files of the audit log are older than `audit.retention` and stay until they are exported: \
+             `tunnel-client audit export --new`, then `tunnel-client audit mark FILE`"
+        )
+    })
+}
+
 fn audit_status(audit: &Audit) -> AuditStatus {
-    let audit::Status { last_record, error, indeterminate } = audit.status();
+    let audit::Status { last_record, error, indeterminate, held: _ } = audit.status();
     AuditStatus { last_record, error, indeterminate }
 }

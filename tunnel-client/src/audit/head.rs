@@ -3,7 +3,7 @@
 //! Written after each sync and never synced: it may be behind the log, never before it. A log that is behind its
 //! head, or has another record there, is not what was written.
 
-use std::{fs, io, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use super::{
     disk,
@@ -30,14 +30,24 @@ impl Head {
 
     /// Reads the head of the log in `folder`; none if there is no whole one.
     pub fn read(folder: &Path) -> Option<Self> {
-        let text = fs::read_to_string(folder.join(NAME)).ok()?;
+        Self::parse(&fs::read_to_string(folder.join(NAME)).ok()?)
+    }
+
+    /// Reads what [`Self::to_string`] made; none if it is not whole.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (seq, hash) = text.strip_suffix('\n')?.split_once(' ')?;
         Some(Self { seq: seq.parse().ok()?, hash: hash.parse().ok()? })
     }
 
     /// Writes it down; always of the same length, so that no old byte stays.
     pub(super) fn write(&self, folder: &Path) -> io::Result<()> {
-        disk::overwrite(&folder.join(NAME), format!("{:020} {}\n", self.seq, self.hash).as_bytes())
+        disk::overwrite(&folder.join(NAME), self.to_string().as_bytes())
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:020} {}", self.seq, self.hash)
     }
 }
 

@@ -13,10 +13,12 @@ pub fn describe() {
     describe_histogram!(SYNC, "How long a sync of the audit log took");
     describe_gauge!(GROUP, "Acts that shared the last sync");
     describe_gauge!(LAST, "Sequence of the last durable audit record");
+    describe_gauge!(HELD, "Audit files older than the retention that wait for an export");
     describe_gauge!(UNWRITABLE, "1 while the audit log cannot be written");
     // There before their first event: what is not there neither increases nor compares.
     counter!(REFUSED).increment(0);
     unwritable(false);
+    held(0);
 }
 
 pub(super) fn synced(records: usize, group: usize, took: Duration) {
@@ -39,6 +41,11 @@ pub(super) fn last(seq: u64) {
     gauge!(LAST).set(seq as f64);
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a folder of 2^53 files is out of reach")]
+pub(super) fn held(files: u64) {
+    gauge!(HELD).set(files as f64);
+}
+
 pub(super) fn unwritable(broken: bool) {
     gauge!(UNWRITABLE).set(f64::from(u8::from(broken)));
 }
@@ -50,4 +57,5 @@ const SYNCS: &str = "postern_client_audit_syncs_total";
 const SYNC: &str = "postern_client_audit_sync_seconds";
 const GROUP: &str = "postern_client_audit_group_size";
 const LAST: &str = "postern_client_audit_last_record";
+const HELD: &str = "postern_client_audit_held_files";
 const UNWRITABLE: &str = "postern_client_audit_unwritable";

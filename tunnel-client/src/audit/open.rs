@@ -127,7 +127,7 @@ fn writer<D: Disk>(settings: Settings, segment: Segment<D>, found: Found) -> (Ar
     let indeterminate = found.open.len() as u64;
     let shared = Arc::new(Shared {
         queue: Queue::default(),
-        status: Mutex::new(Status { last_record: last, error: String::new(), indeterminate }),
+        status: Mutex::new(Status { last_record: last, error: String::new(), indeterminate, held: 0 }),
         begun: watch::Sender::new(false),
         sessions: AtomicU64::new(0),
         start: Start { last_record: last, damage: found.damage },

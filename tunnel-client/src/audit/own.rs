@@ -55,12 +55,14 @@ pub(super) enum Own {
     Dropped { records: u64, since: Millis, until: Millis },
     /// The log could not be written for a while.
     Unwritable { since: Millis, error: String },
-    /// Earlier records were removed because of their age.
+    /// Earlier records were removed because of their age; they were marked as exported.
     Retention {
         /// The first one that is kept.
         first: u64,
         /// The hash it continues from.
         continues: LineHash,
+        /// Up to which record the customer had marked copies then.
+        exported: u64,
     },
 }
 

@@ -42,7 +42,15 @@ struct Current {
 impl Lines {
     /// The lines of the log in `folder`.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Self { segments: segment::list(folder)?.into_iter(), current: None })
+        Self::from(folder, 0)
+    }
+
+    /// The lines of the log in `folder`, from the beginning of the file that has the record `seq` on.
+    pub fn from(folder: &Path, seq: u64) -> io::Result<Self> {
+        let mut segments = segment::list(folder)?;
+        let before = segments.iter().filter(|segment| segment.first <= seq).count();
+        segments.drain(..before.saturating_sub(1));
+        Ok(Self { segments: segments.into_iter(), current: None })
     }
 
     fn next_line(&mut self) -> io::Result<Option<RawLine>> {
@@ -81,4 +89,4 @@ impl Current {
 }
 
 /// No record is longer: a segment's first lists open intents, of which there are at most as many as calls.
-const MAX_LINE: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_LINE: u64 = 64 * 1024 * 1024;

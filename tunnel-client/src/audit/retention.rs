@@ -1,4 +1,5 @@
-//! Which segments are older than they must be kept. Whole files only, and never the one that is written to.
+//! Which segments are older than they must be kept. Whole files only, never the one that is written to, and never
+//! one with a record that is not marked as exported, however old it is.
 
 use std::{
     fs::{self, File},
@@ -11,8 +12,22 @@ use tunnel_protos::UnixMillis;
 
 use super::{
     line::{Line, LineHash},
+    mark,
+    read::MAX_LINE,
     segment,
 };
+
+/// What age would remove.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Aged {
+    /// How many files stay because not all of their records are marked as exported.
+    pub held: u64,
+    /// Why no mark counts; empty if one does, or if there is none.
+    pub mark_error: String,
+    /// The last record that is marked; 0 if none is.
+    pub marked: u64,
+    pub(super) expired: Option<Expired>,
+}
 
 /// Files that may go, oldest first, and what the rest continues from.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,19 +37,26 @@ pub(super) struct Expired {
     files: Vec<PathBuf>,
 }
 
-/// What lies in `folder` and was over `before` then.
-pub(super) fn expired(folder: &Path, before: UnixMillis) -> io::Result<Option<Expired>> {
-    let segments = segment::list(folder)?;
-    let mut expired: Option<Expired> = None;
-    let mut files = Vec::new();
-    for pair in segments.windows(2) {
+/// What lies in `folder` and was over `before` then; only looks.
+pub fn aged(folder: &Path, before: UnixMillis) -> io::Result<Aged> {
+    let mark = mark::read(folder);
+    let marked = mark.as_ref().ok().copied().flatten().map_or(0, |mark| mark.seq);
+    let mark_error = mark.err().map(|error| error.to_string()).unwrap_or_default();
+    let mut aged = Aged { marked, mark_error, ..Aged::default() };
+    for pair in segment::list(folder)?.windows(2) {
         let [old, next] = pair else { continue };
         // All records of a segment are older than the first one of the next.
         let Some(begin) = first_line(&next.path)?.filter(|line| line.time < before) else { break };
-        files.push(old.path.clone());
-        expired = Some(Expired { first: begin.seq, continues: begin.prev, files: Vec::new() });
+        if aged.held > 0 || begin.seq > marked + 1 {
+            aged.held += 1;
+            continue;
+        }
+        let fresh = Expired { first: 0, continues: LineHash::NONE, files: Vec::new() };
+        let expired = aged.expired.get_or_insert(fresh);
+        (expired.first, expired.continues) = (begin.seq, begin.prev);
+        expired.files.push(old.path.clone());
     }
-    Ok(expired.map(|expired| Expired { files, ..expired }))
+    Ok(aged)
 }
 
 fn first_line(path: &Path) -> io::Result<Option<Line>> {
@@ -53,6 +75,3 @@ impl Expired {
         self.files.iter().take_while(remove).count()
     }
 }
-
-/// A first record lists open intents, of which there are at most as many as calls.
-const MAX_LINE: u64 = 64 * 1024 * 1024;

@@ -17,6 +17,8 @@ pub struct Filter {
     pub id: Option<String>,
     /// An operator's name: its requests, and what was done under its grants.
     pub operator: Option<String>,
+    /// Only behind the record of this sequence.
+    pub behind: u64,
     /// From this time on.
     pub since: Option<UnixMillis>,
 }
@@ -38,7 +40,7 @@ pub fn select(
     filter: Filter,
 ) -> Result<impl Iterator<Item = Result<(Line, Vec<u8>), SelectError>>, SelectError> {
     let (unread, folder) = (SelectError::Read, folder.to_owned());
-    let lines = Lines::open(&folder).map_err(|error| unread(folder.clone(), error))?;
+    let lines = Lines::from(&folder, filter.behind).map_err(|error| unread(folder.clone(), error))?;
     let mut picker = Picker { filter, theirs: HashSet::new() };
     Ok(lines.filter_map(move |raw| {
         let raw = match raw {
@@ -62,7 +64,7 @@ struct Picker {
 
 impl Picker {
     fn picks(&mut self, line: &Line) -> bool {
-        let Filter { id, operator, since } = &self.filter;
+        let Filter { id, operator, behind, since } = &self.filter;
         let ids = [line.text("grant"), line.text("request")];
         let by_id = id.as_ref().is_none_or(|id| ids.iter().any(|found| found.starts_with(id.as_str())));
         let by_operator = operator.as_ref().is_none_or(|operator| {
@@ -72,6 +74,6 @@ impl Picker {
             }
             theirs || ids.iter().any(|id| self.theirs.contains(*id))
         });
-        by_id && by_operator && since.is_none_or(|since| line.time >= since)
+        by_id && by_operator && line.seq > *behind && since.is_none_or(|since| line.time >= since)
     }
 }

@@ -2,6 +2,7 @@
 
 mod broken;
 mod disks;
+mod exported;
 mod restart;
 mod world;
 
@@ -155,6 +156,8 @@ async fn what_is_older_than_the_retention_goes_and_is_said() {
     }
     log.close().await;
     let before = world.segments().len();
+    let export: Vec<u8> = world.segments().iter().flat_map(|file| std::fs::read(file).unwrap()).collect();
+    super::mark::mark(world.folder(), &*export).unwrap();
     world.settings.retention = Duration::ZERO;
     let (_audit, log) = world.open();
     eventually("removed", Duration::from_secs(5), async || world.segments().len() < before).await;

@@ -252,15 +252,35 @@ impl<D: Disk> Writer<D> {
         }
         self.pace.pruned = Some(Instant::now());
         let before = now().minus(self.settings.retention);
-        match retention::expired(&self.settings.folder, before) {
-            Ok(Some(expired)) => self.remove(expired).await,
-            Ok(None) => {}
+        match retention::aged(&self.settings.folder, before) {
+            Ok(aged) => {
+                self.tell_held(&aged);
+                if let Some(expired) = aged.expired {
+                    self.remove(expired, aged.marked).await;
+                }
+            }
             Err(error) => warn!(error = %error, "Age of the audit log not looked at"),
         }
     }
 
-    async fn remove(&mut self, expired: retention::Expired) {
-        let own = Own::Retention { first: expired.first, continues: expired.continues };
+    /// Told at each look: the disk fills until somebody exports.
+    fn tell_held(&self, aged: &retention::Aged) {
+        metrics::held(aged.held);
+        self.shared.status.lock().held = aged.held;
+        if !aged.mark_error.is_empty() {
+            warn!(error = aged.mark_error, "Mark of exported audit records does not count");
+        }
+        if aged.held > 0 {
+            let files = aged.held;
+            warn!(
+                files,
+                "Old audit records stay until they are exported and marked: tunnel-client audit mark"
+            );
+        }
+    }
+
+    async fn remove(&mut self, expired: retention::Expired, exported: u64) {
+        let own = Own::Retention { first: expired.first, continues: expired.continues, exported };
         self.waiting.push(Item::own(now(), own));
         let recorded = match self.write() {
             Ok(()) => self.sync().await,

@@ -3,7 +3,8 @@
 mod print;
 
 use std::{
-    io::{self, Write},
+    fs::File,
+    io::{self, BufReader, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,6 +23,7 @@ use tunnel_runtime::exit::Exit;
 use super::{ConfigFile, Ended, output::Format};
 use crate::{
     audit::{
+        mark,
         select::{self, Filter},
         statement::{self, Statement},
         verify::{self, VerifyError},
@@ -57,9 +59,26 @@ pub(super) enum Command {
         place: Place,
         #[command(flatten)]
         wanted: Wanted,
+        /// Only what is not marked yet; a copy without gaps, to be marked next.
+        #[arg(long, conflicts_with_all = ["grant", "request", "operator", "since"])]
+        new: bool,
         /// In which form.
         #[arg(long, value_enum, default_value_t)]
         format: Form,
+    },
+    /// Say that a copy is kept elsewhere: only what is marked may be removed by its age (`audit.retention`).
+    ///
+    /// The copy is read and compared with the log: it is an export without a filter, which begins at most right
+    /// behind what is marked already. Run it as the user that the client runs as.
+    Mark {
+        /// The copy, as `audit export` printed it; `-` reads it from the standard input.
+        #[arg(value_name = "FILE")]
+        copy: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
+        /// How to print.
+        #[arg(long, value_enum, default_value_t)]
+        output: Format,
     },
     /// Sign a receipt of what was done under a grant, and print it as a page.
     Report {
@@ -137,8 +156,14 @@ impl Audit {
             Command::Show { place, wanted, output } => {
                 show(&place.folder(configured)?, wanted.filter(), output, out)
             }
-            Command::Export { place, wanted, format: Form::Json } => {
-                export(&place.folder(configured)?, wanted.filter(), out)
+            Command::Export { place, wanted, new, format: Form::Json } => {
+                export(&place.folder(configured)?, wanted.filter(), new, out)
+            }
+            Command::Mark { copy, config, output } => {
+                let folder = log_of(&configured(&config.config)?);
+                let marked = mark(&folder, &copy, &mut io::stdin().lock());
+                let said = marked.map(|last| print::marked(last, output));
+                said.and_then(|text| Ok(out.write_all(text.as_bytes())?)).map(|()| Exit::Ok)
             }
             Command::Report { place, grant, out: file, output } => {
                 let config = configured(&place.config.config)?;
@@ -177,6 +202,7 @@ impl Wanted {
         Filter {
             id: self.grant.or(self.request),
             operator: self.operator.map(|name| name.to_string()),
+            behind: 0,
             since,
         }
     }
@@ -204,13 +230,28 @@ fn show(folder: &Path, filter: Filter, format: Format, out: &mut impl Write) -> 
     Ok(Exit::Ok)
 }
 
-fn export(folder: &Path, filter: Filter, out: &mut impl Write) -> anyhow::Result<Exit> {
+fn export(folder: &Path, mut filter: Filter, new: bool, out: &mut impl Write) -> anyhow::Result<Exit> {
+    if new {
+        filter.behind = mark::read(folder).context(MARK_AGAIN)?.map_or(0, |mark| mark.seq);
+    }
     for record in select::select(folder, filter)? {
         let (_, bytes) = record?;
         out.write_all(&bytes)?;
         out.write_all(b"\n")?;
     }
     Ok(Exit::Ok)
+}
+
+/// Says the last record that is marked now.
+fn mark(folder: &Path, copy: &Path, stdin: &mut impl io::BufRead) -> anyhow::Result<u64> {
+    if copy == Path::new("-") {
+        return Ok(mark::mark(folder, stdin)?.seq);
+    }
+    let real = copy.canonicalize().with_context(|| format!("cannot read {}", copy.display()))?;
+    let inside = folder.canonicalize().is_ok_and(|folder| real.starts_with(folder));
+    anyhow::ensure!(!inside, "{} lies in the log itself: no copy is kept elsewhere", copy.display());
+    let file = File::open(&real).with_context(|| format!("cannot read {}", copy.display()))?;
+    Ok(mark::mark(folder, BufReader::new(file))?.seq)
 }
 
 /// Only a whole log is vouched for.
@@ -248,6 +289,8 @@ fn since(text: &str) -> Result<Since, String> {
     let time = humantime::parse_rfc3339_weak(text).map_err(|_| "neither `2h` nor `2026-01-31T12:00:00Z`")?;
     Ok(Since::At(UnixMillis::from_system(time)))
 }
+
+const MARK_AGAIN: &str = "nobody knows what is new; export without --new, and mark that copy";
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::audit::Settings;
 /// How the audit log is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditConfig {
-    /// Records older than this may be removed.
+    /// Records older than this are removed once they are marked as exported.
     pub retention: Duration,
     /// A file that has grown to this is followed by a new one.
     pub segment_bytes: u64,

@@ -33,6 +33,17 @@ pub(super) fn whole(whole: &Whole, format: Format) -> String {
     }
 }
 
+pub(super) fn marked(last: u64, format: Format) -> String {
+    match format {
+        Format::Json => document(&json!({ "marked": last })),
+        Format::Text => {
+            format!(
+                "Marked up to record {last}: the client removes these once they are older than `audit.retention`.\n"
+            )
+        }
+    }
+}
+
 pub(super) fn broken(broken: &Broken, format: Format) -> String {
     let Broken { record, place, what } = broken;
     match format {

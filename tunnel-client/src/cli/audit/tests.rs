@@ -160,6 +160,30 @@ async fn export_gives_the_exact_lines_of_a_copy_too() {
 }
 
 #[tokio::test]
+async fn what_is_marked_is_not_new_and_the_log_itself_is_no_copy() {
+    let office = Office::new("disk").await;
+    let (all, _) = office.run(&["export"]);
+    let file = office.dir.path().join("copy.jsonl");
+    let half: String = all.split_inclusive('\n').take(4).collect();
+    std::fs::write(&file, &half).unwrap();
+    let (said, exit) = office.run(&["mark", file.to_str().unwrap()]);
+    assert!(exit == Exit::Ok && said.contains("up to record 4:"), "{said}");
+    let (new, _) = office.run(&["export", "--new"]);
+    assert_eq!(new, all[half.len()..]);
+    std::fs::write(&file, new).unwrap();
+    let (said, _) = office.run(&["mark", file.to_str().unwrap(), "--output", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["marked"], all.lines().count());
+    assert_eq!(office.run(&["export", "--new"]).0, "");
+    let own = log::segment::list(&office.folder()).unwrap()[0].path.clone();
+    let refused = mark(&office.folder(), &own, &mut &b""[..]).unwrap_err();
+    assert!(refused.to_string().contains("lies in the log itself"), "{refused}");
+    std::fs::write(office.folder().join("exported"), "nonsense").unwrap();
+    let refused = export(&office.folder(), Filter::default(), true, &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("export without --new"), "{refused}");
+}
+
+#[tokio::test]
 async fn report_signs_what_was_done_and_tells_it_on_a_page() {
     let office = Office::new("disk").await;
     let out = office.dir.path().join("r.pb");
