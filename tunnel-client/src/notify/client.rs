@@ -47,8 +47,8 @@ pub enum SetupError {
 /// Why one attempt failed; nothing that a receiver wrote is in it.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SendError {
-    #[error("no answer within {} s", ATTEMPT.as_secs())]
-    Late,
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    Late(Duration),
     #[error("cannot connect")]
     Connect(#[source] io::Error),
     #[error("TLS")]
@@ -69,6 +69,8 @@ pub(super) struct Client {
     secret: Secret,
     headers: Vec<WebhookHeader>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// For name, connection, handshake and answer together; a receiver that drips gets no more of it.
+    pub(super) patience: Duration,
 }
 
 impl Client {
@@ -82,7 +84,7 @@ impl Client {
                 Some((Arc::new(tls(roots(config)?)?), name))
             }
         };
-        Ok(Self { endpoint, secret, headers: config.headers.clone(), tls })
+        Ok(Self { endpoint, secret, headers: config.headers.clone(), tls, patience: ATTEMPT })
     }
 
     /// Delivers `body` under `id`, or says why not.
@@ -94,7 +96,8 @@ impl Client {
         now: UnixMillis,
     ) -> Result<(), SendError> {
         let request = self.request(id, body, format, now).map_err(SendError::Request)?;
-        tokio::time::timeout(ATTEMPT, self.attempt(request)).await.unwrap_or(Err(SendError::Late))
+        let attempt = tokio::time::timeout(self.patience, self.attempt(request)).await;
+        attempt.unwrap_or(Err(SendError::Late(self.patience)))
     }
 
     async fn attempt(&self, request: Request<Full<Bytes>>) -> Result<(), SendError> {
@@ -177,7 +180,7 @@ fn roots(config: &WebhookConfig) -> Result<Vec<CertificateDer<'static>>, SetupEr
     certificates_from_pem(&pem).map_err(|error| SetupError::Certificates(path.clone(), error))
 }
 
-/// For name, connection, handshake and answer together.
+/// Longer than any receiver takes that works.
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// A receiver has nothing to say that is longer.
 const LARGEST_HEAD: usize = 16 * 1024;

@@ -25,6 +25,8 @@ use tunnel_protos::{
 };
 use tunnel_runtime::drain;
 
+mod stuck;
+
 use super::*;
 use crate::{config::WebhookEvent, requests::Glimpse};
 
@@ -148,12 +150,17 @@ struct World {
     desk: Desk,
     status: watch::Receiver<WebhookStatus>,
     awaited: watch::Sender<Option<Awaited>>,
-    _drain: drain::Drain,
+    drain: drain::Drain,
     _folder: tempfile::TempDir,
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
 fn start(url: &str, ca: Option<String>, format: WebhookFormat) -> World {
+    start_with(url, ca, format, None)
+}
+
+/// With a patience of its own, if one is given.
+fn start_with(url: &str, ca: Option<String>, format: WebhookFormat, patience: Option<Duration>) -> World {
     let folder = tempfile::tempdir().unwrap();
     let (secret_file, ca_file) = (folder.path().join("secret"), folder.path().join("ca.pem"));
     tunnel_certs::file::create_private(&secret_file, SECRET.as_bytes()).unwrap();
@@ -169,12 +176,14 @@ fn start(url: &str, ca: Option<String>, format: WebhookFormat) -> World {
         events: vec![WebhookEvent::Request(RequestState::Pending), WebhookEvent::Enrollment],
         format,
     };
-    let webhook = Webhook::new(&config, &"acme/prod".parse().unwrap(), Label::from_random([11; 17])).unwrap();
+    let mut webhook =
+        Webhook::new(&config, &"acme/prod".parse().unwrap(), Label::from_random([11; 17])).unwrap();
+    webhook.client.patience = patience.unwrap_or(webhook.client.patience);
     let (desk, status, (signal, watch)) = (desk(), webhook.status(), drain::channel());
     let mut task = JoinSet::new();
     let awaited = watch::Sender::new(None);
     task.spawn(webhook.run(desk.clone(), awaited.subscribe(), watch));
-    World { desk, status, awaited, _drain: signal, _folder: folder, _task: task }
+    World { desk, status, awaited, drain: signal, _folder: folder, task }
 }
 
 fn server_tls() -> (TlsAcceptor, String) {

@@ -1,6 +1,6 @@
 //! The customer's webhook: told of a pending request with everything to decide by, signed, and never in the way.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use data_encoding::BASE64;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use tokio::{
 };
 use tunnel_certs::crypto;
 use tunnel_integration::harness::{PATIENCE, wait::until};
+use tunnel_protos::v1::RequestState;
 
 use super::{Lab, RESTART};
 
@@ -38,10 +39,16 @@ impl Receiver {
         format!("webhook: {{ url: \"http://{address}/postern\", secretFile: {} }}\n", file.display())
     }
 
-    /// The next message, answered with `status`.
-    pub(crate) async fn next(&self, status: &str) -> Message {
+    /// The next message, which still waits for its answer.
+    async fn unanswered(&self) -> (TcpStream, Message) {
         let (mut stream, _) = timeout(PATIENCE, self.0.accept()).await.expect("a message").unwrap();
         let message = timeout(PATIENCE, read(&mut stream)).await.expect("a whole one");
+        (stream, message)
+    }
+
+    /// The next message, answered with `status`.
+    pub(crate) async fn next(&self, status: &str) -> Message {
+        let (mut stream, message) = self.unanswered().await;
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         stream.write_all(answer.as_bytes()).await.unwrap();
         message
@@ -101,4 +108,25 @@ async fn a_pending_request_is_told_signed_again_and_again_until_it_is_taken() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_holds_up_no_decision_and_no_end() {
+    let receiver = Receiver::bind().await;
+    let (mut plan, key, keys) = Lab::plan().await;
+    plan.client.more = receiver.yaml(keys.path());
+    let mut lab = Lab::of(plan.start().await.unwrap(), key, keys);
+    let submitted = lab.ask().await;
+    let (mut hanging, told) = receiver.unanswered().await;
+    let other = lab.ask().await;
+    assert_eq!(lab.approve_by_key(&submitted).await.code, Some(0));
+    lab.state(&submitted, RequestState::Approved).await;
+    lab.restart(&submitted).await.unwrap();
+    assert_eq!(lab.deny(&other).await.code, Some(0));
+    lab.state(&other, RequestState::Denied).await;
+    // Far less than its grace, with the attempt still open and nothing said by this side.
+    let stopped = lab.world.drain_client(Duration::from_secs(3600));
+    timeout(PATIENCE, stopped).await.expect("the drain ends").unwrap();
+    assert_eq!(timeout(PATIENCE, hanging.read_u8()).await.unwrap().ok(), None);
+    assert!(told.is_signed());
 }
