@@ -54,6 +54,12 @@ impl SqliteStore {
         Self { audit, ..self }
     }
 
+    /// A transaction with the write lock from its beginning: one that reads first and writes later fails at once if
+    /// somebody wrote in between, as the end of a store that was just dropped may, and no busy timeout helps it.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
+    }
+
     async fn commit(
         &self,
         mut transaction: Transaction<'static, Sqlite>,
@@ -71,7 +77,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn start(&self, now: UnixMillis) -> Result<Start, StoreError> {
         let started = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             if sql::number(&mut transaction, sql::MARK).await? < self.mark.read() {
                 sql::skip_to(&mut transaction, self.mark.read()).await?;
                 sql::distrust(&mut transaction, now).await?;
@@ -86,7 +92,7 @@ impl Store for SqliteStore {
 
     async fn create(&self, id: &str, body: &[u8], now: UnixMillis) -> Result<u64, StoreError> {
         let created = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let rows = sql::insert(&mut transaction, id, body).await?;
             if rows == 1 {
                 self.commit(transaction, now).await?;
@@ -101,7 +107,7 @@ impl Store for SqliteStore {
 
     async fn update(&self, id: &str, body: &[u8], expected: u64, now: UnixMillis) -> Result<u64, StoreError> {
         let updated = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let rows = sql::update(&mut transaction, id, body, expected).await?;
             if rows == 1 {
                 self.commit(transaction, now).await?;
@@ -116,7 +122,7 @@ impl Store for SqliteStore {
 
     async fn remove(&self, id: &str, expected: u64, now: UnixMillis) -> Result<(), StoreError> {
         let removed = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let rows = sql::delete(&mut transaction, id, expected).await?;
             if rows == 1 {
                 self.commit(transaction, now).await?;
@@ -131,7 +137,7 @@ impl Store for SqliteStore {
 
     async fn reset_time(&self, to: UnixMillis, refuse_before: UnixMillis) -> Result<(), StoreError> {
         let reset = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             sql::reset_time(&mut transaction, to, refuse_before).await?;
             self.commit(transaction, to).await
         };
@@ -148,7 +154,7 @@ impl Store for SqliteStore {
 
     async fn distrust(&self, now: UnixMillis) -> Result<UnixMillis, StoreError> {
         let distrusted = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             let refuse_before = sql::distrust(&mut transaction, now).await?;
             self.commit(transaction, now).await?;
             Ok(refuse_before)
@@ -159,7 +165,7 @@ impl Store for SqliteStore {
     async fn settle(&self, now: UnixMillis) -> Result<(), StoreError> {
         let before = self.audited.swap(0, Ordering::Relaxed);
         let settled = async {
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = self.begin().await?;
             sql::settle(&mut transaction).await?;
             self.commit(transaction, now).await
         };

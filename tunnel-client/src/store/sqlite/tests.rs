@@ -114,3 +114,19 @@ async fn drop_all(store: SqliteStore) {
     store.close().await;
     drop(store);
 }
+
+#[tokio::test]
+async fn a_start_waits_for_the_last_change_of_the_store_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    let before = connect(&folder.path().join("requests.sqlite")).await.unwrap();
+    // The thread of a dropped store may still be committing what was handed to it.
+    let mut change = before.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    sql::insert(&mut change, "a", b"1").await.unwrap();
+    let mut start = std::pin::pin!(store.start(NOW));
+    let early = tokio::time::timeout(DEADLINE / 10, &mut start).await;
+    assert!(early.is_err(), "it does not pass by the change: {early:?}");
+    change.commit().await.unwrap();
+    start.await.unwrap();
+    assert_eq!(store.list().await.unwrap().len(), 1);
+}
