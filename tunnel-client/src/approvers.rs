@@ -25,6 +25,7 @@ pub use self::{
         ResumeError, RevokeError, RotateKeysError, StoreFault,
     },
     membership::{EnrollmentDesk, MembershipDesk, Offices},
+    proof::may_be_approver,
     socket::{SocketError, bind},
     who::{Approver, Peer, Proof, Signed, Who},
 };

@@ -66,8 +66,8 @@ impl Gaining<'_> {
     pub(crate) async fn access(&mut self, args: &Access) -> Result<Step<Record>, Failure> {
         let now = self.app.clock.now();
         let open = self.desk.requester.folder.open(now)?;
-        let own = match args.resume {
-            Some(id) => Some(id),
+        let own = match &args.resume {
+            Some(start) => Some(self.desk.requester.folder.named(start)?),
             None if args.methods.is_empty() => Some(own::newest(&open, &args.cluster, now)?),
             None if args.anew => None,
             None => own::undecided(&open, &args.cluster, &args.methods, &targets(&args.ask), now),

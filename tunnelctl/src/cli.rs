@@ -142,9 +142,9 @@ pub struct Requests {
 #[derive(Debug, Args)]
 #[command(after_help = examples::WATCH)]
 pub struct Watch {
-    /// The request's id, as `requests` shows it
+    /// The request's id, as `requests` shows it, or its first characters
     #[arg(value_parser = request_id)]
-    pub id: RequestId,
+    pub id: RequestStart,
     /// How far to follow it [default: access until it is decided, an operation until it has ended]
     #[arg(long, value_enum)]
     pub until: Option<Until>,
@@ -165,17 +165,38 @@ pub enum Until {
 /// `withdraw`.
 #[derive(Debug, Args)]
 pub struct Withdraw {
-    /// The request's id, as `requests` shows it
+    /// The request's id, as `requests` shows it, or its first characters
     #[arg(value_parser = request_id)]
-    pub id: RequestId,
+    pub id: RequestStart,
     /// Stop waiting for the answer after this time
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
 }
 
-fn request_id(text: &str) -> Result<RequestId, String> {
-    text.parse().map_err(|error| format!("{error}; `tunnelctl requests --all` shows whole ids"))
+/// The id of a request of this machine, or its first characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestStart(pub(crate) String);
+
+impl From<RequestId> for RequestStart {
+    fn from(id: RequestId) -> Self {
+        Self(id.to_string())
+    }
 }
+
+fn request_id(text: &str) -> Result<RequestStart, String> {
+    let is_start = (LEAST_START..36).contains(&text.len())
+        && text.chars().all(|letter| letter.is_ascii_hexdigit() || letter == '-');
+    match text.parse::<RequestId>() {
+        Ok(id) => Ok(RequestStart(id.to_string())),
+        Err(_) if is_start => Ok(RequestStart(text.to_ascii_lowercase())),
+        Err(_) => Err(format!(
+            "neither an id nor its first {LEAST_START} characters or more; `tunnelctl requests --all` shows ids"
+        )),
+    }
+}
+
+/// As at the customer's side; fewer would mean another one tomorrow.
+const LEAST_START: usize = 4;
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {

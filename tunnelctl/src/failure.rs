@@ -110,7 +110,9 @@ impl Failure {
             | Self::NoSession(_)
             | Self::Signing(signing::Error::NoKey)
             | Self::Proxy(proxy::Error::Exposed(_))
-            | Self::Record(record::Error::Unknown(_)) => Exit::Usage.into(),
+            | Self::Record(
+                record::Error::Unknown(_) | record::Error::Nameless(_) | record::Error::Ambiguous(..),
+            ) => Exit::Usage.into(),
             Self::Broker(_)
             | Self::Entry(_)
             | Self::Request(_)

@@ -80,6 +80,11 @@ pub(super) fn by_signature(
 
 /// The user id that stands for unmapped ones unless the kernel was told another.
 pub(super) const OVERFLOW: u32 = 65_534;
+
+/// Whether a user id can be an approver's at a daemon of the user `daemon`, as far as somebody else can know.
+pub fn may_be_approver(uid: u32, daemon: Option<u32>) -> bool {
+    uid != 0 && uid != OVERFLOW && daemon != Some(uid)
+}
 const SIGN: &str = "sign with an approver key: add `--key FILE --as NAME` (`tunnel-certs key approver` makes one, \
                     the policy's `approvers` names it)";
 

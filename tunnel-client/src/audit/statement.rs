@@ -114,6 +114,23 @@ fn begin(
     })
 }
 
+/// What a record of an operation's work says, without who did it; nothing is escaped.
+pub fn work(line: &Line) -> String {
+    let text = |name| line.text(name);
+    let step = || line.number("step").unwrap_or_default();
+    let is = |name| line.fields.get(name).and_then(Value::as_bool).unwrap_or_default();
+    match line.kind.as_str() {
+        "planned" => format!("planned: {} (plan {})", text("title"), text("plan")),
+        "step" if is("back") => format!("step {} taken back: {}", step(), text("title")),
+        "step" => format!("step {}: {}", step(), text("title")),
+        "gate" if is("held") => format!("step {}: all is well", step()),
+        "gate" => format!("step {}: not well in time", step()),
+        "operation" => format!("{}: {}", text("state"), text("why")),
+        "bundle" => format!("bundle {} {}", text("bundle"), text("what")),
+        _ => "stopped".to_owned(),
+    }
+}
+
 impl Statement {
     fn add(&mut self, line: &Line) -> Result<(), StatementError> {
         self.receipt.records.1 = line.seq;
@@ -169,18 +186,10 @@ impl Statement {
     }
 
     fn worked(&mut self, line: &Line) {
-        let text = |name| line.text(name);
-        let step = || line.number("step").unwrap_or_default();
-        let is = |name| line.fields.get(name).and_then(Value::as_bool).unwrap_or_default();
         let done = match line.kind.as_str() {
-            "planned" => format!("planned: {} (plan {})", text("title"), text("plan")),
-            "step" if is("back") => format!("step {} taken back: {}", step(), text("title")),
-            "step" => format!("step {}: {}", step(), text("title")),
-            "gate" if is("held") => format!("step {}: all is well", step()),
-            "gate" => format!("step {}: not well in time", step()),
-            "operation" => format!("{}: {}", text("state"), text("why")),
-            "bundle" => format!("bundle {} {}{}", text("bundle"), text("what"), by(line)),
-            _ => format!("stopped{}{}", by(line), note(line)),
+            "bundle" => format!("{}{}", work(line), by(line)),
+            "cancelOperation" => format!("{}{}{}", work(line), by(line), note(line)),
+            _ => work(line),
         };
         if line.kind == "step" {
             self.steps.insert(line.seq, self.work.len());

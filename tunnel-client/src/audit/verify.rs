@@ -95,7 +95,11 @@ pub fn verify(folder: &Path) -> Result<Whole, VerifyError> {
     let unread = |source| VerifyError::Read(folder.to_owned(), source);
     // Read first: a running client only ever adds behind it.
     let head = Head::read(folder);
-    let mut lines = Lines::open(folder).map_err(unread)?.peekable();
+    let lines = Lines::open(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => VerifyError::Empty(folder.to_owned()),
+        _ => unread(error),
+    });
+    let mut lines = lines?.peekable();
     let mut walk = Walk::new(head);
     while let Some(line) = lines.next() {
         let line = line.map_err(unread)?;

@@ -1,8 +1,10 @@
 //! `tunnel-client audit`: the audit log checked, shown and exported, offline, also from a copy.
 
+mod line;
 mod print;
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, BufReader, Write},
     path::{Path, PathBuf},
@@ -43,7 +45,7 @@ pub(super) enum Command {
         #[arg(long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Show records, a line each.
+    /// Show records, a line each: number, time, grant or request, who, what; `--output json` has all their fields.
     Show {
         #[command(flatten)]
         place: Place,
@@ -84,9 +86,9 @@ pub(super) enum Command {
     Report {
         #[command(flatten)]
         place: Place,
-        /// The grant's id.
+        /// The grant's id, or its first characters.
         #[arg(long, value_name = "ID")]
-        grant: GrantId,
+        grant: String,
         /// Where to write the receipt; `receipt-ID.pb` in this folder if not given.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -168,8 +170,10 @@ impl Audit {
             Command::Report { place, grant, out: file, output } => {
                 let config = configured(&place.config.config)?;
                 let folder = place.dir.unwrap_or_else(|| log_of(&config));
-                let file = file.unwrap_or_else(|| format!("receipt-{grant}.pb").into());
-                let said = report(&folder, &config, grant, &file, output);
+                let said = named(&folder, &grant).and_then(|grant| {
+                    let file = file.unwrap_or_else(|| format!("receipt-{grant}.pb").into());
+                    report(&folder, &config, grant, &file, output)
+                });
                 said.and_then(|text| Ok(out.write_all(text.as_bytes())?)).map(|()| Exit::Ok)
             }
         };
@@ -187,7 +191,12 @@ impl Place {
     fn folder(self, configured: impl FnOnce(&Path) -> Ended<Config>) -> Ended<PathBuf> {
         match self.dir {
             Some(folder) => Ok(folder),
-            None => configured(&self.config.config).map(|config| log_of(&config)),
+            None => {
+                let missing = !self.config.config.exists();
+                let configured = configured(&self.config.config).map(|config| log_of(&config));
+                configured
+                    .map_err(|(exit, error)| (exit, if missing { error.context(ELSEWHERE) } else { error }))
+            }
         }
     }
 }
@@ -216,6 +225,7 @@ fn verify(folder: &Path, format: Format, out: &mut impl Write) -> anyhow::Result
     let (text, exit) = match verify::verify(folder) {
         Ok(whole) => (print::whole(&whole, format), Exit::Ok),
         Err(VerifyError::Broken(broken)) => (print::broken(&broken, format), Exit::Failed),
+        Err(error @ VerifyError::Empty(_)) => return Err(anyhow::Error::new(error).context(ELSEWHERE)),
         Err(error) => return Err(error.into()),
     };
     out.write_all(text.as_bytes())?;
@@ -254,6 +264,28 @@ fn mark(folder: &Path, copy: &Path, stdin: &mut impl io::BufRead) -> anyhow::Res
     Ok(mark::mark(folder, BufReader::new(file))?.seq)
 }
 
+/// The grant that a command line means: by its whole id, or the only one in the log whose id begins so.
+fn named(folder: &Path, start: &str) -> anyhow::Result<GrantId> {
+    if let Ok(whole) = start.parse() {
+        return Ok(whole);
+    }
+    anyhow::ensure!(start.len() >= 4, "give at least 4 characters of the grant's id");
+    let mut found = BTreeSet::new();
+    for record in select::select(folder, Filter { id: Some(start.to_owned()), ..Filter::default() })? {
+        let (line, _) = record?;
+        let is_grant = ["access", "operation"].contains(&line.text("subject"));
+        let ids = [line.text("grant"), if is_grant { line.text("request") } else { "" }];
+        found.extend(ids.into_iter().filter(|id| id.starts_with(start)).map(str::to_owned));
+    }
+    match Vec::from_iter(found).as_slice() {
+        [one] => one.parse().context("the log names a grant that is none"),
+        [] => anyhow::bail!("no grant in this log has an id that begins with {start}"),
+        several => {
+            anyhow::bail!("{} grants have ids that begin with {start}: give more characters", several.len())
+        }
+    }
+}
+
 /// Only a whole log is vouched for.
 fn report(
     folder: &Path,
@@ -290,6 +322,7 @@ fn since(text: &str) -> Result<Since, String> {
     Ok(Since::At(UnixMillis::from_system(time)))
 }
 
+const ELSEWHERE: &str = "nothing to look at; the log lies in `stateDir` of the configuration: name it by --config FILE, or a copy by --dir FOLDER";
 const MARK_AGAIN: &str = "nobody knows what is new; export without --new, and mark that copy";
 
 #[cfg(test)]

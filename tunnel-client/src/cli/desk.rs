@@ -9,7 +9,10 @@ mod tighten;
 mod trust;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use tunnel_protos::approvers as api;
@@ -27,9 +30,9 @@ use self::{
 use super::{
     console::Console,
     customer::{self, Bundles, Client, Failed, Membership, answered},
-    output::{self, Format},
+    output::{self, Format, Pasted},
 };
-use crate::clock;
+use crate::{approvers::may_be_approver, clock};
 
 /// What a customer asks of the running client.
 #[derive(Debug, Subcommand)]
@@ -224,9 +227,12 @@ impl Daemon {
         customer::bundles(&self.socket).await
     }
 
-    /// The words that a pasted command needs to reach the same daemon.
-    fn elsewhere(&self) -> Option<&Path> {
-        (self.socket != Path::new(DEFAULT_SOCKET)).then_some(&*self.socket)
+    /// What a pasted command needs to reach the same daemon, and to be heard there.
+    fn pasted(&self) -> Pasted<'_> {
+        let socket = (self.socket != Path::new(DEFAULT_SOCKET)).then_some(&*self.socket);
+        let daemon = std::fs::metadata(&self.socket).map(|socket| socket.uid()).ok();
+        let own = rustix::process::geteuid().as_raw();
+        Pasted { socket, key: !may_be_approver(own, daemon) }
     }
 }
 
@@ -241,7 +247,7 @@ async fn requests(daemon: &Daemon, all: bool, console: &mut Console) -> Result<E
 async fn show(daemon: &Daemon, id: String, console: &mut Console) -> Result<Exit, Failed> {
     let mut client = daemon.connect(console).await?;
     let view = answered(client.get_request(api::GetRequestRequest { id })).await?;
-    let text = output::request(&view, clock::wall(), daemon.elsewhere(), console.paint());
+    let text = output::request(&view, clock::wall(), daemon.pasted(), console.paint());
     console.result(&text, &output::json::request(&view))?;
     Ok(Exit::Ok)
 }

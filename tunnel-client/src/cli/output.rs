@@ -8,6 +8,7 @@ pub(super) mod json;
 mod enrollment;
 mod list;
 mod operation;
+mod over;
 mod request;
 mod status;
 mod text;
@@ -23,7 +24,7 @@ pub(super) use self::{
     enrollment::enrollment,
     list::{operators, paused, requests},
     operation::{bundle, bundles},
-    request::request,
+    request::{Pasted, request},
     status::status,
     text::{bytes, columns, safe, stamp},
     trust::{access_ca, access_ca_end, access_ca_end_json, access_ca_json, trust, trust_json},

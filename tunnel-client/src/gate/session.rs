@@ -213,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Running<S> {
         match event {
             Event::GrantOver(over) => return Some(Stop::Cut(Refusal::GrantOver(over))),
             Event::CertificateOver => return Some(Stop::Cut(Refusal::CertificateExpired)),
-            Event::Paused { since } => return Some(Stop::Cut(Refusal::Paused { since })),
+            Event::Paused { since, note } => return Some(Stop::Cut(Refusal::Paused { since, note })),
             Event::Cut => return Some(Stop::Cut(Refusal::Draining)),
             Event::Drain => self.leave(),
             Event::NewPolicy => self.refresh(),

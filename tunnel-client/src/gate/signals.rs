@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     policy::{Policy, Streams},
-    requests::PauseState,
+    requests::{Pause, PauseState},
 };
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
     /// The grant is over: cut everything now.
     GrantOver(Over),
@@ -26,6 +26,8 @@ pub(super) enum Event {
     Paused {
         /// When.
         since: UnixMillis,
+        /// Why, for operators; may be empty.
+        note: String,
     },
     /// The policy changed: look whether open calls still pass.
     NewPolicy,
@@ -83,7 +85,7 @@ impl Signals {
                 self.certificate_end = None;
                 Event::CertificateOver
             }
-            since = pause(&mut self.paused, &mut self.was_paused) => since.map_or(Event::Cut, |since| Event::Paused { since }),
+            paused = pause(&mut self.paused, &mut self.was_paused) => paused.unwrap_or(Event::Cut),
             () = drain.cut() => Event::Cut,
             () = drain.draining(), if !draining => {
                 self.draining = true;
@@ -128,11 +130,13 @@ async fn is_reached(end: UnixMillis, clock: Clock) {
 }
 
 /// Resolves when a pause begins; none if nobody is left to say so. `was` is kept between two calls.
-async fn pause(state: &mut PauseState, was: &mut bool) -> Option<UnixMillis> {
+async fn pause(state: &mut PauseState, was: &mut bool) -> Option<Event> {
+    let event = |pause: &Pause| Event::Paused { since: pause.since, note: pause.told().to_owned() };
     loop {
-        let now = state.borrow_and_update().as_ref().map(|pause| pause.since);
+        let now = state.borrow_and_update().as_ref().map(event);
+        let is_paused = now.is_some();
         let began = now.filter(|_| !*was);
-        *was = now.is_some();
+        *was = is_paused;
         if began.is_some() {
             return began;
         }

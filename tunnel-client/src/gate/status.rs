@@ -28,6 +28,8 @@ pub enum Refusal {
     Paused {
         /// When.
         since: UnixMillis,
+        /// Why, for operators; may be empty.
+        note: String,
     },
     /// The grant does not hold the method.
     NotGranted(MethodName),

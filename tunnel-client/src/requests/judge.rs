@@ -155,7 +155,7 @@ pub(super) fn beginning(
         _ => return Err(format!("It is over: {}", record.why)),
     }
     if let Some(pause) = &orders.pause {
-        return Err(format!("Paused by the customer ({}); it can begin when work goes on", pause.who));
+        return Err(format!("{}; it can begin when work goes on", pause.sentence()));
     }
     let_begin(record, policy, orders)
 }

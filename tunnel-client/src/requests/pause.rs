@@ -18,5 +18,24 @@ pub struct Pause {
     pub stored: bool,
 }
 
+impl Pause {
+    /// What operators are told of why; empty for what the client says of itself, which is for the customer.
+    pub fn told(&self) -> &str {
+        if self.who == CLIENT { "" } else { &self.note }
+    }
+
+    /// Who paused and why, as operators are told.
+    pub(super) fn sentence(&self) -> String {
+        let Self { who, .. } = self;
+        match self.told() {
+            "" => format!("Paused by the customer ({who})"),
+            note => format!("Paused by the customer ({who}: {note})"),
+        }
+    }
+}
+
+/// Who paused, where nobody did but the client.
+pub(super) const CLIENT: &str = "client";
+
 /// The pause now; none while work goes on.
 pub type PauseState = watch::Receiver<Option<Pause>>;

@@ -16,6 +16,7 @@ use tunnel_protos::{
     TargetName, UnixMillis, v1,
 };
 
+use self::people::with_note;
 pub use self::{
     operating::Operating,
     people::{Notice, Proof, Revocation, Verdict},
@@ -200,7 +201,7 @@ impl Record {
     /// The customer cuts it; of an operation that runs, the run is to stop as well.
     pub fn revoke(&mut self, revocation: Revocation, now: UnixMillis) -> Result<(), TransitionError> {
         if !self.cut_run(&revocation.why(), now) {
-            self.moved(Event::Revoke, "Revoked by the customer", now)?;
+            self.moved(Event::Revoke, &with_note("Revoked by the customer", &revocation.note), now)?;
         }
         self.revocation = Some(revocation);
         Ok(())

@@ -83,8 +83,9 @@ impl Record {
 
     fn state_reason(&self, policy: &Policy) -> String {
         let (live, why) = (self.state.is_live_grant(), self.why_here());
+        // What runs says it only at its end.
         let note =
-            |by: &Revocation| if by.note.is_empty() { String::new() } else { format!(": {}", by.note) };
+            |by: &Revocation| if why.contains(&by.note) { String::new() } else { format!(": {}", by.note) };
         match (&self.revocation, live.then(|| self.stricter(policy)).flatten()) {
             // The state tells of a run, which nobody revokes.
             (Some(by), _) if self.state != State::Revoked => {

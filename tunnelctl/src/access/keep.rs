@@ -196,7 +196,7 @@ impl Keeping {
             (Kept::Stopped, Withdraw::No) => Ok(self.leave(app)),
             (Kept::Stopped, Withdraw::Yes) => {
                 let patience = Patience::new(WITHDRAW_TIME, interrupt(Box::pin(std::future::pending())));
-                let ending = crate::commands::withdraw::end(app, self.record.id, &patience).await?;
+                let ending = crate::commands::withdraw::end(app, &self.record.id.into(), &patience).await?;
                 self.session.erase()?;
                 Ok(ending)
             }

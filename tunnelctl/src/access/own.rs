@@ -6,6 +6,7 @@ use tunnel_protos::{
 
 use super::advice;
 use crate::{
+    cli::RequestStart,
     failure::Failure,
     requester::record::{self, Folder, Record, What},
 };
@@ -47,7 +48,8 @@ pub(crate) fn covering(
 ) -> Option<RequestId> {
     let covers =
         |record: &&Record| record.cluster == *cluster && record.is_live(now) && record.allows(method, target);
-    let live = open.iter().find(covers).map(|record| record.id);
+    // The newest: an older one may have been revoked, which nobody here knows yet.
+    let live = open.iter().rev().find(covers).map(|record| record.id);
     let pattern = [MethodPattern::Exact(method.clone())];
     live.or_else(|| undecided(open, cluster, &pattern, std::slice::from_ref(target), now))
 }
@@ -76,6 +78,15 @@ pub(crate) fn operation(folder: &Folder, id: RequestId, now: UnixMillis) -> Resu
         What::Operation => Err(ended(&record, now)),
         _ => Err(Failure::Usage(format!("request {id} asks for no operation: {}", advice::resume(&record)))),
     }
+}
+
+/// The same by what a command line says of its id.
+pub(crate) fn named_operation(
+    folder: &Folder,
+    start: &RequestStart,
+    now: UnixMillis,
+) -> Result<Record, Failure> {
+    operation(folder, folder.named(start)?, now)
 }
 
 fn ended(record: &Record, now: UnixMillis) -> Failure {
@@ -119,6 +130,16 @@ mod tests {
         assert_eq!(newest(&[live.clone(), pending.clone()], &cluster(), NOW).unwrap(), live.id);
         assert_eq!(newest(std::slice::from_ref(&pending), &cluster(), NOW).unwrap(), pending.id);
         assert!(matches!(newest(&[], &cluster(), NOW), Err(Failure::NoGrant(_))));
+    }
+
+    #[tokio::test]
+    async fn a_call_goes_by_the_newest_grant_that_covers_it() {
+        let scene = scene();
+        let (older, newer) = (granted(&scene), granted(&scene));
+        let method: MethodName = older.answer.as_ref().unwrap().granted[0].parse().unwrap();
+        let open = [older, newer.clone()];
+        let found = covering(&open, &cluster(), &method, &TargetName::default_target(), NOW);
+        assert_eq!(found, Some(newer.id));
     }
 
     #[tokio::test]

@@ -4,11 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use tunnel_protos::{
-    ClusterName, CollectorName, ComponentName, NodeName, PersonText, RequestId, SettingName, TargetName,
-    TaskName,
+    ClusterName, CollectorName, ComponentName, NodeName, PersonText, SettingName, TargetName, TaskName,
 };
 
-use super::{amount, ask::Occasion, ask::reason, duration, examples, request_id};
+use super::{RequestStart, amount, ask::Occasion, ask::reason, duration, examples, request_id};
 
 /// What every asking for an operation says besides what is to be done.
 #[derive(Debug, Clone, Args)]
@@ -189,9 +188,9 @@ pub struct RequestDebug {
 #[derive(Debug, Args)]
 #[command(after_help = examples::START)]
 pub struct StartOperation {
-    /// The request's id, as `requests` shows it
+    /// The request's id, as `requests` shows it, or its first characters
     #[arg(value_parser = request_id)]
-    pub id: RequestId,
+    pub id: RequestStart,
     /// Stop waiting after this time; what runs goes on [default: until it is over]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
@@ -201,9 +200,9 @@ pub struct StartOperation {
 #[derive(Debug, Args)]
 #[command(after_help = examples::CANCEL)]
 pub struct Cancel {
-    /// The request's id, as `requests` shows it
+    /// The request's id, as `requests` shows it, or its first characters
     #[arg(value_parser = request_id)]
-    pub id: RequestId,
+    pub id: RequestStart,
     /// Stop waiting after this time [default: until it is over]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
@@ -213,9 +212,9 @@ pub struct Cancel {
 #[derive(Debug, Args)]
 #[command(after_help = examples::PLAN)]
 pub struct ShowPlan {
-    /// The request's id, as `requests` shows it
+    /// The request's id, as `requests` shows it, or its first characters
     #[arg(value_parser = request_id)]
-    pub id: RequestId,
+    pub id: RequestStart,
 }
 
 /// `bundle`.
@@ -229,9 +228,9 @@ pub enum Bundle {
 #[derive(Debug, Args)]
 #[command(after_help = examples::BUNDLE)]
 pub struct GetBundle {
-    /// The request's id, as `requests` shows it
+    /// The request's id, as `requests` shows it, or its first characters
     #[arg(value_parser = request_id)]
-    pub id: RequestId,
+    pub id: RequestStart,
     /// Where to write it, never over another file [default: postern-debug-ID.tar.zst in this folder]
     #[arg(short = 'o', long, value_name = "FILE")]
     pub out: Option<PathBuf>,

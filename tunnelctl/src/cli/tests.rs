@@ -47,6 +47,10 @@ fn connect_takes_methods_or_a_request_to_resume() {
     assert!(parse("connect|acme/prod").is_ok());
     assert!(parse(&format!("connect|acme/prod|--resume|{id}|--keep")).is_ok());
     assert_eq!(refused(&format!("connect|acme/prod|--resume|{id}|--reason|x")), ErrorKind::ArgumentConflict);
+    assert!(parse("connect|acme/prod|--resume|0B0E").is_ok(), "as `requests` shows it, or its beginning");
+    for bad in ["0b0", "0b0e/", "0b0e7a52-7f5f-4c0e-9d6e-2f6f1f0b3a1g"] {
+        assert_eq!(refused(&format!("connect|acme/prod|--resume|{bad}")), ErrorKind::ValueValidation);
+    }
     assert_eq!(refused("request|access|acme/prod|--reason|x"), ErrorKind::MissingRequiredArgument);
 }
 

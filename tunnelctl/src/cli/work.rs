@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tunnel_protos::{ClusterName, MethodPattern, RequestId};
+use tunnel_protos::{ClusterName, MethodPattern};
 
-use super::{ask::Ask, duration, examples, request_id};
+use super::{RequestStart, ask::Ask, duration, examples, request_id};
 
 /// Which access to use: a new one, an own request by its id, or the newest of this machine.
 #[derive(Debug, Args)]
@@ -18,9 +18,9 @@ pub struct Access {
     pub methods: Vec<MethodPattern>,
     #[command(flatten)]
     pub(crate) ask: Ask,
-    /// Go on with this request of yours instead of making one
+    /// Go on with this request of yours instead of making one: its id, or its first characters
     #[arg(long, value_name = "ID", value_parser = request_id, conflicts_with_all = ["methods", "reason"])]
-    pub resume: Option<RequestId>,
+    pub resume: Option<RequestStart>,
     /// Ask anew, even if the same ask of yours is still undecided
     #[arg(long, conflicts_with = "resume")]
     pub anew: bool,

@@ -34,12 +34,12 @@ pub(super) async fn run(app: &mut App, command: Bundle) -> Result<Ending, Failur
 }
 
 async fn get(app: &mut App, args: &GetBundle) -> Result<Ending, Failure> {
-    let out = args.out.clone().unwrap_or_else(|| format!("postern-debug-{}.tar.zst", args.id).into());
+    let desk = Desk::open(app)?;
+    let record = own::named_operation(&desk.requester.folder, &args.id, app.clock.now())?;
+    let out = args.out.clone().unwrap_or_else(|| format!("postern-debug-{}.tar.zst", record.id).into());
     if out.exists() {
         return Err(Failure::Usage(format!("{} exists already; choose another file with -o", out.display())));
     }
-    let desk = Desk::open(app)?;
-    let record = own::operation(&desk.requester.folder, args.id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
     let release = Patience::new(args.wait.unwrap_or_default(), app.interrupt.clone());
     let mut gaining = Gaining::new(app, &desk, to, None);

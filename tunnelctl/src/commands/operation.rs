@@ -39,7 +39,7 @@ pub(super) async fn watch(
 
 pub(super) async fn plan(app: &mut App, args: &ShowPlan) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
-    let record = own::operation(&desk.requester.folder, args.id, app.clock.now())?;
+    let record = own::named_operation(&desk.requester.folder, &args.id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
     // The plan travels inside sessions only, and there is one as soon as the customer has said yes.
     let mut gaining = Gaining::new(app, &desk, to, None);
@@ -54,7 +54,7 @@ pub(super) async fn plan(app: &mut App, args: &ShowPlan) -> Result<Ending, Failu
 
 pub(super) async fn start(app: &mut App, args: &StartOperation) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
-    let record = own::operation(&desk.requester.folder, args.id, app.clock.now())?;
+    let record = own::named_operation(&desk.requester.folder, &args.id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
     let mut gaining = Gaining::new(app, &desk, to, args.wait);
     let (record, mut door) = match operate::enter(&mut gaining, record).await? {
@@ -68,13 +68,13 @@ pub(super) async fn start(app: &mut App, args: &StartOperation) -> Result<Ending
 
 pub(super) async fn cancel(app: &mut App, args: &Cancel) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
-    let record = own::operation(&desk.requester.folder, args.id, app.clock.now())?;
+    let record = own::named_operation(&desk.requester.folder, &args.id, app.clock.now())?;
     let to = desk.entry(&record.cluster).await?;
     let record = match standing(app, &desk, record).await? {
         ControlFlow::Continue(Some(record)) => record,
         ControlFlow::Continue(None) => {
             let patience = Patience::new(args.wait.unwrap_or(WITHDRAW), app.interrupt.clone());
-            return withdraw::end(app, args.id, &patience).await;
+            return withdraw::end(app, &args.id, &patience).await;
         }
         ControlFlow::Break(ending) => return Ok(ending),
     };

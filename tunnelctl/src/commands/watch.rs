@@ -30,14 +30,15 @@ use crate::{
 pub(super) async fn run(app: &mut App, args: &Watch) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let now = app.clock.now();
-    if own::is_operation(&desk.requester.folder, args.id) {
+    let id = desk.requester.folder.named(&args.id)?;
+    if own::is_operation(&desk.requester.folder, id) {
         let until = match args.until {
             Some(Until::Decided) => operate::Until::Decided,
             Some(Until::Ended) | None => operate::Until::Over,
         };
-        return operation::watch(app, &desk, args.id, until, args.wait).await;
+        return operation::watch(app, &desk, id, until, args.wait).await;
     }
-    let mut record = own::open(&desk.requester.folder, args.id, now)?;
+    let mut record = own::open(&desk.requester.folder, id, now)?;
     app.console.note(format_args!("request {} to {}", record.id, record.cluster));
     app.console.note(format_args!("words   {}", record.words()));
     let until = args.until.unwrap_or(Until::Decided);

@@ -5,7 +5,7 @@ use tunnel_certs::statement::{
     outcome::Outcome,
     request::{Kind, Withdraw},
 };
-use tunnel_protos::{GrantId, RequestId, v1::RequestState};
+use tunnel_protos::{GrantId, v1::RequestState};
 
 use crate::{
     access::{
@@ -13,7 +13,7 @@ use crate::{
         report::{self, Teller},
     },
     app::App,
-    cli,
+    cli::{self, RequestStart},
     desk::Desk,
     ending::Ending,
     failure::Failure,
@@ -26,14 +26,16 @@ use crate::{
 
 pub(super) async fn run(app: &mut App, args: &cli::Withdraw) -> Result<Ending, Failure> {
     let patience = Patience::new(args.wait, app.interrupt.clone());
-    end(app, args.id, &patience).await
+    end(app, &args.id, &patience).await
 }
 
-/// Ends the request or grant `id`.
-pub(crate) async fn end(app: &mut App, id: RequestId, patience: &Patience) -> Result<Ending, Failure> {
+/// Ends the request or grant of this id.
+pub(crate) async fn end(app: &mut App, start: &RequestStart, patience: &Patience) -> Result<Ending, Failure> {
     let desk = Desk::open(app)?;
     let requester = &desk.requester;
+    let id = requester.folder.named(start)?;
     let mut record = own::open(&requester.folder, id, app.clock.now())?;
+    let was_granted = record.is_answered_yes();
     let to = desk.entry(&record.cluster).await?;
     let mut asked = requester.make(&to, Kind::Withdraw(Withdraw { request: id }), again(&record))?;
     let finish = {
@@ -48,18 +50,25 @@ pub(crate) async fn end(app: &mut App, id: RequestId, patience: &Patience) -> Re
     }
     if let Some(answer) = &mut record.answer {
         answer.state = RequestState::Withdrawn;
+        answer.reason.clear();
     }
     requester.folder.close(&record)?;
     desk.sessions.remove(GrantId::from(id))?;
-    let value = json!({ "event": "withdrawn", "id": id.to_string() });
-    app.console.result(&value, format_args!("withdrawn {id}"));
+    let value = json!({ "event": "withdrawn", "id": id.to_string(), "wasGranted": was_granted });
+    let done = if was_granted { GRANT_ENDED } else { REQUEST_ENDED };
+    app.console.result(&value, format_args!("withdrawn {id}: {done}"));
     Ok(Ending::OK)
 }
+
+const REQUEST_ENDED: &str = "nobody is asked for it any more";
+const GRANT_ENDED: &str =
+    "the grant has ended, its sessions are cut, and its keys are removed from this machine";
 
 /// The cluster knows nothing of it that could be withdrawn: what this machine still has of it goes.
 fn over(app: &mut App, desk: &Desk, mut record: Record, said: &Outcome) -> Result<Ending, Failure> {
     if let Some(answer) = &mut record.answer {
         answer.state = RequestState::Ended;
+        answer.reason.clear();
     }
     desk.requester.folder.close(&record)?;
     desk.sessions.remove(GrantId::from(record.id))?;

@@ -36,6 +36,14 @@ pub enum Error {
     /// No such request here.
     #[error("no open request {0} on this machine: see `tunnelctl requests`")]
     Unknown(RequestId),
+    /// No request here has such an id.
+    #[error("no request on this machine has an id that begins with {0}: see `tunnelctl requests --all`")]
+    Nameless(String),
+    /// More than one has.
+    #[error(
+        "{1} requests on this machine have ids that begin with {0}: give more characters (`tunnelctl requests --all`)"
+    )]
+    Ambiguous(String, usize),
     /// A file could not be read or written.
     #[error("cannot keep request {0}")]
     File(RequestId, #[source] FileError),

@@ -9,6 +9,7 @@ use tunnel_protos::{
     v1,
 };
 
+use super::line::{Operators, readable};
 use crate::{
     audit::{
         line::Line,
@@ -58,12 +59,13 @@ pub(super) fn broken(broken: &Broken, format: Format) -> String {
 pub(super) struct Records<'o, O> {
     format: Format,
     any: bool,
+    operators: Operators,
     out: &'o mut O,
 }
 
 impl<'o, O: io::Write> Records<'o, O> {
     pub(super) fn new(format: Format, out: &'o mut O) -> Self {
-        Self { format, any: false, out }
+        Self { format, any: false, operators: Operators::default(), out }
     }
 
     pub(super) fn add(&mut self, line: &Line) -> io::Result<()> {
@@ -73,7 +75,7 @@ impl<'o, O: io::Write> Records<'o, O> {
                 let before = if first { "{ \"records\": [\n" } else { ",\n" };
                 write!(self.out, "{before}{}", escape_json(&object(line).to_string()))
             }
-            Format::Text => self.out.write_all(readable(line).as_bytes()),
+            Format::Text => self.out.write_all(readable(line, &mut self.operators).as_bytes()),
         }
     }
 
@@ -94,30 +96,6 @@ fn object(line: &Line) -> Value {
     fields.insert("prev".to_owned(), line.prev.to_string().into());
     fields.insert("kind".to_owned(), line.kind.clone().into());
     Value::Object(fields)
-}
-
-fn readable(line: &Line) -> String {
-    let mut text = format!("{:>6}  {}  {:<14}", line.seq, line.time.precise(), escape(&line.kind, SHORT));
-    for (name, value) in &line.fields {
-        // Long and for programs only; `export` has them.
-        if !["approval", "granted", "asked", "open", "doors"].contains(&name.as_str()) {
-            let _infallible = write!(text, " {}={}", escape(name, SHORT), plain(value));
-        }
-    }
-    if let Some(asked) = line.fields.get("asked") {
-        let _infallible = write!(text, " asked: {}", plain(asked));
-    }
-    text.push('\n');
-    text
-}
-
-/// A text bare if it is one word, else quoted.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) if !text.contains([' ', '"', '=']) && !text.is_empty() => escape(text, LONG),
-        Value::String(text) => format!("\"{}\"", escape(text, LONG)),
-        other => escape(&other.to_string(), LONG),
-    }
 }
 
 /// The same for scripts.
@@ -232,7 +210,6 @@ fn document(value: &Value) -> String {
     escape_json(&format!("{value:#}\n"))
 }
 
-const SHORT: usize = 64;
 /// Longer than any text from people.
 const LONG: usize = 1024;
 /// Lists of methods are longer.

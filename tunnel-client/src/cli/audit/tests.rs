@@ -141,14 +141,38 @@ async fn show_filters_by_grant_and_by_operator_and_by_time() {
     let office = Office::new("disk").await;
     let (text, _) = office.run(&["show", "--grant", "3fa8"]);
     assert_eq!(text.lines().count(), 7, "{text}");
-    assert!(text.contains("method=e.Engine/Set") && !text.contains("bob"), "{text}");
+    assert!(text.contains("called e.Engine/Set on default: Ok, 30 B in, 12 B out"), "{text}");
+    assert!(text.contains("3fa85f64  ann") && !text.contains("bob"), "{text}");
     let (text, _) = office.run(&["show", "--operator", "ann"]);
-    assert!(text.contains("callEnded") && !text.contains("bob"), "{text}");
+    assert!(text.contains("called e.Engine/Set") && !text.contains("bob"), "{text}");
     let (text, _) = office.run(&["show", "--since", "2100-01-01T00:00:00Z"]);
     assert_eq!(text, "No records.\n");
     let (text, _) = office.run(&["show", "--request", "1111", "--output", "json"]);
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json["records"][0]["operator"], "bob");
+}
+
+#[tokio::test]
+async fn a_line_tells_people_when_who_what_and_how_it_went() {
+    let office = Office::new("disk").await;
+    let (text, _) = office.run(&["show"]);
+    let asked = "3fa85f64  ann         access pending: e.Engine/* on default, incident: disk (T-1) – By rule (access[0])";
+    assert!(text.lines().any(|line| line.ends_with(asked)), "{asked} is missing in\n{text}");
+    assert!(text.contains("3fa85f64  ann         calls e.Engine/Set on default, which mutates"), "{text}");
+    assert!(text.contains("read e.Engine/Set on default: Ok, 30 B in, 12 B out"), "{text}");
+    assert!(!text.contains('{'), "no JSON: {text}");
+    // What has no words of its own loses nothing.
+    assert!(text.lines().next().unwrap().contains("origin cluster=acme/prod label=k3v7aaaaaa"), "{text}");
+}
+
+#[test]
+fn where_there_is_no_log_it_says_where_it_looked_and_how_to_look_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in [dir.path().to_owned(), dir.path().join("none")] {
+        let error = verify(&folder, Format::Text, &mut Vec::new()).unwrap_err();
+        let text = format!("{error:#}");
+        assert!(text.contains(&folder.display().to_string()) && text.contains("--config"), "{text}");
+    }
 }
 
 #[tokio::test]
@@ -294,6 +318,17 @@ async fn nothing_from_outside_reaches_a_terminal_as_it_is() {
     for text in [page, shown] {
         assert!(!text.contains(['\u{202e}', '\u{1b}']), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_grant_is_named_by_its_unique_beginning() {
+    let office = Office::new("disk").await;
+    assert_eq!(named(&office.folder(), "3fa8").unwrap().to_string(), GRANT);
+    for none in ["3fa", "4fa8"] {
+        assert!(named(&office.folder(), none).is_err(), "{none}");
+    }
+    let whole = "22222222-2222-4222-8222-222222222222";
+    assert_eq!(named(&office.folder(), whole).unwrap().to_string(), whole, "the report says what is known");
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ impl Approve {
         let other = self.words.is_some_and(|words| words != Words::of(&digest))
             || self.digest.is_some_and(|shown| shown != digest);
         if other {
-            console.hint(&output::request(&view, clock::wall(), self.daemon.elsewhere(), Paint::Plain));
+            console.hint(&output::request(&view, clock::wall(), self.daemon.pasted(), Paint::Plain));
             let message = "these are not its words: the request is another one than you were shown; compare the words above \
                            with the operator, and deny it if they differ";
             return Err(Failed::Usage(message.into()));
@@ -114,7 +114,7 @@ impl Approve {
             Some(hex) if is_shown(hex) => Ok(Some(digest)),
             None if !self.yes => Ok(Some(digest)),
             Some(_) => {
-                console.hint(&output::request(view, clock::wall(), self.daemon.elsewhere(), Paint::Plain));
+                console.hint(&output::request(view, clock::wall(), self.daemon.pasted(), Paint::Plain));
                 Err(Failed::Usage("this is not its plan any more: look at it again".into()))
             }
             None => Err(Failed::Usage(
@@ -174,7 +174,7 @@ fn confirm(
                        to approve the `--words` that `tunnel-client show` prints";
         return Err(Failed::Usage(message.into()));
     }
-    console.hint(&output::request(view, clock::wall(), daemon.elsewhere(), console.paint()));
+    console.hint(&output::request(view, clock::wall(), daemon.pasted(), console.paint()));
     if console.confirms(question)? { Ok(()) } else { Err(Failed::Declined) }
 }
 

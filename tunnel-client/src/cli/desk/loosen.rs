@@ -77,7 +77,7 @@ impl Resume {
         if console.person == Person::Absent || self.signing.takes_input() {
             return Err(Failed::Usage("say which pause: `tunnel-client status` shows its id".into()));
         }
-        console.hint(&output::paused(&pause));
+        console.hint(&output::paused(&pause, self.daemon.pasted()));
         if console.confirms("End this pause?")? { Ok(pause.id) } else { Err(Failed::Declined) }
     }
 }

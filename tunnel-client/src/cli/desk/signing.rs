@@ -22,7 +22,7 @@ pub(super) struct Signing {
     /// The approver's name in the policy; without it, the key file's name (`alice.key` is alice).
     #[arg(long = "as", value_name = "NAME", requires = "key")]
     name: Option<ApproverName>,
-    /// Why, for the record.
+    /// Why; of a request, its operator is told, and it stands in the record.
     #[arg(long, default_value = "")]
     note: String,
 }

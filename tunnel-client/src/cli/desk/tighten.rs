@@ -12,7 +12,7 @@ use super::{super::output, Client, Console, Daemon, Failed, answered};
 pub(in crate::cli) struct Revoke {
     /// The grant's id, or its first characters.
     id: String,
-    /// Why, for the record.
+    /// Why; its operator is told, and it stands in the record.
     #[arg(long, default_value = "")]
     note: String,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Revoke {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tunnel-client pause --note 'something is odd'    # `resume` ends it")]
 pub(in crate::cli) struct Pause {
-    /// Why, for the record and for operators who are refused meanwhile.
+    /// Why; operators who are cut and refused meanwhile are told, and it stands in the record.
     #[arg(long, default_value = "")]
     note: String,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(in crate::cli) struct Pause {
 pub(in crate::cli) struct DenyOperator {
     /// The operator's name.
     operator: String,
-    /// Why, for the record.
+    /// Why; the operator is told, and it stands in the record.
     #[arg(long, default_value = "")]
     note: String,
     #[command(flatten)]
@@ -58,7 +58,7 @@ impl Pause {
     pub(super) async fn run(self, console: &mut Console) -> Result<Exit, Failed> {
         let mut client = self.daemon.connect(console).await?;
         let view = answered(client.pause(api::PauseRequest { note: self.note })).await?;
-        console.result(&output::paused(&view), &output::json::pause(&view))?;
+        console.result(&output::paused(&view, self.daemon.pasted()), &output::json::pause(&view))?;
         Ok(Exit::Ok)
     }
 }

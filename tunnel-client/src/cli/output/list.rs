@@ -3,7 +3,7 @@
 use tunnel_protos::{UnixMillis, approvers as api, v1::RequestState};
 
 use super::{
-    state,
+    Pasted, state,
     text::{columns, fields, moment, relative},
 };
 
@@ -69,7 +69,7 @@ pub(in crate::cli) fn operators(views: &[api::OperatorView], now: UnixMillis) ->
 }
 
 /// A pause in force, and how to end it.
-pub(in crate::cli) fn paused(view: &api::PauseView) -> String {
+pub(in crate::cli) fn paused(view: &api::PauseView, pasted: Pasted<'_>) -> String {
     let stored = if view.stored { "" } else { "no: a restart would forget it; free the disk" };
     fields(vec![
         ("Paused", moment(view.since_ms, crate::clock::wall())),
@@ -77,6 +77,6 @@ pub(in crate::cli) fn paused(view: &api::PauseView) -> String {
         ("Note", view.note.clone()),
         ("Sessions cut", view.sessions_cut.to_string()),
         ("Stored", stored.into()),
-        ("To end it", format!("tunnel-client resume {}", view.id)),
+        ("To end it", format!("tunnel-client resume {}{}", view.id, pasted.words())),
     ])
 }

@@ -12,26 +12,47 @@ use super::{
     text::{block, bytes, columns, fields, moment, relative, safe, stamp},
 };
 
-/// The whole request; `elsewhere` is the socket that a pasted command must name.
+/// What a pasted command must say beside what it is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::cli) struct Pasted<'a> {
+    /// The socket, if it is not the usual one.
+    pub(in crate::cli) socket: Option<&'a Path>,
+    /// Whether a yes needs an approver key, because this user id can be no approver's.
+    pub(in crate::cli) key: bool,
+}
+
+impl Pasted<'_> {
+    /// For a command that loosens: where the daemon is, and whose word it is.
+    pub(super) fn words(self) -> String {
+        let key = if self.key { " --key NAME.key" } else { "" };
+        format!("{}{key}", socket(self.socket))
+    }
+}
+
+/// The whole request, with the commands that may be pasted here.
 pub(in crate::cli) fn request(
     view: &api::RequestView,
     now: UnixMillis,
-    elsewhere: Option<&Path>,
+    pasted: Pasted<'_>,
     paint: Paint,
 ) -> String {
+    let elsewhere = pasted.socket;
     let mut text = fields(head(view, now));
     match view.operation {
         Some(_) => text += &operation(view, paint),
         None => text += &block("Asks for", &asked(view)),
     }
-    text += &block("Until", &deadlines(view, now));
+    let over = super::over::advice(view);
+    if over.is_none() {
+        text += &block("Until", &deadlines(view, now));
+    }
     if !view.answers.is_empty() {
         text += &block("Answers", &answers(&view.answers));
     }
     text += &match view.state() {
-        v1::RequestState::Pending => block("To answer", &commands(view, elsewhere)),
+        v1::RequestState::Pending => block("To answer", &commands(view, pasted)),
         v1::RequestState::Running => block("To stop it", &cancel(view, elsewhere)),
-        _ => String::new(),
+        _ => over.map(|text| block("What now", &text)).unwrap_or_default(),
     };
     if view
         .running
@@ -116,8 +137,9 @@ fn limits(asked: &api::AskedMethod) -> String {
 fn deadlines(view: &api::RequestView, now: UnixMillis) -> String {
     let deadlines = view.deadlines.unwrap_or_default();
     let window = |ms: u64| Duration::from_millis(ms);
-    let length =
-        |ms: u64, text: &str| if ms == 0 { String::new() } else { format!("{} {text}", lasting(window(ms))) };
+    let length = |ms: u64, text: &str| {
+        if ms == 0 { String::new() } else { format!("{} {text}", lasting(window(ms))).trim_end().to_owned() }
+    };
     let work = match view.wanted_ms {
         0 => view.work_window_ms,
         wanted => wanted.min(view.work_window_ms),
@@ -169,13 +191,18 @@ fn plan(view: &api::RequestView) -> String {
     }
 }
 
-fn commands(view: &api::RequestView, elsewhere: Option<&Path>) -> String {
-    let socket = socket(elsewhere);
+fn commands(view: &api::RequestView, pasted: Pasted<'_>) -> String {
+    let socket = socket(pasted.socket);
     let id = quoted(&view.id);
     let until = relative(view.deadlines.unwrap_or_default().pending_until_ms, crate::clock::wall());
+    let (key, hint) = if pasted.key {
+        (" --key NAME.key", "NAME is an approver of the policy; your user id can be no approver's")
+    } else {
+        ("", "if your user id is no approver's, --key NAME.key signs with an approver key")
+    };
     format!(
-        "tunnel-client approve {id}{socket} --words {}{}\ntunnel-client deny {id}{socket}\n\
-         (an approver key needs --key FILE too; the request expires {until})",
+        "tunnel-client approve {id}{socket} --words {}{}{key}\ntunnel-client deny {id}{socket}\n\
+         ({hint}; the request expires {until})",
         quoted(&view.words),
         plan(view)
     )

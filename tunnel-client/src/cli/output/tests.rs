@@ -60,7 +60,7 @@ fn a_list_shows_pending_ones_first_with_their_deadline_and_words() {
 
 #[test]
 fn one_request_shows_all_that_an_approver_must_see() {
-    let text = request(&pending(), UnixMillis(0), None, Paint::Plain);
+    let text = request(&pending(), UnixMillis(0), Pasted::default(), Paint::Plain);
     let words = "'one two three four five six seven eight'";
     for expected in [
         "3fa85f64-5717-4562-b3fc-2c963f66afa6",
@@ -88,8 +88,43 @@ fn one_request_shows_all_that_an_approver_must_see() {
 
 #[test]
 fn a_pasted_command_reaches_the_same_daemon() {
-    let text = request(&pending(), UnixMillis(0), Some(std::path::Path::new("/a b/x.sock")), Paint::Plain);
+    let pasted = Pasted { socket: Some(std::path::Path::new("/a b/x.sock")), key: false };
+    let text = request(&pending(), UnixMillis(0), pasted, Paint::Plain);
     assert!(text.contains("--socket '/a b/x.sock' --words"), "{text}");
+}
+
+#[test]
+fn whoever_needs_a_key_is_shown_the_line_with_it() {
+    let line = |key| {
+        let text = request(&pending(), UnixMillis(0), Pasted { key, ..Pasted::default() }, Paint::Plain);
+        text.lines().find(|line| line.contains("tunnel-client approve")).unwrap().to_owned()
+    };
+    assert!(line(true).ends_with("eight' --key NAME.key"), "{}", line(true));
+    assert!(line(false).ends_with("eight'"), "{}", line(false));
+}
+
+#[test]
+fn a_dead_request_says_what_became_of_it_and_what_to_do() {
+    let shown = |state: v1::RequestState, answer: Option<v1::Answer>| {
+        let answers = answer.map(|answer| api::AnswerView { answer: answer.into(), ..Default::default() });
+        let view =
+            api::RequestView { state: state.into(), answers: answers.into_iter().collect(), ..pending() };
+        request(&view, UnixMillis(0), Pasted::default(), Paint::Plain)
+    };
+    let (yes, no) = (Some(v1::Answer::Yes), Some(v1::Answer::No));
+    for (state, answer, expected) in [
+        (v1::RequestState::Denied, no, "A no is final"),
+        (v1::RequestState::Denied, None, "tunnel-client policy explain"),
+        (v1::RequestState::Expired, None, "Nobody answered in time"),
+        (v1::RequestState::Withdrawn, None, "took it back"),
+        (v1::RequestState::Revoked, yes, "tunnel-client audit report --grant 3fa85f64"),
+        (v1::RequestState::Ended, yes, "tunnel-client audit report --grant 3fa85f64"),
+    ] {
+        let text = shown(state, answer);
+        assert!(text.contains("What now") && text.contains(expected), "{expected} is missing in\n{text}");
+        assert!(!text.contains("tunnel-client approve"), "{text}");
+    }
+    assert!(!shown(v1::RequestState::Active, yes).contains("What now"));
 }
 
 #[test]
@@ -102,7 +137,7 @@ fn hostile_texts_stay_in_their_place() {
     view.answers[0].note = evil.into();
     view.notified[0].who = evil.into();
     view.words = "a'; rm -rf / #".into();
-    let text = request(&view, UnixMillis(0), None, Paint::Plain);
+    let text = request(&view, UnixMillis(0), Pasted::default(), Paint::Plain);
     assert!(!text.chars().any(|c| tunnel_protos::text::is_deceptive(c) && c != '\n'), "{text}");
     assert!(!text.lines().any(|line| line.starts_with("! All")), "{text}");
     assert!(text.contains(r"--words 'a'\''; rm -rf / #'"), "{text}");
@@ -231,7 +266,7 @@ fn operation() -> api::RequestView {
 
 #[test]
 fn an_operation_shows_its_plan_as_a_diff_and_what_would_leave() {
-    let text = request(&operation(), UnixMillis(0), None, Paint::Plain);
+    let text = request(&operation(), UnixMillis(0), Pasted::default(), Paint::Plain);
     for expected in [
         "Scale:     storage",
         "Replicas:  5 (expects 3)",
@@ -247,14 +282,14 @@ fn an_operation_shows_its_plan_as_a_diff_and_what_would_leave() {
         assert!(text.contains(expected), "{expected} is missing in\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "no color unless asked");
-    let painted = request(&operation(), UnixMillis(0), None, Paint::Colors);
+    let painted = request(&operation(), UnixMillis(0), Pasted::default(), Paint::Colors);
     assert!(painted.contains("\u{1b}[32m  + replicas: 5\u{1b}[0m"), "{painted}");
 }
 
 #[test]
 fn one_that_runs_says_how_to_stop_it() {
     let running = api::RequestView { state: v1::RequestState::Running.into(), ..operation() };
-    let text = request(&running, UnixMillis(0), None, Paint::Plain);
+    let text = request(&running, UnixMillis(0), Pasted::default(), Paint::Plain);
     assert!(text.contains("To stop it\n  tunnel-client cancel 3fa85f64"), "{text}");
     assert!(!text.contains("To answer"), "{text}");
 }

@@ -118,7 +118,10 @@ fn a_pause_comes_before_whatever_else_is_wrong() {
         let methods = methods(testing::ALLOW_ALL);
         let life = Life::Over(Over::Revoked);
         let facts = Facts { paused: Some(&pause), life, ..facts(&methods) };
-        assert_eq!(decide(&head(path), &facts).map(drop).unwrap_err(), Refusal::Paused { since: NOW });
+        assert_eq!(
+            decide(&head(path), &facts).map(drop).unwrap_err(),
+            Refusal::Paused { since: NOW, note: "incident".into() }
+        );
     }
 }
 

@@ -113,7 +113,7 @@ async fn a_new_policy_is_an_event_and_its_loss_a_cut() {
 async fn a_pause_comes_at_once_and_once() {
     let mut bench = bench(active(3600));
     bench.paused.send_replace(Some(testing::pause(NOW)));
-    assert_eq!(bench.signals.next().await, Event::Paused { since: NOW });
+    assert_eq!(bench.signals.next().await, Event::Paused { since: NOW, note: "incident".into() });
     // That it is stored now is no new pause.
     bench.paused.send_replace(Some(testing::pause(NOW)));
     let quiet = tokio::time::timeout(Duration::from_secs(60), bench.signals.next()).await;
@@ -137,7 +137,7 @@ async fn a_session_that_began_in_a_pause_is_cut_by_the_next_one_only() {
     bench.paused.send_replace(None);
     assert!(tokio::time::timeout(Duration::from_secs(60), signals.next()).await.is_err());
     bench.paused.send_replace(Some(testing::pause(NOW)));
-    assert_eq!(signals.next().await, Event::Paused { since: NOW });
+    assert_eq!(signals.next().await, Event::Paused { since: NOW, note: "incident".into() });
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +147,7 @@ async fn a_pause_between_two_events_is_not_lost() {
     bench.policy.send_replace(same);
     assert_eq!(bench.signals.next().await, Event::NewPolicy);
     bench.paused.send_replace(Some(testing::pause(NOW)));
-    assert_eq!(bench.signals.next().await, Event::Paused { since: NOW });
+    assert_eq!(bench.signals.next().await, Event::Paused { since: NOW, note: "incident".into() });
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ impl Refusal {
                 facts.extend([("rule", rule.clone()), ("limit", limit.name().to_owned())]);
                 facts.push(("value", limit.value().to_string()));
             }
-            Self::Paused { since } => facts.push(("since_ms", since.0.to_string())),
+            Self::Paused { since, .. } => facts.push(("since_ms", since.0.to_string())),
             _ => {}
         }
         facts

@@ -1,6 +1,6 @@
 //! One sentence for each refusal: what is the matter, and what to do about it.
 
-use tunnel_protos::MethodName;
+use tunnel_protos::{GrantId, MethodName, text::escape};
 
 use super::{Caller, Limit, Refusal, Shape};
 use crate::gate::{grants::Over, methods::is_reflection};
@@ -17,7 +17,7 @@ impl Refusal {
                 )
             }
             Self::GrantOver(over) => {
-                format!("{}; run `{}` for a new one", over.sentence(), ask(caller, method))
+                format!("{}; run `{}` for a new one", over.sentence(grant), ask(caller, method))
             }
             Self::NotGranted(method) => {
                 format!("{method} is not granted; run `{}` to ask for it", ask(caller, Some(method)))
@@ -35,9 +35,10 @@ impl Refusal {
                 )
             }
             Self::Limit { rule, limit } => limit.sentence(rule, &ask(caller, method)),
-            Self::Paused { since } => {
+            Self::Paused { since, note } => {
+                let why = if note.is_empty() { String::new() } else { format!(": {}", escape(note, NOTE)) };
                 format!(
-                    "paused by the customer since {since}; ask them, and try again when they have resumed"
+                    "paused by the customer since {since}{why}; ask them, and try again when they have resumed"
                 )
             }
             Self::GrantWaiting => GRANT_WAITING.to_owned(),
@@ -70,14 +71,21 @@ fn ask(caller: &Caller, method: Option<&MethodName>) -> String {
     format!("tunnelctl connect {cluster} --method {method} --reason …")
 }
 
+/// Longer than any note.
+const NOTE: usize = 1024;
+
 impl Over {
-    fn sentence(self) -> &'static str {
-        match self {
+    fn sentence(self, grant: &GrantId) -> String {
+        let sentence = match self {
             Self::Ended => "the grant has ended",
-            Self::Revoked => "the customer revoked the grant (ask them why)",
+            // The signed outcome has the customer's own words.
+            Self::Revoked => {
+                return format!("the customer revoked the grant (`tunnelctl watch {grant}` tells why)");
+            }
             Self::Withdrawn => "the grant was withdrawn by its operator",
             Self::Expired => "the grant expired before it was used",
-        }
+        };
+        sentence.to_owned()
     }
 }
 

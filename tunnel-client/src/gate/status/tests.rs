@@ -16,7 +16,7 @@ fn all() -> Vec<Refusal> {
     all.extend([
         Refusal::CertificateExpired,
         Refusal::GrantWaiting,
-        Refusal::Paused { since: UnixMillis(1_700_000_000_000) },
+        Refusal::Paused { since: UnixMillis(1_700_000_000_000), note: String::new() },
         Refusal::NoDescriptors,
         Refusal::Reflection,
         Refusal::NotGranted(method()),
@@ -113,7 +113,7 @@ fn the_dead_are_unauthenticated_with_the_command_that_revives() {
 #[test]
 fn each_kind_has_the_code_that_clients_act_on() {
     for (refusal, code) in [
-        (Refusal::Paused { since: UnixMillis(0) }, Code::FailedPrecondition),
+        (Refusal::Paused { since: UnixMillis(0), note: String::new() }, Code::FailedPrecondition),
         (Refusal::GrantWaiting, Code::FailedPrecondition),
         (Refusal::Sessions, Code::ResourceExhausted),
         (Refusal::EngineDown, Code::Unavailable),
@@ -127,9 +127,12 @@ fn each_kind_has_the_code_that_clients_act_on() {
 }
 
 #[test]
-fn a_pause_says_since_when() {
-    let status = told(&Refusal::Paused { since: UnixMillis(1_700_000_000_000) });
-    assert!(status.message().contains("since 2023-11-14T22:13:20Z"), "{}", status.message());
+fn a_pause_says_since_when_and_why() {
+    let since = UnixMillis(1_700_000_000_000);
+    let silent = told(&Refusal::Paused { since, note: String::new() });
+    assert!(silent.message().contains("since 2023-11-14T22:13:20Z; ask them"), "{}", silent.message());
+    let status = told(&Refusal::Paused { since, note: "disks\u{202e} swapped".into() });
+    assert!(status.message().contains(r"20Z: disks\u{202e} swapped; ask them"), "{}", status.message());
     assert_eq!(status.get_details_error_info().unwrap().metadata["since_ms"], "1700000000000");
 }
 
@@ -161,7 +164,7 @@ fn only_what_passes_by_itself_says_when_to_try_again() {
         (Refusal::AuditUnwritable, true),
         (Refusal::Sessions, true),
         (Refusal::CertificateExpired, false),
-        (Refusal::Paused { since: UnixMillis(0) }, false),
+        (Refusal::Paused { since: UnixMillis(0), note: String::new() }, false),
         (Refusal::NotGranted(method()), false),
     ] {
         assert_eq!(told(&refusal).get_details_retry_info().is_some(), retries, "{refusal:?}");

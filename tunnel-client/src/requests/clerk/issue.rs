@@ -46,7 +46,7 @@ impl<S: Store> Clerk<S> {
 
     fn certifiable(&self, record: &Record, asked: &Certificate, now: UnixMillis) -> Result<Record, Refusal> {
         if let Some(pause) = &*self.shared.standing.paused().borrow() {
-            let why = format!("Paused by the customer ({}); ask again when work goes on", pause.who);
+            let why = format!("{}; ask again when work goes on", pause.sentence());
             return Err(Refusal::new("pause", why));
         }
         let policy = self.policy.borrow().clone();

@@ -11,7 +11,7 @@ use crate::{
     requests::{
         Record, codec,
         orders::Orders,
-        pause::Pause,
+        pause::{CLIENT, Pause},
         record::SKEW,
         word::{Consent, Word},
     },
@@ -213,8 +213,6 @@ fn resumable(orders: &Orders, pause: PauseId, asked: u64) -> Result<(), ResumeEr
 #[derive(Debug, thiserror::Error)]
 #[error("it is in force, and stored as soon as the disk takes it")]
 struct Unkept;
-
-const CLIENT: &str = "client";
 
 /// Its name in the store, which no request can have.
 pub(super) const ORDERS: &str = "orders";

@@ -121,7 +121,7 @@ impl Record {
 impl Revocation {
     /// Why a run that it cuts is to stop; one sentence.
     pub fn why(&self) -> String {
-        format!("Revoked by {}", self.who)
+        with_note(&format!("Revoked by {}", self.who), &self.note)
     }
 }
 
@@ -147,10 +147,12 @@ impl Access {
 
 /// One sentence for the operator.
 pub(super) fn said(what: &str, verdict: &Verdict) -> String {
-    match verdict.note.as_str() {
-        "" => format!("{what} by {}", verdict.who),
-        note => format!("{what} by {}: {note}", verdict.who),
-    }
+    with_note(&format!("{what} by {}", verdict.who), &verdict.note)
+}
+
+/// A sentence with what a person said about it, if anything.
+pub(super) fn with_note(what: &str, note: &str) -> String {
+    if note.is_empty() { what.to_owned() } else { format!("{what}: {note}") }
 }
 
 /// As many as an outcome can list.

@@ -71,10 +71,12 @@ async fn a_revocation_says_who_and_why() {
     let house = House::new().await;
     let (grant, _) = granted(&house).await;
     house.requests.revoke(grant.request.id.into(), "enough".parse().unwrap(), PEER).await.unwrap();
+    let told = house.outcome(&grant).unwrap();
     let house = house.restart().await;
     let views = house.requests.list(true);
     let view = views.iter().find(|view| view.kind == "access").unwrap();
-    assert_eq!(view.state_reason, "Revoked by the customer (uid 1001): enough");
+    assert_eq!(told.reason, "Revoked by the customer: enough", "the operator is told why");
+    assert_eq!(view.state_reason, "Revoked by the customer: enough (uid 1001)");
 }
 
 #[tokio::test]

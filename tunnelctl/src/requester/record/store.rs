@@ -14,7 +14,7 @@ use tunnel_certs::{
 use tunnel_protos::{RequestId, UnixMillis, v1::SealedRequest};
 
 use super::{Error, Record, What, form};
-use crate::{folder, requester::reader::Reader};
+use crate::{cli::RequestStart, folder, requester::reader::Reader};
 
 /// The requests of one context.
 #[derive(Debug, Clone)]
@@ -53,6 +53,29 @@ impl Folder {
         match self.record(id) {
             Err(Error::Unknown(_)) if self.ended_file(id).exists() => read(id, &self.ended_file(id)),
             found => found,
+        }
+    }
+
+    /// The id that a command line means: a whole one as it is, or the one of a request here, open or ended, that begins so.
+    pub fn named(&self, start: &RequestStart) -> Result<RequestId, Error> {
+        let start = &start.0;
+        if let Ok(whole) = start.parse() {
+            return Ok(whole);
+        }
+        let mut found = ids(&self.path)?;
+        found.extend(ids(&self.path.join(ENDED))?);
+        // Certificates and withdrawals are requests as well, and nobody knows their ids.
+        let is_meant = |id: &RequestId| {
+            let what = || self.any(*id).map(|record| record.what);
+            id.to_string().starts_with(start) && matches!(what(), Ok(What::Access | What::Operation))
+        };
+        found.retain(is_meant);
+        found.sort();
+        found.dedup();
+        match found[..] {
+            [one] => Ok(one),
+            [] => Err(Error::Nameless(start.clone())),
+            _ => Err(Error::Ambiguous(start.clone(), found.len())),
         }
     }
 

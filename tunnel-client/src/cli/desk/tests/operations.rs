@@ -75,7 +75,8 @@ async fn a_script_names_the_plan_that_it_was_shown() {
     );
     assert_eq!(approved(&world), []);
     let shown = world.script("show ID").await.out;
-    assert!(shown.contains(&format!("--plan {}\n", &hex[..16])), "{shown}");
+    // The daemon is this very user, who can be no approver.
+    assert!(shown.contains(&format!("--plan {} --key NAME.key\n", &hex[..16])), "{shown}");
     let right =
         world.script(&format!("approve ID --key KEY --yes --words WORDS --plan {}", &hex[..16])).await;
     assert_eq!(right.exit(), Exit::Waiting, "{:?}", right.ended);

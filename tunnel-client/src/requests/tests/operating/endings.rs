@@ -155,7 +155,7 @@ async fn a_revocation_cuts_the_grant_and_stops_the_run() {
     assert_eq!(house.state(&approved), RequestState::Revoked);
     assert_eq!(house.state(&sent), RequestState::Running);
     house.settle().await;
-    assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234");
+    assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234: looks right");
     house.moved(&sent, RunState::Cancelled).await;
     assert_eq!(house.state(&sent), RequestState::Cancelled);
     let house = house.restart().await;
@@ -245,7 +245,7 @@ async fn a_cut_run_hears_of_it_before_the_disk_does() {
         };
         let mut cut = std::pin::pin!(cut);
         assert!(cut.as_mut().now_or_never().is_none());
-        assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234");
+        assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234: looks right");
         house.disk.hang(false);
         assert!(cut.await);
     }
@@ -260,5 +260,5 @@ async fn a_cut_run_does_not_go_on_after_a_restart() {
     let house = house.restart().await;
     // The clerk has not had a turn yet.
     house.hands.resume(&order);
-    assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234");
+    assert_eq!(house.hands.stopping(&sent.request.id).unwrap(), "Revoked by uid 1234: looks right");
 }

@@ -112,3 +112,20 @@ async fn damaged_and_unknown_records_are_told_apart() {
     assert!(matches!(scene.folder.record(record.id), Err(Error::Damaged(_))));
     assert!(matches!(scene.folder.record(RequestId::random()), Err(Error::Unknown(_))));
 }
+
+#[tokio::test]
+async fn an_id_is_named_by_its_unique_beginning_open_or_ended() {
+    let scene = scene();
+    let (open, ended) = (scene.access(), scene.access());
+    scene.folder.close(&ended).unwrap();
+    let certificate = Record { id: RequestId::random(), what: What::Certificate, ..scene.access() };
+    scene.folder.update(&certificate).unwrap();
+    let named = |id: RequestId| scene.folder.named(&RequestStart(id.to_string()[..18].to_owned()));
+    assert_eq!((named(open.id).unwrap(), named(ended.id).unwrap()), (open.id, ended.id));
+    assert!(matches!(named(RequestId::random()), Err(Error::Nameless(_))));
+    assert!(matches!(named(certificate.id), Err(Error::Nameless(_))), "nobody knows it");
+    let all = scene.folder.named(&RequestStart(String::new()));
+    assert!(matches!(all, Err(Error::Ambiguous(_, 3))), "{all:?}");
+    let whole = RequestId::random();
+    assert_eq!(scene.folder.named(&whole.into()).unwrap(), whole, "of a whole id its command tells more");
+}
