@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tunnel_protos::{PauseId, v1::RequestState};
+use tunnel_protos::{PauseId, text::spoken, v1::RequestState};
 
 /// What kept the disk from taking it.
 pub type StoreFault = Box<dyn std::error::Error + Send + Sync>;
@@ -14,7 +14,7 @@ pub enum AnswerError {
     #[error("no such request")]
     Unknown,
     /// Only pending requests are answered.
-    #[error("the request is {0:?} already; there is nothing to answer")]
+    #[error("the request is {} already; there is nothing to answer", state(*.0))]
     NotPending(RequestState),
     /// What was shown is not what is pending.
     #[error("this is not the request that was shown; look again with `tunnel-client show`")]
@@ -46,7 +46,7 @@ pub enum RevokeError {
     #[error("no such request")]
     Unknown,
     /// Only live grants and pending requests can be revoked.
-    #[error("the request is {0:?} already; there is nothing to revoke")]
+    #[error("the request is {} already; there is nothing to revoke", state(*.0))]
     NotLive(RequestState),
     /// It is revoked in memory, and sessions are cut, but a restart would forget it.
     #[error("revoked, but not stored: it would come back with a restart; free the disk and revoke again")]
@@ -60,7 +60,7 @@ pub enum CancelError {
     #[error("no such operation")]
     Unknown,
     /// Nothing runs that could be stopped.
-    #[error("the request is {0:?}: nothing of it runs; `tunnel-client deny` or `revoke` ends it")]
+    #[error("the request is {}: nothing of it runs; `tunnel-client deny` or `revoke` ends it", state(*.0))]
     NotNow(RequestState),
     /// It stops, but a restart would forget that it is to.
     #[error("it stops, but that is not stored: a restart would go on; free the disk and cancel again")]
@@ -94,7 +94,7 @@ pub enum ResumeError {
     #[error("nothing is paused")]
     NotPaused,
     /// Another pause than the one that was shown.
-    #[error("another pause is in force since, {0}; look at `tunnel-client status` and resume that one")]
+    #[error("another pause is in force, {0}; look at `tunnel-client status` and resume that one")]
     Other(PauseId),
     /// Somebody wants the pause who asked for it after this resume.
     #[error(
@@ -199,4 +199,9 @@ pub enum MembershipError {
     /// A restart would forget it.
     #[error(transparent)]
     NotStored(StoreFault),
+}
+
+/// `REQUEST_STATE_ROLLED_BACK` as `rolled-back`, the word that people see everywhere.
+fn state(state: RequestState) -> String {
+    spoken(state.as_str_name(), "REQUEST_STATE_")
 }

@@ -29,8 +29,8 @@ pub enum Failed {
     Unreachable {
         /// The socket.
         path: PathBuf,
-        /// What the transport said.
-        source: tonic::transport::Error,
+        /// What the system said.
+        source: io::Error,
     },
     /// The daemon refused.
     #[error("{message}")]
@@ -41,7 +41,9 @@ pub enum Failed {
         message: String,
     },
     /// The request cannot be answered any more.
-    #[error("the request is {0} already; there is nothing to answer")]
+    #[error(
+        "the request is {0} already; there is nothing to answer (`tunnel-client show` tells what became of it)"
+    )]
     Over(&'static str, Exit),
     /// What was typed cannot be meant.
     #[error("{0}")]
@@ -69,7 +71,7 @@ impl Failed {
         match self {
             Self::Refused { code: Code::PermissionDenied, .. } => Exit::Denied,
             Self::Over(_, exit) => *exit,
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Refused { code: Code::InvalidArgument, .. } => Exit::Usage,
             Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Declined
@@ -88,7 +90,10 @@ impl Failed {
             RequestState::Revoked => ("revoked", Exit::Denied),
             RequestState::Withdrawn => ("withdrawn", Exit::Failed),
             RequestState::Expired => ("expired", Exit::Expired),
-            _ => ("decided", Exit::Failed),
+            RequestState::Approved | RequestState::Active | RequestState::Running => {
+                ("approved", Exit::Failed)
+            }
+            _ => ("over", Exit::Failed),
         };
         Some(Self::Over(word, exit))
     }
@@ -125,7 +130,12 @@ async fn channel(socket: &Path) -> Result<Channel, Failed> {
     });
     let endpoint = Endpoint::from_static("http://approvers").connect_timeout(CONNECT).timeout(ANSWER);
     let channel = endpoint.connect_with_connector(connector).await;
-    let unreachable = |source| Failed::Unreachable { path: socket.to_owned(), source };
+    let unreachable = |error: tonic::transport::Error| {
+        // The transport's own words repeat those of the system.
+        let error: &dyn std::error::Error = &error;
+        let system = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
+        Failed::Unreachable { path: socket.to_owned(), source: io::Error::other(system.to_string()) }
+    };
     channel.map_err(unreachable)
 }
 

@@ -44,6 +44,13 @@ impl Input {
         Self { source: None, buffer: text.as_bytes().to_vec() }
     }
 
+    /// The same of a text that must be JSON, so that nobody is asked for access for the sake of a typing error.
+    pub fn checked(text: &str) -> Result<Self, InputError> {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+        values.try_for_each(|value| value.map(drop)).map_err(InputError::Syntax)?;
+        Ok(Self::text(text))
+    }
+
     /// The values that `source` gives, each as soon as it is complete.
     pub fn stream(source: Box<dyn AsyncRead + Send + Unpin>) -> Self {
         Self { source: Some(source), buffer: Vec::new() }
@@ -124,7 +131,7 @@ mod tests {
     async fn splits_values_however_they_arrive() {
         let text = "{\"a\": \"}{\"}\n [1]{}  12 ";
         let expected = ["{\"a\": \"}{\"}", "[1]", "{}", "12"];
-        assert_eq!(all(Input::text(text)).await.unwrap(), expected);
+        assert_eq!(all(Input::checked(text).unwrap()).await.unwrap(), expected);
         let (mut writer, reader) = tokio::io::duplex(1);
         let write = async {
             tokio::io::AsyncWriteExt::write_all(&mut writer, text.as_bytes()).await.unwrap();
@@ -146,7 +153,8 @@ mod tests {
     async fn refuses_broken_and_cut_json() {
         for bad in ["{", "nope", "{} ]"] {
             assert!(matches!(all(Input::text(bad)).await, Err(InputError::Syntax(_))), "{bad}");
+            assert!(matches!(Input::checked(bad), Err(InputError::Syntax(_))), "{bad}");
         }
-        assert!(all(Input::text("  ")).await.unwrap().is_empty());
+        assert!(all(Input::checked("  ").unwrap()).await.unwrap().is_empty());
     }
 }

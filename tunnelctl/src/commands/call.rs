@@ -108,7 +108,7 @@ async fn blame(desk: &Desk, session: &Session, failure: Failure) -> Failure {
 async fn input(app: &mut App, data: Option<&str>) -> Result<Input, Failure> {
     match data.map(|data| data.strip_prefix('@').ok_or(data)) {
         None => Ok(Input::text("")),
-        Some(Err(text)) => Ok(Input::text(text)),
+        Some(Err(text)) => Ok(Input::checked(text).map_err(Error::Input)?),
         Some(Ok("")) => Ok(Input::stream(std::mem::replace(&mut app.stdin, Box::new(tokio::io::empty())))),
         Some(Ok(path)) => {
             let failed =
