@@ -13,7 +13,7 @@ pub mod steps;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
 use self::{narrator::Narrator, play::Play, stage::Stage};
 
@@ -22,7 +22,9 @@ pub async fn play(folder: &Path, told: Narrator, play: &'static Play) -> Result<
     let mut stage = Stage::new(folder, told, play)?;
     stage.told.title(&format!("Postern with {}, from nothing to a receipt", play.engine));
     for step in play.script {
-        step.play(&mut stage).await?;
+        let shown = stage.told.shown();
+        step.play(&mut stage).await.with_context(|| format!("step `{}`", step.name))?;
+        ensure!(stage.told.shown() > shown, "step `{}` found nothing that came as expected", step.name);
     }
     Ok(stage)
 }

@@ -10,17 +10,18 @@ pub struct Narrator {
     out: Box<dyn Write + Send>,
     color: bool,
     step: usize,
+    good: usize,
 }
 
 impl Narrator {
     /// To standard output.
     pub fn standard() -> Self {
-        Self { color: io::stdout().is_terminal(), out: Box::new(io::stdout()), step: 0 }
+        Self { color: io::stdout().is_terminal(), out: Box::new(io::stdout()), step: 0, good: 0 }
     }
 
     /// To nowhere, for tests.
     pub fn silent() -> Self {
-        Self { color: false, out: Box::new(io::sink()), step: 0 }
+        Self { color: false, out: Box::new(io::sink()), step: 0, good: 0 }
     }
 
     /// The headline.
@@ -56,8 +57,14 @@ impl Narrator {
 
     /// What was expected, and came.
     pub fn good(&mut self, text: &str) {
+        self.good += 1;
         let text = format!("{} {text}", self.paint(GREEN, "✓"));
         self.line(&format!("    {text}"));
+    }
+
+    /// How much came as expected so far.
+    pub fn shown(&self) -> usize {
+        self.good
     }
 
     /// The end.

@@ -16,6 +16,7 @@ pub async fn view(stage: &mut Stage) -> Result<()> {
     stage.told.command("grep -oE '(Request|Outcome|Session carried) .*' broker/broker.log");
     let lines: Vec<&str> = log.lines().filter_map(telling).collect();
     stage.told.output(&lines.join("\n"));
+    ensure!(!lines.is_empty(), "its log tells of nothing that it carried");
     let metrics = admin::get(stage.broker_settings.listen.admin, "/metrics").await?;
     stage.told.command(&format!(
         "curl -s http://{}/metrics | grep bytes_total",
@@ -23,6 +24,7 @@ pub async fn view(stage: &mut Stage) -> Result<()> {
     ));
     let bytes: Vec<&str> =
         metrics.lines().filter(|line| line.contains("bytes_total") && !line.starts_with('#')).collect();
+    ensure!(!bytes.is_empty(), "its metrics count nothing");
     stage.told.output(&bytes.join("\n"));
     let kept = kept(&stage.broker_settings.state)?;
     for secret in stage.play.secrets {

@@ -59,7 +59,9 @@ pub async fn revoke(stage: &mut Stage) -> Result<()> {
     let output = timeout(LIMIT, stream.wait_with_output()).await.context("the stream was not cut")??;
     let took = start.elapsed();
     ensure!(!output.status.success(), "the stream ended as if nothing had happened");
-    stage.told.output(for_people(&String::from_utf8_lossy(&output.stderr)));
+    let error = String::from_utf8_lossy(&output.stderr);
+    stage.told.output(for_people(&error));
+    ensure!(error.contains("the customer revoked the grant"), "it does not say why: {error}");
     stage.told.good(&format!("cut within {} ms of the command", took.as_millis()));
     Ok(())
 }

@@ -91,8 +91,13 @@ pub async fn audit(stage: &mut Stage) -> Result<()> {
     stage.told.step("Every move is in the customer's audit log", "customer's auditor");
     let show =
         format!("tunnel-client audit show --config customer/client.yaml --grant {}", stage.access()?.grant);
-    stage.shell.run(&mut stage.told, &show).await?;
-    stage.shell.run(&mut stage.told, "tunnel-client audit verify --config customer/client.yaml").await?;
+    let shown = stage.shell.run(&mut stage.told, &show).await?;
+    for part in ["alice", "says yes", stage.play.write.0.method] {
+        ensure!(shown.contains(part), "{part} is missing: {shown}");
+    }
+    let verify = "tunnel-client audit verify --config customer/client.yaml";
+    let whole = stage.shell.run(&mut stage.told, verify).await?;
+    ensure!(whole.contains("Whole:"), "not whole: {whole}");
     stage.told.good("each line names the one before by its digest");
     Ok(())
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use data_encoding::HEXLOWER;
 use serde_json::Value;
 use tokio::{process::Child, time::timeout};
+use tunnel_certs::crypto::sha256;
 
 use super::customer::{self, Pending, SOCKET};
 use crate::demo::stage::Stage;
@@ -28,13 +30,18 @@ pub async fn scale(stage: &mut Stage) -> Result<()> {
          each step and waits until the engine is well:",
     );
     let line = "tunnelctl request scale acme/prod storage --expect 3 --replicas 4 --reason 'more load' --ticket INC-7";
-    run(stage, line).await?;
+    let done = run(stage, line).await?;
+    ensure!(done.contains("succeeded"), "it does not say how it ended: {done}");
+    healthy(stage, "\"replicas\": 4").await?;
     stage.told.explain("The same again expects what is not there any more:");
-    stage.shell.refused(&mut stage.told, line).await?;
+    let said = stage.shell.refused(&mut stage.told, line).await?;
+    ensure!(said.contains("denied") && said.contains('4'), "it does not say what was found: {said}");
     stage.told.explain("And --dry-run stops at the plan:");
     let far =
         "tunnelctl request scale acme/prod storage --expect 4 --replicas 5 --reason 'more load' --dry-run";
-    stage.shell.run(&mut stage.told, far).await?;
+    let plan = stage.shell.run(&mut stage.told, far).await?;
+    ensure!(plan.contains("from 4 to 5 replicas"), "the plan is not shown: {plan}");
+    healthy(stage, "\"replicas\": 4").await?;
     stage.told.good("planned, decided, done and healthy");
     Ok(())
 }
@@ -61,11 +68,8 @@ pub async fn broken_upgrade(stage: &mut Stage) -> Result<()> {
     let said =
         asked(stage, &upgrade_line("1.2.0-broken").replace("--expect 1.0.0", "--expect 1.1.0")).await?;
     ensure!(!said.success, "a broken release was brought: {}", said.text);
-    let call = "tunnelctl call acme/prod engine.admin.v1.Admin/GetStatus -d '{}' --reason 'look at it' --wait 10s \
-                --protoset customer/reference-engine.protoset";
-    let status = stage.shell.quietly(call).await?;
-    ensure!(status.text.contains("\"healthy\": true"), "the engine is not well: {}", status.text);
-    ensure!(!status.text.contains("broken"), "not taken back: {}", status.text);
+    let status = healthy(stage, "1.1.0").await?;
+    ensure!(!status.contains("broken"), "not taken back: {status}");
     stage.told.good("the first node went there and back, the others were never touched, the engine is well");
     Ok(())
 }
@@ -74,7 +78,8 @@ pub async fn broken_upgrade(stage: &mut Stage) -> Result<()> {
 pub async fn compact(stage: &mut Stage) -> Result<()> {
     stage.told.step("A compaction, with its progress", "operator ↔ customer's client");
     let line = "tunnelctl request run acme/prod compact --arg pauseMillis=200 --reason 'the log grows' --ticket INC-7";
-    run(stage, line).await?;
+    let done = run(stage, line).await?;
+    ensure!(done.contains("done 4 of 4") && done.contains("succeeded"), "no progress, or no end: {done}");
     stage.told.good("shard by shard, as the engine counts");
     Ok(())
 }
@@ -89,19 +94,26 @@ pub async fn bundle(stage: &mut Stage) -> Result<()> {
     stage.told.step("The bundle stays with the customer until somebody lets it go", "customer's engineer");
     let id = said.id;
     let get = format!("tunnelctl bundle get {id} -o operator/bundle.tar.zst");
-    stage.shell.refused(&mut stage.told, &get).await?;
+    let said = stage.shell.refused(&mut stage.told, &get).await?;
+    ensure!(said.contains("not released"), "it does not say why: {said}");
     let list = format!("tunnel-client bundle list {id} {SOCKET}");
     stage.shell.run(&mut stage.told, &list).await?;
     let made = customer::json(stage, &list).await?;
     let text = |value: &Value| value.as_str().map(str::to_owned).with_context(|| made.to_string());
     let (file, digest) = (text(&made["files"][0]["path"])?, text(&made["sha256"])?);
-    stage.shell.run(&mut stage.told, &format!("tunnel-client bundle read {id} {file} {SOCKET}")).await?;
+    let read = format!("tunnel-client bundle read {id} {file} {SOCKET}");
+    let content = stage.shell.run(&mut stage.told, &read).await?;
+    ensure!(!content.trim().is_empty(), "nothing to look at in {file}");
     let release = format!(
         "tunnel-client bundle release {id} --yes --digest {digest} --key customer/alice.key --note 'go ahead' {SOCKET}"
     );
     stage.shell.run(&mut stage.told, &release).await?;
     stage.shell.run(&mut stage.told, &get).await?;
-    let bytes = zstd::decode_all(&*std::fs::read(stage.path("operator/bundle.tar.zst"))?)?;
+    let archive = std::fs::read(stage.path("operator/bundle.tar.zst"))?;
+    ensure!(HEXLOWER.encode(&sha256(&archive)) == digest, "not the bundle that was released");
+    let log = stage.shell.quietly("tunnel-client audit export --config customer/client.yaml").await?.result;
+    ensure!(log.contains(&digest), "the digest is not in the audit log");
+    let bytes = zstd::decode_all(&*archive)?;
     for secret in crate::reference_engine::MADE_UP_SECRETS {
         ensure!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} left");
     }
@@ -114,9 +126,13 @@ pub async fn audit(stage: &mut Stage) -> Result<()> {
     stage.told.step("Every step is in the customer's audit log", "customer's auditor");
     for id in stage.operations.clone() {
         let show = format!("tunnel-client audit show --config customer/client.yaml --grant {id}");
-        stage.shell.run(&mut stage.told, &show).await?;
+        let shown = stage.shell.run(&mut stage.told, &show).await?;
+        ensure!(shown.contains("planned: ") && shown.contains("step 1: "), "no plan or no step: {shown}");
     }
-    stage.shell.run(&mut stage.told, "tunnel-client audit verify --config customer/client.yaml").await?;
+    let verify = "tunnel-client audit verify --config customer/client.yaml";
+    let whole = stage.shell.run(&mut stage.told, verify).await?;
+    ensure!(whole.contains("Whole:"), "not whole: {whole}");
+    stage.told.good("plan, decision, each step and each gate, in one chain");
     Ok(())
 }
 
@@ -128,18 +144,31 @@ pub async fn receipts(stage: &mut Stage) -> Result<()> {
             "tunnel-client audit report --config customer/client.yaml --grant {id} --out customer/receipt-{number}.pb"
         );
         let printed = stage.shell.run(&mut stage.told, &line).await?;
-        ensure!(printed.contains("INC-7"), "for which ticket: {printed}");
+        for part in ["INC-7", "planned: ", "step 1: "] {
+            ensure!(printed.contains(part), "{part} is missing: {printed}");
+        }
     }
     stage.told.good("asked, planned, approved by, each step and its end");
     Ok(())
 }
 
 /// Asks for what the policy decides by itself, and waits for its good end.
-async fn run(stage: &mut Stage, line: &str) -> Result<()> {
-    stage.shell.run(&mut stage.told, line).await?;
+async fn run(stage: &mut Stage, line: &str) -> Result<String> {
+    let said = stage.shell.run(&mut stage.told, line).await?;
     let id = customer::newest_operation(stage).await?;
     stage.operations.push(id);
-    Ok(())
+    Ok(said)
+}
+
+/// The engine's status, which must say that it is well, and `part`.
+async fn healthy(stage: &Stage, part: &str) -> Result<String> {
+    let call = "tunnelctl call acme/prod engine.admin.v1.Admin/GetStatus -d '{}' --reason 'look at it' --wait 10s \
+                --protoset customer/reference-engine.protoset";
+    let status = stage.shell.quietly(call).await?;
+    ensure!(status.status.success(), "no status: {}", status.text);
+    ensure!(status.text.contains("\"healthy\": true"), "the engine is not well: {}", status.text);
+    ensure!(status.text.contains(part), "{part} is missing: {}", status.text);
+    Ok(status.text)
 }
 
 /// How an operation that needed a person ended.

@@ -22,7 +22,9 @@ pub async fn log_in(stage: &mut Stage) -> Result<()> {
     stage.told.step("An operator logs in at the broker", "vendor's operator, 3 a.m.");
     let login = login_line(stage);
     stage.shell.run(&mut stage.told, &login).await?;
-    stage.shell.run(&mut stage.told, "tunnelctl clusters").await?;
+    let seen = stage.shell.run(&mut stage.told, "tunnelctl clusters").await?;
+    ensure!(seen.contains("acme/prod"), "the cluster is not listed: {seen}");
+    stage.told.good("the operator pins the vendor's key, and sees which clusters are there");
     Ok(())
 }
 
