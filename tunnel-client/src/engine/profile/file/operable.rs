@@ -55,14 +55,12 @@ impl Reader<'_> {
         let components = self.each("components", &written.components, Self::component);
         let tasks = self.each("tasks", &written.tasks, Self::task);
         let collectors = self.each("debug", &written.debug, Self::collector);
-        for task in tasks.values() {
-            let component =
-                task.component.as_ref().filter(|name| !written.components.contains_key(name.as_str()));
-            if let Some(component) = component {
-                self.problems.add(
-                    format!("tasks.{}.component", task.name),
-                    format!("there is no component {component}"),
-                );
+        // Of what is written: a task with another problem has this one, too.
+        for (name, task) in &written.tasks {
+            let component = task.get("component").and_then(Value::as_str);
+            if let Some(component) = component.filter(|name| !written.components.contains_key(*name)) {
+                let problem = format!("there is no component {component}");
+                self.problems.add(format!("tasks.{name}.component"), problem);
             }
         }
         Operable::new(components, tasks, collectors, self.read_only)

@@ -168,14 +168,20 @@ fn a_field_list_that_names_what_is_not_there_is_told_with_its_place() {
 fn all_problems_come_at_once() {
     let text = PROFILE
         .replace("response.done", "response.doen")
+        .replace("component: storage\n    risk", "component: store\n    risk")
         .replace("allow: [release,", "allow: [releese,")
         .replace("soak: 2s", "soak: 2")
         .replace("min: 1, max: 9, odd", "min: 1, mx: 9, odd")
         .replace("response.healthy", "response.helthy");
     let error = parse(&text).unwrap_err().to_string();
-    for part in
-        ["tasks.compact.progress", "debug.info.allow", "storage.gate.soak", "storage.scale", "health.ok"]
-    {
+    for part in [
+        "tasks.compact.progress",
+        "there is no component store",
+        "debug.info.allow",
+        "storage.gate.soak",
+        "storage.scale",
+        "health.ok",
+    ] {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
 }
