@@ -14,6 +14,7 @@ pub mod broker;
 pub mod channel;
 pub mod client;
 pub mod command;
+pub mod counters;
 pub mod customer;
 pub mod engine;
 pub mod grpcurl;

@@ -121,6 +121,7 @@ pub fn describe() {
     begin();
     describe_counter!(HANDSHAKES, "Handshakes by place and result");
     describe_gauge!(TUNNELS, "Tunnels attached");
+    describe_gauge!(CARRIED, "Tunnels attached, by what carries them");
     describe_gauge!(ROUTABLE, "Tunnels that new sessions go to");
     describe_counter!(ATTACHES, "Attach attempts by result");
     describe_counter!(TUNNELS_ENDED, "Tunnels that ended, by reason");
@@ -175,6 +176,11 @@ pub(crate) fn handshake(place: Place, result: &'static str) {
 /// The gauge of tunnels attached.
 pub(crate) fn tunnels() -> Gauge {
     gauge!(TUNNELS)
+}
+
+/// The gauge of tunnels attached over one carrier.
+pub(crate) fn carried(carrier: &'static str) -> Gauge {
+    gauge!(CARRIED, "carrier" => carrier)
 }
 
 /// Counts a tunnel that new sessions go to, until it is dropped.
@@ -297,6 +303,7 @@ pub(crate) fn expiration(kind: &'static str, at: UnixMillis) {
 
 const HANDSHAKES: &str = "postern_broker_handshakes_total";
 const TUNNELS: &str = "postern_broker_tunnels";
+const CARRIED: &str = "postern_broker_tunnels_carried";
 const ROUTABLE: &str = "postern_broker_tunnels_routable";
 const ATTACHES: &str = "postern_broker_attaches_total";
 const TUNNELS_ENDED: &str = "postern_broker_tunnels_ended_total";

@@ -170,6 +170,7 @@ struct Presence {
     label: Label,
     replica: ReplicaId,
     not_after: UnixMillis,
+    carrier: &'static str,
     id: TunnelId,
 }
 
@@ -182,7 +183,9 @@ impl Presence {
     fn new(tunnels: Arc<Tunnels>, label: Label, replica: ReplicaId, tunnel: &Tunnel, id: TunnelId) -> Self {
         metrics::attach("attached");
         metrics::tunnels().increment(1);
-        let presence = Self { tunnels, label, replica, not_after: tunnel.peer_not_after(), id };
+        let (not_after, carrier) = (tunnel.peer_not_after(), tunnel.carrier());
+        metrics::carried(carrier).increment(1);
+        let presence = Self { tunnels, label, replica, not_after, carrier, id };
         presence.seen();
         presence
     }
@@ -200,6 +203,7 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         metrics::tunnels().decrement(1);
+        metrics::carried(self.carrier).decrement(1);
         self.seen();
         self.tunnels.registry.lock().remove(self.label, self.id);
     }

@@ -119,7 +119,7 @@ fn exit(error: &anyhow::Error) -> Exit {
 
 async fn serve(Loaded { config, unused_environment, .. }: Loaded<Config>) -> anyhow::Result<()> {
     logs::init(&config.log)?;
-    let recorder = tunnel_runtime::metrics::install(&[])?;
+    let recorder = tunnel_runtime::metrics::install(metrics::BUCKETS)?;
     metrics::describe();
     BuildInfo { program: "tunnel-client", version: env!("CARGO_PKG_VERSION") }.record();
     // The commands' own, of the same shell or pod.

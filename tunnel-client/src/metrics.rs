@@ -1,7 +1,16 @@
 //! The client's metrics: names, meanings, and the few values that their labels may have.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use tunnel_protos::UnixMillis;
+use tunnel_runtime::metrics::Buckets;
+
+/// Buckets of the client's histograms: people answer within seconds or within the day that a request lives.
+pub const BUCKETS: &[Buckets] = &[Buckets {
+    metric: APPROVAL_WAIT,
+    bounds: &[10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0],
+}];
 
 /// Describes every metric of this file; called once, when the recorder is in place.
 pub fn describe() {
@@ -17,6 +26,11 @@ pub fn describe() {
     describe_counter!(REPLAYED, "Requests refused because their id was used before");
     describe_counter!(STORE_FAILURES, "Changes that could not be stored");
     describe_counter!(WEBHOOK, "Messages of the webhook, by what became of each attempt");
+    describe_histogram!(
+        APPROVAL_WAIT,
+        metrics::Unit::Seconds,
+        "From the receipt of a request to a person's answer, by answer"
+    );
     describe_gauge!(PENDING, "Requests that wait for a person");
     describe_gauge!(GRANTS, "Grants that are live");
     describe_gauge!(PROFILE_STALE, "1 while a newer engine profile is not taken");
@@ -49,6 +63,11 @@ pub(crate) fn store_failed() {
 pub(crate) fn open_requests(pending: usize, grants: usize) {
     gauge!(PENDING).set(count(pending));
     gauge!(GRANTS).set(count(grants));
+}
+
+/// A person said yes or no to a request that came this long ago.
+pub(crate) fn decided(yes: bool, wait: Duration) {
+    histogram!(APPROVAL_WAIT, "answer" => if yes { "yes" } else { "no" }).record(wait.as_secs_f64());
 }
 
 /// `result` is `delivered` or `failed`.
@@ -88,6 +107,7 @@ const UNPROVEN: &str = "postern_client_unproven_total";
 const REPLAYED: &str = "postern_client_replayed_total";
 const STORE_FAILURES: &str = "postern_client_store_failures_total";
 const WEBHOOK: &str = "postern_client_webhook_attempts_total";
+const APPROVAL_WAIT: &str = "postern_client_approval_wait_seconds";
 const PENDING: &str = "postern_client_requests_pending";
 const GRANTS: &str = "postern_client_grants_live";
 const PROFILE_STALE: &str = "postern_client_profile_stale";

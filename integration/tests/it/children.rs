@@ -1,9 +1,10 @@
 //! A world whose broker and client are child processes, so that their memory can be read.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tunnel_integration::harness::{
     broker::{self, Listen},
+    counters::Counters,
     program::Program,
     world::{Plan, World},
 };
@@ -13,6 +14,13 @@ pub(crate) struct Children {
     pub(crate) world: World,
     pub(crate) broker: Program,
     pub(crate) client: Program,
+}
+
+/// The admin port of a client that runs.
+pub(crate) fn client_admin(client: &Program) -> SocketAddr {
+    let output = client.output();
+    let line = output.lines().find(|line| line.contains("Listening")).expect("said by a client that runs");
+    broker::address(line, "admin").expect("the address of the admin port")
 }
 
 /// Resident memory in KiB at one time.
@@ -42,11 +50,17 @@ impl Children {
 
     /// Metric lines of the client that start with `name`.
     pub(crate) async fn client_metrics(&self, name: &str) -> Vec<String> {
-        let output = self.client.output();
-        let line =
-            output.lines().find(|line| line.contains("Listening")).expect("said by a client that runs");
-        let admin = broker::address(line, "admin").expect("the address of the admin port");
-        broker::metrics(admin, name).await.unwrap()
+        broker::metrics(client_admin(&self.client), name).await.unwrap()
+    }
+
+    /// What the client counts.
+    pub(crate) fn client_counters(&self) -> Counters {
+        Counters::at(client_admin(&self.client))
+    }
+
+    /// What the broker counts.
+    pub(crate) fn broker_counters(&self) -> Counters {
+        Counters::at(self.world.broker_settings.listen.admin)
     }
 
     pub(crate) fn memory(&self) -> Memory {

@@ -27,6 +27,7 @@ mod hostile_texts;
 mod large_streams;
 mod lost_keys;
 mod mailbox;
+mod metrics;
 mod operations;
 mod policies;
 mod profile_check;

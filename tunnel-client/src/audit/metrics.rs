@@ -11,6 +11,7 @@ pub fn describe() {
     describe_counter!(DROPPED, "Records of reads that found no room; the log says how many, too");
     describe_counter!(SYNCS, "Syncs of the audit log");
     describe_histogram!(SYNC, "How long a sync of the audit log took");
+    describe_histogram!(LAG, "How long the oldest record of a sync waited until it was durable");
     describe_gauge!(GROUP, "Acts that shared the last sync");
     describe_gauge!(LAST, "Sequence of the last durable audit record");
     describe_gauge!(HELD, "Audit files older than the retention that wait for an export");
@@ -21,10 +22,12 @@ pub fn describe() {
     held(0);
 }
 
-pub(super) fn synced(records: usize, group: usize, took: Duration) {
+/// `lag` is of the oldest of the records, failed attempts included.
+pub(super) fn synced(records: usize, group: usize, took: Duration, lag: Duration) {
     counter!(RECORDS).increment(records as u64);
     counter!(SYNCS).increment(1);
     histogram!(SYNC).record(took.as_secs_f64());
+    histogram!(LAG).record(lag.as_secs_f64());
     gauge!(GROUP).set(f64::from(u32::try_from(group).unwrap_or(u32::MAX)));
 }
 
@@ -55,6 +58,7 @@ const REFUSED: &str = "postern_client_audit_refused_total";
 const DROPPED: &str = "postern_client_audit_dropped_total";
 const SYNCS: &str = "postern_client_audit_syncs_total";
 const SYNC: &str = "postern_client_audit_sync_seconds";
+const LAG: &str = "postern_client_audit_lag_seconds";
 const GROUP: &str = "postern_client_audit_group_size";
 const LAST: &str = "postern_client_audit_last_record";
 const HELD: &str = "postern_client_audit_held_files";

@@ -178,7 +178,9 @@ impl<D: Disk> Writer<D> {
         self.shared.durable(head.seq);
         let written = std::mem::take(&mut self.written);
         self.pace.group = written.iter().filter(|(_, item)| item.is_urgent()).count();
-        metrics::synced(written.len(), self.pace.group, self.pace.sync);
+        let oldest = written.iter().map(|(_, item)| item.time).min();
+        let lag = oldest.map_or(Duration::ZERO, |oldest| now().since(oldest));
+        metrics::synced(written.len(), self.pace.group, self.pace.sync, lag);
         for (seq, item) in written {
             self.settled(seq, item);
         }

@@ -66,6 +66,7 @@ pub(super) async fn serve<I: Inbox, S: Sessions, V: Vendor>(
     };
     info!(broker = %tunnel.peer(), address = %tunnel.remote_address(), "Tunnel attached");
     set(State::Attached { broker: welcome.broker_id.clone() });
+    let _carried = metrics::Carried::new(tunnel);
     // What is talked about the vendor does not keep a tunnel from draining; sessions do.
     let (tasks, talks) = (Tasks::new(), Tasks::new());
     let (letters, queue) = mpsc::channel(LETTERS);

@@ -1,12 +1,13 @@
 //! Metrics of tunnels: `postern_client_tunnels…`, with codes and statuses as the only labels.
 
-use metrics::{counter, describe_counter, describe_gauge, gauge};
+use metrics::{Gauge, counter, describe_counter, describe_gauge, gauge};
 use tunnel_protos::v1::ReceivedStatus;
-use tunnel_transport::Code;
+use tunnel_transport::{Code, Tunnel};
 
 pub(super) fn describe() {
     describe_gauge!(DESIRED, "Tunnels that this replica wants to hold");
     describe_gauge!(CONNECTED, "Tunnels that are attached");
+    describe_gauge!(CARRIED, "Tunnels that are attached, by what carries them");
     describe_counter!(DIALS, "Attempts to reach a broker, by result");
     describe_counter!(ENDED, "Tunnels that ended, by reason");
     describe_counter!(REPLACED, "Tunnels in whose place another was attached before they ended");
@@ -23,6 +24,23 @@ pub(super) fn desired(count: usize) {
 #[expect(clippy::cast_precision_loss, reason = "a handful of tunnels")]
 pub(super) fn attached(count: usize) {
     gauge!(CONNECTED).set(count as f64);
+}
+
+/// Counts an attached tunnel under its carrier, until it is dropped.
+pub(super) struct Carried(Gauge);
+
+impl Carried {
+    pub(super) fn new(tunnel: &Tunnel) -> Self {
+        let gauge = gauge!(CARRIED, "carrier" => tunnel.carrier());
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 pub(super) fn dialed(ok: bool) {
@@ -51,6 +69,7 @@ pub(super) fn refused(code: Code) {
 
 const DESIRED: &str = "postern_client_tunnels_desired";
 const CONNECTED: &str = "postern_client_tunnels_connected";
+const CARRIED: &str = "postern_client_tunnels_carried";
 const DIALS: &str = "postern_client_tunnel_dials_total";
 const ENDED: &str = "postern_client_tunnels_ended_total";
 const REPLACED: &str = "postern_client_tunnels_replaced_total";

@@ -6,6 +6,7 @@ use super::Clerk;
 use crate::{
     approvers::{AnswerError, RevokeError, Signed},
     audit::Event,
+    metrics,
     requests::{
         Record, answer,
         judge::{self, Approval, Shown},
@@ -30,7 +31,10 @@ impl<S: Store> Clerk<S> {
         let doors = record.new_doors();
         record.approve_by(verdict, doors, &clocks).map_err(|_| not_pending(&record))?;
         answer::renew(&mut record, None, &self.room, now).map_err(not_stored)?;
-        self.open_up(record, now).await.map(drop).map_err(not_stored)
+        let wait = now.since(record.received);
+        self.open_up(record, now).await.map_err(not_stored)?;
+        metrics::decided(true, wait);
+        Ok(())
     }
 
     fn approvable(
@@ -64,6 +68,7 @@ impl<S: Store> Clerk<S> {
             return Err(AnswerError::Changed);
         }
         record.refuse(word.verdict(v1::Answer::No, now)).map_err(|_| not_pending(&record))?;
+        metrics::decided(false, now.since(record.received));
         let recorded = self.record_answer(&record, false, &word).await;
         let stored = self.close(record, now).await.map_err(not_stored);
         recorded.and(stored)
