@@ -5,8 +5,9 @@ use std::time::Duration;
 use metrics::{
     Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
+use tonic::Code;
 use tunnel_protos::{UnixMillis, v1::RotationPhase};
-use tunnel_runtime::metrics::Buckets;
+use tunnel_runtime::{grpc, metrics::Buckets};
 
 /// Buckets of the broker's histograms: round trips reach from one host to satellite links.
 pub const BUCKETS: &[Buckets] = &[Buckets {
@@ -131,6 +132,7 @@ pub fn describe() {
     describe_counter!(BYTES, metrics::Unit::Bytes, "Session bytes by direction");
     describe_counter!(REFUSED, "What was refused because a queue was full");
     describe_counter!(REQUESTS, "Submitted requests by result");
+    describe_counter!(API_CALLS, "Calls of the operators' and administrators' API by gRPC code");
     describe_counter!(OUTCOMES, "Outcomes that came from replicas, by result");
     describe_gauge!(ENTRIES, "Inventory entries served");
     describe_gauge!(ENTRIES_REFUSED, "Inventory entries that could not be served when they were last read");
@@ -241,6 +243,11 @@ pub(crate) fn request(result: &'static str) {
     counter!(REQUESTS, "result" => result).increment(1);
 }
 
+/// Counts a call of the API.
+pub(crate) fn api_call(code: Code) {
+    counter!(API_CALLS, "code" => grpc::code::name(code)).increment(1);
+}
+
 /// Counts an outcome.
 pub(crate) fn outcome(result: &'static str) {
     counter!(OUTCOMES, "result" => result).increment(1);
@@ -313,6 +320,7 @@ const SESSIONS_ENDED: &str = "postern_broker_sessions_ended_total";
 const BYTES: &str = "postern_broker_session_bytes_total";
 const REFUSED: &str = "postern_broker_refused_total";
 const REQUESTS: &str = "postern_broker_requests_total";
+const API_CALLS: &str = "postern_broker_api_calls_total";
 const OUTCOMES: &str = "postern_broker_outcomes_total";
 const ENTRIES: &str = "postern_broker_entries";
 const ENTRIES_REFUSED: &str = "postern_broker_entries_refused";

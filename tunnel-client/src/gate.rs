@@ -70,6 +70,7 @@ use self::{
 use crate::{
     audit::{self, Audit},
     engine::Engine,
+    metrics::Queue,
     policy::Policy,
     requests::PauseState,
     tunnels,
@@ -197,6 +198,7 @@ impl Gate {
         let room = admission::room(admitted.grant.sessions());
         if room == Room::Refuse {
             metrics::Handshake::Failed.count();
+            crate::metrics::refused(Queue::Sessions);
             return End::Abuse;
         }
         metrics::Handshake::Ok.count();
@@ -215,6 +217,7 @@ impl Gate {
         let end = self.build(admitted, room, drain).run(BufWriter::with_capacity(WRITE_BUFFER, stream)).await;
         debug!(grant.id = id.short(), end = ?end, "Session ended");
         self.metrics.sessions.decrement(1);
+        metrics::session_ended(end);
         if let Some(told) = told {
             told.ended(end.name());
         }

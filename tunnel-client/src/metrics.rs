@@ -12,6 +12,49 @@ pub const BUCKETS: &[Buckets] = &[Buckets {
     bounds: &[10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0],
 }];
 
+/// Something bounded that was full.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Queue {
+    /// Requests that one tunnel brings and that are looked at.
+    Deliveries,
+    /// What one tunnel brings about the vendor.
+    News,
+    /// Outcomes that no broker has taken yet.
+    Outcomes,
+    /// Requests of one operator that wait for a person.
+    Pending,
+    /// Requests that are remembered.
+    Remembered,
+    /// Doors of one operator, and of all.
+    Doors,
+    /// Sessions of one grant.
+    Sessions,
+}
+
+impl Queue {
+    const ALL: [Self; 7] = [
+        Self::Deliveries,
+        Self::News,
+        Self::Outcomes,
+        Self::Pending,
+        Self::Remembered,
+        Self::Doors,
+        Self::Sessions,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deliveries => "deliveries",
+            Self::News => "news",
+            Self::Outcomes => "outcomes",
+            Self::Pending => "pending",
+            Self::Remembered => "remembered",
+            Self::Doors => "doors",
+            Self::Sessions => "sessions",
+        }
+    }
+}
+
 /// Describes every metric of this file; called once, when the recorder is in place.
 pub fn describe() {
     crate::audit::metrics::describe();
@@ -25,6 +68,7 @@ pub fn describe() {
     describe_counter!(UNPROVEN, "Deliveries that proved no operator");
     describe_counter!(REPLAYED, "Requests refused because their id was used before");
     describe_counter!(STORE_FAILURES, "Changes that could not be stored");
+    describe_counter!(REFUSED, "What was refused because a queue was full");
     describe_counter!(WEBHOOK, "Messages of the webhook, by what became of each attempt");
     describe_histogram!(
         APPROVAL_WAIT,
@@ -39,6 +83,9 @@ pub fn describe() {
     describe_gauge!(ENTRY_EXPIRY, "When the inventory entry expires");
     // What alerts look for is there before its first event, or it would never increase.
     counter!(STORE_FAILURES).increment(0);
+    for queue in Queue::ALL {
+        counter!(REFUSED, "queue" => queue.as_str()).increment(0);
+    }
     for result in ["delivered", "failed"] {
         counter!(WEBHOOK, "result" => result).increment(0);
     }
@@ -58,6 +105,11 @@ pub(crate) fn replayed() {
 
 pub(crate) fn store_failed() {
     counter!(STORE_FAILURES).increment(1);
+}
+
+/// Counts something that a full queue refused.
+pub(crate) fn refused(queue: Queue) {
+    counter!(REFUSED, "queue" => queue.as_str()).increment(1);
 }
 
 pub(crate) fn open_requests(pending: usize, grants: usize) {
@@ -106,6 +158,7 @@ const REQUESTS: &str = "postern_client_requests_total";
 const UNPROVEN: &str = "postern_client_unproven_total";
 const REPLAYED: &str = "postern_client_replayed_total";
 const STORE_FAILURES: &str = "postern_client_store_failures_total";
+const REFUSED: &str = "postern_client_refused_total";
 const WEBHOOK: &str = "postern_client_webhook_attempts_total";
 const APPROVAL_WAIT: &str = "postern_client_approval_wait_seconds";
 const PENDING: &str = "postern_client_requests_pending";

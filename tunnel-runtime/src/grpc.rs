@@ -3,6 +3,7 @@
 //! Invariant: no request is awaited in an accept loop, and everything a peer can make grow (connections, requests at
 //! a time, headers, seconds) has a bound in [`GrpcLimits`].
 
+pub mod code;
 mod layers;
 mod server;
 pub mod timeout;

@@ -34,6 +34,7 @@ mod profile_check;
 mod profiles;
 mod proxy;
 mod reference_engine;
+mod refusals;
 mod rotation;
 mod scope;
 mod statuses;

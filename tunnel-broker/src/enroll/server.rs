@@ -77,11 +77,15 @@ impl EnrollServer {
         };
         let Some(leaf) = self.enroll.leaf().borrow().clone() else {
             debug!("No enrollment: no mesh CA of this broker issues");
+            metrics::handshake(Place::Enroll, "no_authority");
             return alert::refuse(stream, Alert::InternalError).await;
         };
         let acceptor = TlsAcceptor::from(Arc::clone(&leaf.enroll_tls));
         if let Some(mut stream) = self.accept(acceptor, Rewind::new(hello, stream)).await {
             if let Err(error) = self.converse(&mut stream, peer).await {
+                if let ConversationError::Frame(_) = error {
+                    metrics::enrollment("none", Refusal::Malformed.as_str());
+                }
                 debug!(error = %chain(&error), "Enrollment ended early");
             }
             // Whether the goodbye arrives is the peer's business.

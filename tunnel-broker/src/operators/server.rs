@@ -72,7 +72,8 @@ impl ApiServer {
             requests: limits.operators.requests,
             deadline: DEADLINE,
         };
-        let grpc = GrpcServer::new(Routes::new(service).add_service(admin), bounds);
+        let grpc =
+            GrpcServer::new(Routes::new(service).add_service(admin), bounds).counted(metrics::api_call);
         let connections = Semaphore::new(limits.operators.connections.min(Semaphore::MAX_PERMITS));
         Self { tls, grpc, quotas, connections, handshake_timeout, drain }
     }

@@ -8,7 +8,7 @@ pub(crate) fn describe() {
     describe_counter!(ATTEMPTS, "Attempts to get a mesh certificate by enrollment, by how each ended");
 }
 
-pub(super) fn entry_refused() {
+pub(crate) fn entry_refused() {
     counter!(ENTRIES_REFUSED).increment(1);
 }
 

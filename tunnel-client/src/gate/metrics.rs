@@ -2,9 +2,14 @@
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 use tonic::Code;
+use tunnel_runtime::grpc::code;
+
+use super::End;
 
 /// Sessions open now.
 pub const SESSIONS: &str = "postern_client_sessions";
+/// Sessions that ended, by how.
+pub const SESSIONS_ENDED: &str = "postern_client_sessions_ended_total";
 /// TLS handshakes by result.
 pub const HANDSHAKES: &str = "postern_client_gate_handshakes_total";
 /// Calls by class (`read`, `mutate`, `refused`) and gRPC code.
@@ -19,6 +24,7 @@ pub const ENGINE_FAULTS: &str = "postern_client_engine_faults_total";
 /// Describes every metric of this file; called once, when the recorder is in place.
 pub fn describe() {
     describe_gauge!(SESSIONS, "Operators' sessions open now");
+    describe_counter!(SESSIONS_ENDED, "Operators' sessions that ended, by how: closed, broken, cut, abuse");
     describe_counter!(HANDSHAKES, "Handshakes at the gate, by result");
     describe_counter!(CALLS, "Calls by class and gRPC code");
     describe_counter!(REFUSALS, "Calls refused or broken off by the gate, by reason");
@@ -65,6 +71,11 @@ pub(super) enum EngineFault {
     Hung,
     /// It misbehaved within a call.
     Call,
+}
+
+/// Counts a session that is over.
+pub(super) fn session_ended(end: End) {
+    counter!(SESSIONS_ENDED, "reason" => end.name()).increment(1);
 }
 
 impl Handshake {
@@ -131,7 +142,7 @@ impl Metrics {
             Class::Read => &self.read,
             Class::Mutate => &self.mutate,
             Class::Refused => {
-                return counter!(CALLS, "class" => class.label(), "code" => name(code)).increment(1);
+                return counter!(CALLS, "class" => class.label(), "code" => code::name(code)).increment(1);
             }
         };
         if let Some(counter) = of_class.get(code as usize) {
@@ -147,41 +158,5 @@ impl Metrics {
 
 fn by_code(class: Class) -> Vec<Counter> {
     let one = |name: &&'static str| counter!(CALLS, "class" => class.label(), "code" => *name);
-    NAMES.iter().map(one).collect()
-}
-
-fn name(code: Code) -> &'static str {
-    NAMES.get(code as usize).copied().unwrap_or("UNKNOWN")
-}
-
-/// gRPC codes by number.
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_named_by_their_numbers() {
-        assert_eq!((name(Code::Ok), name(Code::Unauthenticated)), ("OK", "UNAUTHENTICATED"));
-        assert_eq!(name(Code::PermissionDenied), "PERMISSION_DENIED");
-    }
+    code::NAMES.iter().map(one).collect()
 }

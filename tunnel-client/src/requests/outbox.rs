@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tunnel_protos::v1::SealedOutcome;
 
+use crate::metrics::{self, Queue};
+
 /// What tunnels still have to deliver; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outbox {
@@ -28,6 +30,8 @@ impl Outbox {
             let order = *self.changes.borrow();
             waiting.insert(outcome.envelope_id.clone(), Waiting { order, outcome });
             self.changes.send_modify(|changes| *changes += 1);
+        } else {
+            metrics::refused(Queue::Outcomes);
         }
         room
     }

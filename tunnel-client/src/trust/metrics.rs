@@ -28,7 +28,7 @@ pub(super) fn access_ca(end: UnixMillis) {
 }
 
 /// `what` is `bundle` or `leaf`.
-pub(super) fn refused(what: &'static str) {
+pub(crate) fn refused(what: &'static str) {
     counter!(REFUSED, "what" => what).increment(1);
 }
 

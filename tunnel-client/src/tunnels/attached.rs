@@ -32,7 +32,11 @@ use super::{
     streams,
     vendor::{Letter, Talk},
 };
-use crate::{clock, requests::Admission};
+use crate::{
+    clock,
+    metrics::{Queue, refused},
+    requests::Admission,
+};
 
 type ReplicaControl = Control<v1::ReplicaMessage, v1::BrokerMessage>;
 type Sender = ControlSender<v1::ReplicaMessage>;
@@ -235,9 +239,11 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
             News::Rotation(_) => 0,
         };
         if size > MAX_ENVELOPE {
+            news.count_refused();
             return self.sender.handled(id);
         }
         if self.letters.try_send((id, news)).is_err() {
+            refused(Queue::News);
             debug!("News of the broker dropped; it repeats them");
         }
     }
@@ -265,7 +271,9 @@ impl<'l, I: Inbox, S: Sessions, V: Vendor> Life<'l, I, S, V> {
     fn deliver(&self, id: u64, sealed: v1::SealedRequest) {
         let envelope_id = tunnel_certs::seal::envelope_id(&sealed);
         let (inbox, sender) = (self.rooms.inbox.clone(), self.sender.clone());
-        let Ok(place) = Arc::clone(&self.deliveries).try_acquire_owned() else { return };
+        let Ok(place) = Arc::clone(&self.deliveries).try_acquire_owned() else {
+            return refused(Queue::Deliveries);
+        };
         self.tasks.spawn(info_span!("deliver", envelope.id = %envelope_id), async move {
             let _place = place;
             let Ok(status) = timeout(DELIVERY, inbox.deliver(sealed)).await else { return };

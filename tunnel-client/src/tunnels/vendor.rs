@@ -13,7 +13,10 @@ use tunnel_protos::v1::{self, RotationPhase, replica_message::Body as ToBroker};
 use tunnel_runtime::chain;
 use tunnel_transport::control::ControlSender;
 
-use crate::trust::Fingerprint;
+use crate::{
+    enrollment,
+    trust::{self, Fingerprint},
+};
 
 /// Where what brokers bring about the vendor goes; `trust/` implements it.
 pub trait Vendor: Clone + Send + Sync + 'static {
@@ -52,6 +55,18 @@ pub enum News {
     Leaf(Vec<u8>),
     /// The vendor's CAs change.
     Rotation(RotationPhase),
+}
+
+impl News {
+    /// Counts it as refused without a look.
+    pub(super) fn count_refused(&self) {
+        match self {
+            Self::TrustBundle(_) => trust::metrics::refused("bundle"),
+            Self::Leaf(_) => trust::metrics::refused("leaf"),
+            Self::Entry(_) => enrollment::metrics::entry_refused(),
+            Self::Rotation(_) => {}
+        }
+    }
 }
 
 /// What became of it.

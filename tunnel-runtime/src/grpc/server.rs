@@ -15,12 +15,12 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::Semaphore,
 };
-use tonic::{body::Body, service::Routes};
+use tonic::{Code, body::Body, service::Routes};
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 use tracing::{Span, debug, info_span, warn};
 
 use self::peers::Peers;
-use super::{DeadlineLayer, GrpcLimits, LimitLayer, SpanLayer};
+use super::{DeadlineLayer, GrpcLimits, LimitLayer, SpanLayer, code};
 use crate::{chain, drain::Watch, tasks::Tasks};
 
 /// After a failed accept (no file descriptors, say), instead of spinning.
@@ -56,6 +56,16 @@ impl GrpcServer {
         let connections = limits.connections.min(Semaphore::MAX_PERMITS);
         let peers = Peers::new(&limits);
         Self { service, connections: Arc::new(Semaphore::new(connections)), peers, limits }
+    }
+
+    /// Tells `count` how each call was answered, those included that no service saw; a stream that begins is told as OK.
+    #[must_use]
+    pub fn counted(self, count: fn(Code)) -> Self {
+        let service = self.service.map_response(move |response| {
+            count(code::of(response.headers()));
+            response
+        });
+        Self { service: BoxCloneSyncService::new(service), ..self }
     }
 
     /// Accepts Unix connections until drained, then waits for those that are open until cut; requests carry tokio's

@@ -14,7 +14,7 @@ use tunnel_runtime::chain;
 
 use super::Clerk;
 use crate::{
-    metrics,
+    metrics::{self, Queue},
     policy::{self, Ask, Decision, Facts},
     requests::{
         AdmitError, Record, Room,
@@ -123,7 +123,7 @@ impl<S: Store> Clerk<S> {
         let doors = record.access().map_or(0, |access| access.targets.len());
         let admitted = book.admit(&record.id, &record.digest, &record.operator);
         let admitted = admitted.and_then(|()| book.admit_doors(&record.operator, doors));
-        admitted.map_err(|error| Refusal::new("admission", error.to_string()))
+        admitted.inspect_err(count_full).map_err(|error| Refusal::new("admission", error.to_string()))
     }
 
     /// Refuses without a look at what is asked. A used id cannot be stored twice: its refusal is only sent.
@@ -136,7 +136,10 @@ impl<S: Store> Clerk<S> {
         let admitted = self.shared.book.read().admit(&record.id, &record.digest, &record.operator);
         match admitted {
             Err(AdmitError::Replay) => self.refuse_replay(&record, now),
-            Err(AdmitError::TooManyRemembered) => ReceivedStatus::Full,
+            Err(AdmitError::TooManyRemembered) => {
+                metrics::refused(Queue::Remembered);
+                ReceivedStatus::Full
+            }
             Ok(()) | Err(AdmitError::SameWords | AdmitError::TooManyPending | AdmitError::TooManyDoors) => {
                 record.conclude(State::Denied, &refusal.rule, &refusal.why, now);
                 self.finish(record, None, now).await
@@ -245,6 +248,15 @@ impl Record {
             }
             Decision::Auto(_, reason) => self.approve(doors, &reason.text, clocks, now),
         };
+    }
+}
+
+/// Too many that are remembered are counted where they are turned away.
+fn count_full(error: &AdmitError) {
+    match error {
+        AdmitError::TooManyPending => metrics::refused(Queue::Pending),
+        AdmitError::TooManyDoors => metrics::refused(Queue::Doors),
+        AdmitError::Replay | AdmitError::SameWords | AdmitError::TooManyRemembered => {}
     }
 }
 
