@@ -16,6 +16,7 @@ pub mod client;
 pub mod command;
 pub mod counters;
 pub mod customer;
+pub mod doorkeeper;
 pub mod engine;
 pub mod grpcurl;
 pub mod hostile;

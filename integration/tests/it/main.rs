@@ -32,6 +32,7 @@ mod operations;
 mod policies;
 mod profile_check;
 mod profiles;
+mod proofs;
 mod proxy;
 mod reference_engine;
 mod refusals;
