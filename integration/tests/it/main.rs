@@ -11,6 +11,7 @@ mod crash;
 mod credentials;
 mod cutting;
 mod demo_end;
+mod doctors;
 mod doors;
 mod engines;
 mod enroll_guide;
