@@ -11,6 +11,7 @@ pub mod approver_key;
 pub mod audit;
 pub mod binaries;
 pub mod broker;
+pub mod calls;
 pub mod channel;
 pub mod client;
 pub mod command;

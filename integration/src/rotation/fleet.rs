@@ -25,14 +25,16 @@ use tunnel_runtime::{
 
 use super::STEP;
 use crate::{
+    generated::admin::v1::admin_client::AdminClient,
     harness::{
         PATIENCE,
         administrator::Administrator,
         approver::Approver,
         approver_key::ApproverKey,
         broker::{ADMINISTRATOR, BrokerSettings},
+        calls::{STATUS, get_status},
         client::ClientSettings,
-        operator::Operator,
+        operator::{Operator, Pass},
         program::Program,
         tunnelctl::Tunnelctl,
         vendor::Vendor,
@@ -125,6 +127,24 @@ impl Fleet {
         Ok(member)
     }
 
+    /// Does this to every cluster, a few at a time.
+    pub(super) async fn each(&self, act: impl AsyncFn(&Member) -> Result<()>) -> Result<()> {
+        let act = &act;
+        let done = stream::iter(&self.members)
+            .map(|member| async move { act(member).await.with_context(|| member.cluster.to_string()) });
+        done.buffer_unordered(AT_A_TIME).try_collect().await
+    }
+
+    /// Access to the first `count` clusters.
+    pub(super) async fn passes(&self, count: usize) -> Result<Vec<(String, Pass)>> {
+        let (ada, mut passes) = (self.operator("ada")?, Vec::new());
+        for Member { cluster, .. } in &self.members[..count] {
+            let pass = ada.pass(cluster, &[STATUS]).await.with_context(|| cluster.to_string())?;
+            passes.push((cluster.to_string(), pass));
+        }
+        Ok(passes)
+    }
+
     /// Every replica as the broker knows it.
     pub(super) async fn replicas(&self) -> Result<Vec<Replica>> {
         let request = ListReplicasRequest { page_size: 1000, ..Default::default() };
@@ -176,6 +196,15 @@ impl Member {
         Approver::new(&self.settings.socket())
     }
 
+    /// Waits for one call of a new grant, with a certificate made now.
+    pub(super) async fn is_called(&self, operator: &Operator) -> Result<()> {
+        until("a call with a new certificate is answered", STEP, || async {
+            let mut engine = AdminClient::new(operator.pass(&self.cluster, &[STATUS]).await?.channel()?);
+            Ok::<_, anyhow::Error>(get_status(&mut engine).await.map(drop)?)
+        })
+        .await
+    }
+
     pub(super) async fn enrollment(&self) -> Result<EnrollmentView> {
         Ok(self.approver().membership().get_enrollment(GetEnrollmentRequest {}).await?.into_inner())
     }
@@ -191,7 +220,6 @@ impl Member {
             Ok::<_, anyhow::Error>(())
         })
         .await
-        .with_context(|| self.cluster.to_string())
     }
 }
 

@@ -1,7 +1,8 @@
-//! Calls through the gates of some clusters, all the while, by plain gRPC channels; nothing is tried twice but what no
-//! gate began.
+//! Calls through gates, all the while that something is done to them, by plain gRPC channels; nothing is tried twice but
+//! what no gate began.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,22 +10,28 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tokio::{sync::watch, task::JoinSet};
 use tonic::{Status, transport::Channel};
 
-use super::{Report, STEP, fleet::Fleet};
-use crate::{
-    generated::admin::v1::{GetStatusRequest, GetStatusResponse, admin_client::AdminClient},
-    harness::{channel::never_begun, wait::until},
-};
+use super::{channel::never_begun, operator::Pass, wait::until};
+use crate::generated::admin::v1::{GetStatusRequest, GetStatusResponse, admin_client::AdminClient};
 
 /// The calls; dropping it ends them.
-pub(super) struct Calls {
+pub struct Calls {
     counts: Arc<Counts>,
     per_caller: Vec<Arc<AtomicU64>>,
     stop: watch::Sender<bool>,
     callers: JoinSet<()>,
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Calls that were made.
+    pub calls: u64,
+    /// Calls that did not succeed.
+    pub failed: u64,
 }
 
 #[derive(Default)]
@@ -34,32 +41,23 @@ struct Counts {
 }
 
 impl Calls {
-    /// Gets access to the first `count` clusters and calls them from now on.
-    pub(super) async fn start(fleet: &Fleet, count: usize) -> Result<Self> {
-        let ada = fleet.operator("ada")?;
+    /// Calls [`STATUS`] with each of these from now on; the names are for messages.
+    pub fn start(passes: Vec<(String, Pass)>) -> Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (counts, mut per_caller, mut callers) = (Arc::<Counts>::default(), Vec::new(), JoinSet::new());
-        for member in &fleet.members[..count] {
-            let pass =
-                ada.pass(&member.cluster, &[METHOD]).await.with_context(|| member.cluster.to_string())?;
+        for (name, pass) in passes {
             let answered = Arc::<AtomicU64>::default();
             per_caller.push(answered.clone());
             let client = AdminClient::new(pass.channel()?);
-            callers.spawn(call(
-                client,
-                member.cluster.to_string(),
-                answered,
-                counts.clone(),
-                stopped.clone(),
-            ));
+            callers.spawn(call(client, name, answered, counts.clone(), stopped.clone()));
         }
         Ok(Self { counts, per_caller, stop, callers })
     }
 
-    /// Every cluster answers still, after all that was done to it.
-    pub(super) async fn all_still_answered(&self) -> Result<()> {
+    /// Each is answered still, within `limit`, after all that was done.
+    pub async fn all_still_answered(&self, limit: Duration) -> Result<()> {
         let before: Vec<u64> = self.answered().collect();
-        until("every cluster answers", STEP, || async {
+        until("every call is answered", limit, || async {
             let silent = before.iter().zip(self.answered()).filter(|(before, now)| *before == now).count();
             ensure!(silent == 0, "{silent} of {} are silent", before.len());
             Ok::<_, anyhow::Error>(())
@@ -72,7 +70,7 @@ impl Calls {
     }
 
     /// Lets the last calls end and counts.
-    pub(super) async fn stop(mut self) -> Result<Report> {
+    pub async fn stop(mut self) -> Result<Report> {
         self.stop.send_replace(true);
         while let Some(ended) = self.callers.join_next().await {
             ended?;
@@ -86,9 +84,15 @@ impl Calls {
     }
 }
 
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "calls: {}\nfailed calls: {}", self.calls, self.failed)
+    }
+}
+
 async fn call(
     mut client: AdminClient<Channel>,
-    cluster: String,
+    name: String,
     answered: Arc<AtomicU64>,
     counts: Arc<Counts>,
     mut stopped: watch::Receiver<bool>,
@@ -98,7 +102,7 @@ async fn call(
             None => drop(answered.fetch_add(1, Ordering::Relaxed)),
             Some(why) => {
                 counts.failed.fetch_add(1, Ordering::Relaxed);
-                counts.first_failure.lock().get_or_insert_with(|| format!("{cluster}: {why}"));
+                counts.first_failure.lock().get_or_insert_with(|| format!("{name}: {why}"));
             }
         }
         // An error says that the counting side is gone.
@@ -107,7 +111,7 @@ async fn call(
 }
 
 /// One call, which sessions whose tunnel is replaced do not take any more; the caller's deadline bounds it.
-async fn get_status(client: &mut AdminClient<Channel>) -> Result<GetStatusResponse, Status> {
+pub(crate) async fn get_status(client: &mut AdminClient<Channel>) -> Result<GetStatusResponse, Status> {
     loop {
         match client.get_status(GetStatusRequest::default()).await {
             Err(status) if never_begun(&status) => {}
@@ -124,8 +128,9 @@ fn failure<T>(answer: Result<Result<T, tonic::Status>, tokio::time::error::Elaps
     }
 }
 
-const METHOD: &str = "engine.admin.v1.Admin/GetStatus";
+/// What is called.
+pub const STATUS: &str = "engine.admin.v1.Admin/GetStatus";
 /// A caller that waits longer has given up.
 const LATE: Duration = Duration::from_secs(20);
-/// Ten calls a second and cluster leave the cores to the rotation.
+/// Ten calls a second and caller leave the cores to what is done.
 const PAUSE: Duration = Duration::from_millis(100);
