@@ -8,10 +8,16 @@ use std::{
 };
 
 use anyhow::Result;
+use parking_lot::RwLock;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, client::WantsClientCert};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::reference_engine::TlsFiles;
@@ -55,6 +61,14 @@ impl EngineTls {
         TlsFiles { client_ca: Some(self.ca.clone()), ..self.one_way() }
     }
 
+    /// The engine's certificate with its key.
+    pub fn certified(&self) -> Result<Arc<CertifiedKey>> {
+        let chain = CertificateDer::pem_file_iter(&self.server.0)?.collect::<Result<Vec<_>, _>>()?;
+        let key = PrivateKeyDer::from_pem_file(&self.server.1)?;
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        Ok(Arc::new(CertifiedKey::from_der(chain, key, &provider)?))
+    }
+
     /// For a caller with a certificate.
     pub fn caller(&self) -> Result<Arc<ClientConfig>> {
         let chain = CertificateDer::pem_file_iter(&self.client.0)?.collect::<Result<Vec<_>, _>>()?;
@@ -73,6 +87,28 @@ impl EngineTls {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(builder.with_root_certificates(roots))
+    }
+}
+
+/// The certificate of an engine that is given another one while it runs.
+#[derive(Debug)]
+pub struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl Shown {
+    /// Shows this one.
+    pub fn new(certified: Arc<CertifiedKey>) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(certified)))
+    }
+
+    /// Shows this one from the next handshake on.
+    pub fn replace(&self, certified: Arc<CertifiedKey>) {
+        *self.0.write() = certified;
+    }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0.read()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub mod bench;
 pub mod demo;
-mod dice;
+pub mod dice;
 pub mod engine_tls;
 pub mod etcd;
 pub mod fuzz;

@@ -28,6 +28,8 @@ pub struct BrokerSettings {
     pub mesh: Files,
     /// The mesh CA, for a broker that enrolls replicas and certifies itself.
     pub mesh_ca: Option<Files>,
+    /// Life of the mesh certificates that it issues, with its unit.
+    pub leaf_life: String,
     /// The operators' API's certificate and key.
     pub api: Files,
     /// Folder of inventory entries.
@@ -94,6 +96,7 @@ impl BrokerSettings {
             vendor_key: vendor.key_file(),
             mesh: vendor.broker(&name.parse()?)?,
             mesh_ca: None,
+            leaf_life: "24h".to_owned(),
             api: vendor.api()?,
             entries,
             state,
@@ -108,7 +111,10 @@ impl BrokerSettings {
     pub fn enrolling(vendor: &Vendor, name: &str, folder: &Path, ip: IpAddr) -> Result<Self> {
         let mut settings = Self::of(vendor, name, folder, ip)?;
         settings.listen = Listen::shared(ip)?;
-        settings.trust_bundle = vendor.trust_bundle(&[settings.listen.tcp.to_string()])?;
+        // A file of its own: whoever asks the vendor for another bundle leaves this one alone.
+        let signed = vendor.trust_bundle(&[settings.listen.tcp.to_string()])?;
+        settings.trust_bundle = folder.join("trust-bundle.pb");
+        fs::copy(signed, &settings.trust_bundle)?;
         settings.mesh_ca = Some(vendor.mesh_ca_files()?);
         settings.more = format!("administrators: [{ADMINISTRATOR}]\n");
         Ok(settings)
@@ -121,7 +127,11 @@ impl BrokerSettings {
         };
         match &self.mesh_ca {
             // Everybody of a test comes from one address.
-            Some(ca) => format!("enroll: {{ meshCa: {}, brokerId: b1, asksPerMinute: 100000 }}", pair(ca)),
+            Some(ca) => format!(
+                "enroll: {{ meshCa: {}, brokerId: b1, asksPerMinute: 100000, leafLife: {} }}",
+                pair(ca),
+                self.leaf_life
+            ),
             None => format!("mesh: {}", pair(&self.mesh)),
         }
     }

@@ -36,6 +36,8 @@ pub struct ClientSettings {
     pub trust_bundle: PathBuf,
     /// What it enrolls with; without one it has files of the vendor.
     pub bundle: Option<PathBuf>,
+    /// The service account by which further replicas join.
+    pub service_account: Option<ServiceAccount>,
     /// Brokers dialed.
     pub brokers: Vec<SocketAddr>,
     /// The engine's endpoints by target, as the profile writes them.
@@ -52,6 +54,15 @@ pub struct ClientSettings {
     pub more: String,
 }
 
+/// The files of a Kubernetes service account.
+#[derive(Debug, Clone)]
+pub struct ServiceAccount {
+    /// Its token.
+    pub token: PathBuf,
+    /// The key set of its issuer, for the registration.
+    pub jwks: PathBuf,
+}
+
 impl ClientSettings {
     /// A client of `vendor`'s cluster `cluster` below `folder`.
     pub fn of(vendor: &Vendor, cluster: &str, folder: &Path) -> Result<Self> {
@@ -63,6 +74,7 @@ impl ClientSettings {
             vendor_key: vendor.key_file(),
             trust_bundle: vendor.trust_bundle(&[])?,
             bundle: None,
+            service_account: None,
             brokers: Vec::new(),
             endpoints: Vec::new(),
             companions: Vec::new(),
@@ -108,18 +120,24 @@ impl ClientSettings {
 
     /// How it belongs to the vendor.
     fn belonging(&self) -> String {
-        match &self.bundle {
-            Some(bundle) => format!("enrollment: {{ bundle: {} }}", bundle.display()),
-            None => format!(
-                "cluster: {{ name: {}, label: {} }}\n\
-                 trust: {{ bundle: {}, vendorKeys: [{}] }}\n\
-                 inventoryEntry: entry.pb\n\
-                 mesh: {{ certificate: replica.pem }}",
-                self.cluster,
-                self.label,
-                self.trust_bundle.display(),
-                self.vendor_key.display(),
-            ),
+        let account = self.service_account.as_ref().map(|ServiceAccount { token, jwks }| {
+            format!("serviceAccountToken: {}, jwksFile: {}", token.display(), jwks.display())
+        });
+        let vendor = format!(
+            "cluster: {{ name: {}, label: {} }}\ntrust: {{ bundle: {}, vendorKeys: [{}] }}\n",
+            self.cluster,
+            self.label,
+            self.trust_bundle.display(),
+            self.vendor_key.display(),
+        );
+        match (&self.bundle, account) {
+            (Some(bundle), account) => {
+                format!("enrollment: {{ bundle: {}, {} }}", bundle.display(), account.unwrap_or_default())
+            }
+            (None, Some(account)) => format!("{vendor}enrollment: {{ {account} }}"),
+            (None, None) => {
+                format!("{vendor}inventoryEntry: entry.pb\nmesh: {{ certificate: replica.pem }}")
+            }
         }
     }
 

@@ -37,6 +37,7 @@ mod proofs;
 mod proxy;
 mod reference_engine;
 mod refusals;
+mod replaced;
 mod rotation;
 mod scope;
 mod statuses;

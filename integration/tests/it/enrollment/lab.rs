@@ -4,6 +4,7 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -16,10 +17,10 @@ use tunnel_integration::{
         approver_key::ApproverKey,
         broker::{ADMINISTRATOR, BrokerSettings},
         client::ClientSettings,
-        command::{Ended, ended, run},
+        command::{Ended, ended, output, run},
         customer::Customer,
         operator::Operator,
-        program::Program,
+        program::{Program, tail},
         tunnelctl::Tunnelctl,
         vendor::Vendor,
         wait::until,
@@ -52,6 +53,11 @@ pub(crate) struct Site {
 
 impl Lab {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with a broker that is configured otherwise.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut BrokerSettings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         let vendor = Vendor::create(&place("vendor")).unwrap();
@@ -59,18 +65,25 @@ impl Lab {
         let mut broker_settings =
             BrokerSettings::enrolling(&vendor, "b1", &place("broker"), localhost).unwrap();
         "1s".clone_into(&mut broker_settings.probe_interval);
+        change(&mut broker_settings);
         let (broker, listen) = broker_settings.spawn(&place("broker"), &[]).await.unwrap();
         broker_settings.listen = listen;
         let engine = ReferenceEngine::build(Options::loopback(place("engine"))).unwrap().spawn().unwrap();
         let desk = Tunnelctl::new(&place("desk"), Vec::new()).unwrap();
-        let identity = vendor.operator(&ADMINISTRATOR.parse().unwrap()).unwrap();
-        desk.login(&vendor, &identity, listen.tcp).await.unwrap();
         let key = ApproverKey::create(folder.path()).await.unwrap();
-        Self { vendor, broker_settings, broker, desk, key, engine, folder }
+        let lab = Self { vendor, broker_settings, broker, desk, key, engine, folder };
+        lab.logs_in().await;
+        lab
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The administrator, with an identity of now and the vendor key as it lies there.
+    pub(crate) async fn logs_in(&self) {
+        let identity = self.vendor.operator(&ADMINISTRATOR.parse().unwrap()).unwrap();
+        self.desk.login(&self.vendor, &identity, self.broker_settings.listen.tcp).await.unwrap();
     }
 
     /// Types `tunnelctl --output json WORDS` at the administrator's machine, which must succeed; its last document.
@@ -153,8 +166,20 @@ impl Lab {
 
     /// Starts the broker again at its sockets.
     pub(crate) async fn start_broker(&mut self) {
-        let (broker, _) = self.broker_settings.spawn(&self.path("broker"), &[]).await.unwrap();
+        self.start_broker_through(&[]).await;
+    }
+
+    /// The same, entered through something.
+    pub(crate) async fn start_broker_through(&mut self, entry: &[String]) {
+        let (broker, _) = self.broker_settings.spawn(&self.path("broker"), entry).await.unwrap();
         self.broker = broker;
+    }
+
+    /// Types `tunnel-certs WORDS --vendor-key FILE` at the administrator's machine and waits for its end.
+    pub(crate) async fn certs(&self, words: &[&str]) -> Ended {
+        let mut command = self.desk.program("tunnel-certs", words).unwrap();
+        command.arg("--vendor-key").arg(self.vendor.private_key_file().unwrap());
+        output(command, "", JOB).await.unwrap().into()
     }
 }
 
@@ -167,7 +192,8 @@ impl Site {
     /// The same as JSON, whatever its exit code.
     pub(crate) async fn view(&self) -> Result<Value> {
         let ended = self.customer.run(&["enroll", "status", "--output", "json"]).await?;
-        serde_json::from_str(&ended.stdout).with_context(|| ended.stderr)
+        let told = || format!("{}{}", ended.stderr, tail(&self.client.output()));
+        serde_json::from_str(&ended.stdout).with_context(told)
     }
 
     /// Waits for this state.
@@ -201,6 +227,26 @@ impl Site {
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
 
+    /// What `tunnel-client status` says.
+    pub(crate) async fn says(&self) -> Result<Value> {
+        let ended = self.customer.run(&["status", "--output", "json"]).await?;
+        serde_json::from_str(&ended.stdout).with_context(|| ended.stderr)
+    }
+
+    /// New keys in place of the cluster's, with words on both sides.
+    pub(crate) async fn rotates_keys(&self, lab: &Lab) {
+        let rotated: Value = self.customer.told(&["keys", "rotate"], 4).await.unwrap();
+        let confirmed = until("the vendor has the next keys", PATIENCE, || async {
+            let ended = lab.confirm(rotated["registrationWords"].as_str().unwrap_or_default()).await;
+            if ended.code == Some(0) { Ok(ended) } else { Err(ended.stderr) }
+        })
+        .await
+        .unwrap();
+        let words: Value = serde_json::from_str(&confirmed.stdout).unwrap();
+        self.confirms(words["words"].as_str().unwrap()).await;
+        assert_eq!(self.status().await.code, Some(0));
+    }
+
     /// Starts the client again, as it is configured now.
     pub(crate) fn restarts(&mut self) {
         self.client = self.settings.spawn(&[]).unwrap();
@@ -211,5 +257,7 @@ pub(crate) fn cluster() -> ClusterName {
     "acme/prod".parse().unwrap()
 }
 
-const ACCESS: &str =
+/// For a rotation, which waits for every replica.
+const JOB: Duration = Duration::from_secs(120);
+pub(crate) const ACCESS: &str =
     "  - methods: [\"engine.admin.v1.Admin/*\", \"engine.admin.v1.Faults/*\"]\n    approval: auto\n";
