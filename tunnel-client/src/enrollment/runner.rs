@@ -131,7 +131,7 @@ impl Enrollment {
         let Ok(mut backoff) = fresh() else { return };
         loop {
             let random = u64::from_ne_bytes(crypto::random());
-            let seen = self.mark();
+            let seen = self.marks();
             let pause = match ways::step(self.means(), clock::wall()) {
                 Step::Rest(end) => {
                     self.tell(Phase::Certified, String::new());
@@ -281,29 +281,32 @@ impl Enrollment {
         });
     }
 
-    /// Until then, or until the bundle or what is believed has changed.
-    async fn wait(&self, pause: Duration, seen: Mark) {
+    /// Until then, or until the bundle, the token or what is believed has changed.
+    async fn wait(&self, pause: Duration, seen: [Mark; 2]) {
         let mut belief = self.asker.trust.belief();
         belief.mark_unchanged();
         tokio::select! {
             () = sleep(pause) => {}
-            () = self.bundle_changed(seen) => {}
+            () = self.files_changed(seen) => {}
             // An error says that the trust is gone, and the process with it.
             _ = belief.changed() => sleep(LEAST).await,
         }
     }
 
-    async fn bundle_changed(&self, seen: Mark) {
+    async fn files_changed(&self, seen: [Mark; 2]) {
         let mut looks = interval(POLL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while self.mark() == seen {
+        while self.marks() == seen {
             looks.tick().await;
         }
     }
 
-    fn mark(&self) -> Mark {
-        let path = self.config.as_ref().and_then(|config| config.bundle.as_deref())?;
-        mark(path)
+    /// Of the bundle and of the service account's token.
+    fn marks(&self) -> [Mark; 2] {
+        let config = self.config.as_ref();
+        let bundle = config.and_then(|config| config.bundle.as_deref());
+        let token = config.and_then(|config| config.service_account_token.as_deref());
+        [bundle, token].map(|path| path.and_then(mark))
     }
 }
 
