@@ -74,6 +74,15 @@ impl MeshVerifier {
         Ok(FormerPeer { identity, not_after: window.not_after, key })
     }
 
+    /// What a certificate of whatever CA says, if its shape is `role`'s: no more than a claim.
+    ///
+    /// For [`crate::reissue`] only: the caller must know the key by itself, and demand a proof of it.
+    pub fn claimed(&self, chain: &[CertificateDer<'_>], role: Role) -> Result<FormerPeer, VerifyError> {
+        let leaf = Leaf::read(only(chain)?)?;
+        let identity = self.identity(&leaf, role)?;
+        Ok(FormerPeer { identity, not_after: leaf.not_after, key: leaf.p256()?.clone() })
+    }
+
     /// All but the leaf's own time.
     fn check(
         &self,
@@ -84,12 +93,18 @@ impl MeshVerifier {
         let der = only(chain)?;
         let leaf = Leaf::read(der)?;
         let anchor = self.roots.issuer_of(der, &leaf, client(), now)?;
+        let identity = self.identity(&leaf, role)?;
+        Ok((identity, Window::of(&leaf, anchor), leaf.p256()?.clone()))
+    }
+
+    /// Of a leaf that has the role's shape.
+    fn identity(&self, leaf: &Leaf, role: Role) -> Result<Identity, VerifyError> {
         let identity = leaf.identity()?;
         if identity.role() != role || !self.is_ours(&identity) {
             return Err(VerifyError::WrongRole);
         }
         leaf.check_shape(Usages::of(role), MAX_MESH_LIFE)?;
-        Ok((identity, Window::of(&leaf, anchor), leaf.p256()?.clone()))
+        Ok(identity)
     }
 
     fn is_ours(&self, identity: &Identity) -> bool {

@@ -5,4 +5,5 @@ mod clocks;
 mod cut;
 mod further;
 pub(crate) mod lab;
+mod rotations;
 mod webhook;

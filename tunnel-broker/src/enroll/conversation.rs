@@ -55,7 +55,7 @@ impl<'e> Conversation<'e> {
             Body::Redeem(ask) => self.enroll.redeem(ask, now).await.map(enroll_reply::Body::Issued),
             Body::Join(ask) => self.enroll.join(ask, now).await.map(enroll_reply::Body::Issued),
             Body::Challenge(ask) => {
-                let challenged = self.enroll.challenge(ask, now)?;
+                let challenged = self.enroll.challenge(ask, now).await?;
                 let message = challenged.message();
                 self.challenged = Some(challenged);
                 Ok(enroll_reply::Body::Challenge(message))

@@ -1,5 +1,6 @@
 //! Gives a replica whose certificate ran out another one, if it proves the key of the old one.
-//! Invariant: a challenge is good for one answer on its own connection.
+//! Invariant: a challenge is good for one answer on its own connection, and the key that answers it was certified as that
+//! replica's: by a CA that counts, or, where a rotation left the replica behind, by this broker's own books.
 
 use rustls::pki_types::CertificateDer;
 use tracing::{debug, info};
@@ -8,7 +9,7 @@ use tunnel_certs::{
     identity::{Identity, Role},
     key::PublicKey,
     reissue,
-    verify::REISSUE_GRACE,
+    verify::{FormerPeer, REISSUE_GRACE, VerifyError},
 };
 use tunnel_protos::{Label, ReplicaId, UnixMillis, v1};
 
@@ -31,23 +32,34 @@ impl Challenged {
 
 impl Enroll {
     /// Challenges whoever shows a certificate of a replica that ended at most 30 days ago.
-    pub(super) fn challenge(
+    pub(super) async fn challenge(
         &self,
         ask: &v1::ChallengeRequest,
         now: UnixMillis,
     ) -> Result<Challenged, Refusal> {
         let der = CertificateDer::from(ask.certificate.as_slice());
         let chain = std::slice::from_ref(&der);
-        let verified = self.mesh().verify_expired(chain, Role::Replica, now, REISSUE_GRACE);
-        let verified = verified.map_err(|error| {
+        let refused = |error: VerifyError| {
             debug!(%error, "Certificate refused");
             Refusal::Unproven
-        })?;
-        match verified.identity {
-            Identity::Replica { label, id, .. } => {
-                Ok(Challenged { nonce: crypto::random(), label, replica: id, key: verified.key })
+        };
+        match self.mesh().verify_expired(chain, Role::Replica, now, REISSUE_GRACE) {
+            Ok(former) => challenged(former),
+            Err(VerifyError::UnknownIssuer) => {
+                let claimed = challenged(self.mesh().claimed(chain, Role::Replica).map_err(refused)?)?;
+                self.left_behind(claimed, now).await
             }
-            _ => Err(Refusal::Unproven),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// A replica that was away while the mesh CA was replaced: what its certificate says counts for nothing, since whoever
+    /// stole the old CA could have made it; that this key was certified is in our own books.
+    async fn left_behind(&self, claimed: Challenged, now: UnixMillis) -> Result<Challenged, Refusal> {
+        let known = self.store.certified(claimed.label, &claimed.replica, claimed.key.spki()).await;
+        match known.map_err(|error| Refusal::of_store(&error))? {
+            Some(end) if now <= end.plus(REISSUE_GRACE) => Ok(claimed),
+            Some(_) | None => Err(Refusal::Unproven),
         }
     }
 
@@ -68,6 +80,15 @@ impl Enroll {
         let issued = self.issue(&issuer, &key, label, &replica, now)?;
         info!(%label, %replica, "Certificate reissued");
         Ok(issued)
+    }
+}
+
+fn challenged(former: FormerPeer) -> Result<Challenged, Refusal> {
+    match former.identity {
+        Identity::Replica { label, id, .. } => {
+            Ok(Challenged { nonce: crypto::random(), label, replica: id, key: former.key })
+        }
+        _ => Err(Refusal::Unproven),
     }
 }
 

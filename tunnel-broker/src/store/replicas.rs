@@ -89,6 +89,22 @@ impl Store {
         self.bounded(certify).await
     }
 
+    /// Until when this key was certified as this replica's; none if another was, or none.
+    pub(crate) async fn certified(
+        &self,
+        label: Label,
+        id: &ReplicaId,
+        key: &[u8],
+    ) -> Result<Option<UnixMillis>, StoreError> {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT not_after_ms FROM replicas WHERE label = $1 AND id = $2 AND public_key = $3",
+        )
+        .bind(label.to_string())
+        .bind(id.to_string())
+        .bind(key);
+        Ok(self.bounded(select.fetch_optional(&self.pool)).await?.map(UnixMillis))
+    }
+
     /// Notes who had a tunnel, in one transaction.
     pub(crate) async fn note_seen(&self, sightings: &[Sighting]) -> Result<(), StoreError> {
         let note = async {

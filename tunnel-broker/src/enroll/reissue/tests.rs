@@ -135,3 +135,29 @@ async fn a_banned_replica_hears_so_once_it_is_proven() {
     let nonce = challenge(&mut conversation, &old).await.unwrap();
     assert_eq!(respond(&mut conversation, &nonce, &key, csr).await.unwrap_err(), Banned);
 }
+
+#[tokio::test]
+async fn who_was_left_behind_by_a_rotation_proves_the_key_that_our_books_have() {
+    let bench = Bench::new().await;
+    let gone = Authority::create(CaKind::Mesh, "vendor", Arc::new(p256()), NOW.minus(DAY * 100)).unwrap();
+    let (key, thief, id) = (p256(), p256(), "r1".parse().unwrap());
+    let end = NOW.minus(HOUR);
+    let store = &bench.enroll.store;
+    store.certify_replica(label('a'), &id, key.public().spki(), end).await.unwrap();
+    let mut conversation = Conversation::new(&bench.enroll);
+    let nonce = challenge(&mut conversation, &certificate(&gone, &key, end)).await.unwrap();
+    let refused = respond(&mut conversation, &nonce, &thief, p256().csr().unwrap()).await;
+    assert_eq!(refused.unwrap_err(), Unproven);
+    let nonce = challenge(&mut conversation, &certificate(&gone, &key, end)).await.unwrap();
+    let issued = respond(&mut conversation, &nonce, &key, p256().csr().unwrap()).await.unwrap();
+    assert_eq!(identity(&issued), "spiffe://vendor/v1/replica/k3v7aaaaaa/r1");
+    // Whoever stole the old CA can certify a key of his own, and go on with one that was.
+    let forged = challenge(&mut conversation, &certificate(&gone, &thief, NOW.plus(HOUR))).await;
+    assert_eq!(forged, Err(Unproven));
+    let replaced = challenge(&mut conversation, &certificate(&gone, &key, NOW.plus(HOUR))).await;
+    assert_eq!(replaced, Err(Unproven), "its key was replaced by the one before");
+    let late = NOW.minus(DAY * 31);
+    store.certify_replica(label('a'), &id, key.public().spki(), late).await.unwrap();
+    let late = challenge(&mut conversation, &certificate(&gone, &key, NOW.minus(HOUR))).await;
+    assert_eq!(late, Err(Unproven), "our books say when it ended");
+}
