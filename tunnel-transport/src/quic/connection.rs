@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
+use quinn::{ConnectionError, ReadError, StoppedError, TransportErrorCode, VarInt, WriteError};
 
 use super::farewell;
 use crate::{
@@ -84,9 +84,26 @@ pub(super) fn closed(error: &ConnectionError) -> Closed {
         | ConnectionError::TransportError(_)
         | ConnectionError::ConnectionClosed(_)
         | ConnectionError::Reset
-        | ConnectionError::CidsExhausted => Closed::Lost(error.to_string()),
+        | ConnectionError::CidsExhausted => Closed::Lost(format!("{error}{}", about_time(error))),
     }
 }
+
+/// A certificate out of its time is more often a wrong clock than a careless vendor; TLS has one alert for both.
+fn about_time(error: &ConnectionError) -> &'static str {
+    let code = match error {
+        ConnectionError::TransportError(error) => error.code,
+        ConnectionError::ConnectionClosed(close) => close.error_code,
+        _ => return "",
+    };
+    if code == TransportErrorCode::crypto(CERTIFICATE_EXPIRED) {
+        " (are the clocks of this machine and of its peer right?)"
+    } else {
+        ""
+    }
+}
+
+/// Of RFC 8446, 6.2.
+const CERTIFICATE_EXPIRED: u8 = 45;
 
 fn retry_after(reason: &[u8]) -> Option<Duration> {
     let millis = std::str::from_utf8(reason).ok()?.parse().ok()?;
