@@ -189,6 +189,23 @@ mod tests {
         assert!(matches!(open(&bytes, other.public()), Err(OpenError::Envelope(_))));
     }
 
+    fn refusal(change: impl FnOnce(&mut v1::Receipt)) -> OpenError {
+        let key = SigningKey::generate(Algorithm::Ed25519).unwrap();
+        let mut changed = message(&receipt());
+        change(&mut changed);
+        let envelope = envelope::sign(PayloadType::Receipt, changed.encode_to_vec(), &[(&key, None)]);
+        open(&envelope.unwrap().encode_to_vec(), key.public()).unwrap_err()
+    }
+
+    #[test]
+    fn another_version_is_refused_and_more_than_fits() {
+        assert!(matches!(refusal(|m| m.version = 2), OpenError::Field("version")));
+        let call = receipt().calls[0].message();
+        assert!(matches!(refusal(|m| m.calls = vec![call; MAX_CALLS + 1]), OpenError::Field("length")));
+        let digests = vec![vec![2; 32]; MAX_APPROVALS + 1];
+        assert!(matches!(refusal(|m| m.approval_digests = digests), OpenError::Field("length")));
+    }
+
     #[test]
     fn no_byte_of_it_can_be_changed() {
         let key = SigningKey::generate(Algorithm::Ed25519).unwrap();

@@ -184,3 +184,16 @@ fn names(certificate: &X509Certificate<'_>) -> Result<Vec<SubjectName>, VerifyEr
 
 /// x509-parser keeps the first bit of the BIT STRING lowest.
 const DIGITAL_SIGNATURE: u16 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_serial_is_none_of_ours() {
+        assert_eq!(Serial::from_der_integer(&[0x80, 1]), None);
+        let mut positive = [0; 16];
+        positive[14..].copy_from_slice(&[0x80, 1]);
+        assert_eq!(Serial::from_der_integer(&[0, 0x80, 1]), Some(Serial(positive)));
+    }
+}

@@ -73,7 +73,8 @@ fn refuses_fields_outside_their_grammar() {
     assert!(matches!(refusal(|m| m.cluster_key.truncate(31)), OpenError::Field("cluster key")));
     assert!(matches!(refusal(|m| m.sealing_key.truncate(31)), OpenError::Field("sealing key")));
     assert!(matches!(refusal(|m| m.jwks = vec![b' '; MAX_KEY_SET + 1]), OpenError::Field("key set")));
-    assert!(matches!(refusal(|m| m.facts = vec![v1::Fact::default(); 17]), OpenError::Field(_)));
+    let many = (0..17).map(|n| v1::Fact { name: format!("fact {n}"), value: String::new() });
+    assert!(matches!(refusal(|m| m.facts = many.collect()), OpenError::Field("number of facts")));
     let disguised = v1::Fact { name: "a\u{202E}".into(), value: String::new() };
     assert!(matches!(refusal(|m| m.facts = vec![disguised]), OpenError::Field("fact")));
 }

@@ -96,6 +96,10 @@ fn refuses_fields_outside_their_grammar() {
     assert!(matches!(field(|m| m.vendor_keys = vec![vec![1; 31]]), OpenError::Field("vendor keys")));
     assert!(matches!(field(|m| m.mesh_roots.clear()), OpenError::Field("mesh roots")));
     assert!(matches!(field(|m| m.mesh_roots = vec![vec![1]]), OpenError::Field("mesh roots")));
+    let five = |roots: &[Vec<u8>]| vec![roots[0].clone(); 5];
+    assert!(matches!(field(|m| m.mesh_roots = five(&m.mesh_roots)), OpenError::Field("mesh roots")));
+    let error = field(|m| m.operator_roots = five(&m.operator_roots));
+    assert!(matches!(error, OpenError::Field("operator roots")));
     assert!(matches!(field(|m| m.operator_roots.clear()), OpenError::Field("operator roots")));
     assert!(matches!(field(|m| m.release_threshold = 1), OpenError::Field("release threshold")));
 }
@@ -111,6 +115,8 @@ fn refuses_addresses_that_are_none() {
         let error = field(|m| m.allowed_private_addresses = vec![bad.into()]);
         assert!(matches!(error, OpenError::Field("allowed private addresses")), "{bad}");
     }
+    let error = field(|m| m.allowed_private_addresses = vec!["10.0.0.0/8".into(); 65]);
+    assert!(matches!(error, OpenError::Field("allowed private addresses")));
     let error = field(|m| m.broker_addresses = vec!["b:1".into(); 65]);
     assert!(matches!(error, OpenError::Field("broker addresses")));
 }

@@ -92,6 +92,33 @@ fn refuse_a_ca_that_has_expired_though_the_leaf_has_not() {
     assert_eq!(refused, Err(VerifyError::CaExpired));
 }
 
+/// A CA that ends before what it signs as [`shape`] says.
+fn about_to_end(kind: CaKind) -> Ca {
+    let made = NOW.minus(DAY);
+    let (_, end) = Ca::made_at(kind, made).authority.validity();
+    Ca::made_at(kind, NOW.plus(5 * MINUTE).minus(end.since(made)))
+}
+
+#[test]
+fn an_operator_is_believed_only_while_the_ca_is_valid() {
+    let shape = shape(&Identity::Operator { vendor: vendor(), name: alice() });
+    // CAs begin an hour before they are made.
+    let young = Ca::made_at(CaKind::Operator, NOW.plus(HOUR + 3 * MINUTE));
+    let verified = young.operators().verify(&[young.forge(&shape)], NOW.plus(5 * MINUTE)).unwrap();
+    assert_eq!(verified.not_before, young.authority.validity().0, "later than the certificate's own");
+    let old = about_to_end(CaKind::Operator);
+    let verified = old.operators().verify(&[old.forge(&shape)], NOW).unwrap();
+    assert_eq!(verified.not_after, old.authority.validity().1, "earlier than the certificate's own");
+}
+
+#[test]
+fn a_tunnel_ends_with_the_ca_of_its_certificate() {
+    let old = about_to_end(CaKind::Mesh);
+    let broker = Identity::Broker { vendor: vendor(), id: "b1".parse().unwrap() };
+    let peer = old.mesh().verify(&[old.forge(&shape(&broker))], Role::Broker, NOW).unwrap();
+    assert_eq!(peer.not_after, old.authority.validity().1, "earlier than the certificate's own");
+}
+
 #[test]
 fn a_tunnel_ends_with_its_certificate() {
     let ca = Ca::new(CaKind::Mesh);
