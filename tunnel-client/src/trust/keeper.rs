@@ -14,6 +14,7 @@ use tunnel_certs::{
     file::{self, FileError},
     statement::trust_bundle::TrustBundle,
     tls::TlsError,
+    verify::REISSUE_GRACE,
 };
 use tunnel_protos::UnixMillis;
 use tunnel_runtime::chain;
@@ -178,7 +179,7 @@ impl Keeper {
 
     async fn replace_leaf(&mut self, der: Vec<u8>, audit: &Audit) -> Result<(), LeafError> {
         let belief = self.belief();
-        let wanted = belief.leaf.is_none() || self.renewal.is_asking();
+        let wanted = belief.leaf.as_ref().is_none_or(is_forgotten) || self.renewal.is_asking();
         if !wanted {
             return Err(LeafError::Unwanted);
         }
@@ -193,11 +194,12 @@ impl Keeper {
         self.show(leaf, audit)
     }
 
-    /// This vendor's and cluster's, and the replica that we are.
+    /// This vendor's and cluster's, and the replica that we are, as long as brokers know it.
     fn own(&self, credential: Credential, belief: &Belief) -> Result<Leaf, LeafError> {
         let leaf = Leaf::of(credential, &belief.bundle.vendor, &self.sources.label);
         let leaf = leaf.ok_or(LeafError::Foreign)?;
-        let same = belief.leaf.as_ref().is_none_or(|current| current.replica == leaf.replica);
+        let same = |current: &Leaf| current.replica == leaf.replica || is_forgotten(current);
+        let same = belief.leaf.as_ref().is_none_or(same);
         if same { Ok(leaf) } else { Err(LeafError::Foreign) }
     }
 
@@ -317,6 +319,11 @@ impl Keeper {
     fn belief(&self) -> Arc<Belief> {
         self.shared.belief.borrow().clone()
     }
+}
+
+/// Whether no broker gives another for it any more: whoever enrolls anew after that may be given another name.
+fn is_forgotten(leaf: &Leaf) -> bool {
+    clock::wall().since(leaf.not_after()) > REISSUE_GRACE
 }
 
 /// The one root of the bundle that begins so.
