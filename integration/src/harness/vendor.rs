@@ -10,7 +10,7 @@ use anyhow::Result;
 use prost::Message;
 use rustls_pki_types::CertificateDer;
 use tunnel_certs::{
-    credential::certificate_to_pem,
+    credential::{Credential, certificate_to_pem},
     file,
     issue::{Authority, CaKind},
     key::{Algorithm, PublicKey, Signer, SigningKey},
@@ -180,6 +180,13 @@ impl Vendor {
     pub fn replica(&self, key: &PublicKey, label: &Label, id: &ReplicaId, path: &Path) -> Result<()> {
         let certificate = self.mesh.issue_replica(key, &self.name, label, id, DAY, now())?;
         Ok(file::write(path, certificate_to_pem(&certificate).as_bytes())?)
+    }
+
+    /// A replica's mesh certificate with a key of its own, as whoever has the mesh CA can make it.
+    pub fn mesh_replica(&self, label: &Label, id: &ReplicaId) -> Result<Credential> {
+        let key = Arc::new(SigningKey::generate(Algorithm::P256)?);
+        let certificate = self.mesh.issue_replica(key.public(), &self.name, label, id, DAY, now())?;
+        Ok(Credential::new(vec![certificate], key)?)
     }
 
     /// An operator's identity.

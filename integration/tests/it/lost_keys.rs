@@ -1,13 +1,19 @@
 //! The table of lost and stolen keys in `SECURITY.md`, row by row: what its last column says is done by the real
-//! programs, and then it holds. The mesh CA's row is in `rotation`, the enrollment
-//! bundle's in `enrollment::bundles`, a broker's leaf in `tunnel-broker/src/enroll/leaf`.
+//! programs, and then it holds. The enrollment bundle's row is in `enrollment::bundles`, release keys' in
+//! `enrollment::rotations`, a broker's leaf in `tunnel-broker/src/enroll/leaf`.
 
 use std::{fs, path::Path, time::Duration};
 
-use serde_json::Value;
+use prost::Message;
 use tokio::time::Instant;
 use tonic::Code;
-use tunnel_certs::credential::certificate_to_pem;
+use tunnel_certs::{
+    credential::{Credential, certificate_to_pem},
+    key::Signer,
+    statement::trust_bundle::TrustBundle,
+    tls,
+    verify::MeshVerifier,
+};
 use tunnel_integration::{
     generated::admin::v1::{GetStatusRequest, admin_client::AdminClient},
     harness::{
@@ -15,13 +21,18 @@ use tunnel_integration::{
         broker::ADMINISTRATOR,
         command::run,
         operator::{Operator, Pass, access_to},
+        vendor::now,
         wait::until,
         world::World,
     },
 };
 use tunnel_protos::{
-    operators::{ListClustersRequest, ListReplicasRequest},
+    operators::{GetTrustRequest, ListClustersRequest, ListReplicasRequest},
     v1::RequestState,
+};
+use tunnel_transport::{
+    Limits,
+    quic::{self, ALPN, ClientTls, Dial},
 };
 
 use crate::{
@@ -65,6 +76,46 @@ async fn vendor_key_the_next_one_is_handed_over_as_files() {
 }
 
 #[tokio::test]
+async fn mesh_ca_a_rotation_leaves_the_stolen_one_out_and_whoever_it_certified() {
+    let (mut lab, _site) = enrolled().await;
+    let label = lab.operator("ada").entry(&cluster()).await.unwrap().label;
+    let stolen = lab.vendor.mesh_replica(&label, &"thief".parse().unwrap()).unwrap();
+    assert!(dialed(&lab, &stolen).await, "before");
+    let rotated = lab.certs(&["rotate", "mesh", "--poll", "100ms"]).await;
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    lab.is_called().await;
+    assert!(!dialed(&lab, &stolen).await, "after");
+    // Of those that the broker made itself, one is kept.
+    let rotated = lab.certs(&["rotate", "mesh", "--poll", "100ms"]).await;
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    let kept = files_of(&lab.broker_settings.state.join("mesh-ca"), "");
+    let keys = kept.iter().filter(|path| path.extension().is_some_and(|end| end == "key")).count();
+    assert_eq!(keys, 1, "{kept:?}");
+    lab.broker.stop(PATIENCE).await.unwrap();
+    lab.start_broker().await;
+    lab.is_called().await;
+    assert!(!dialed(&lab, &stolen).await, "after a start");
+}
+
+/// Whether the broker lets this certificate in as a tunnel's.
+async fn dialed(lab: &Lab, shown: &Credential) -> bool {
+    let roots = lab.operator(ADMINISTRATOR).administration().get_trust(GetTrustRequest {}).await.unwrap();
+    let envelope = roots.into_inner().trust_bundle.unwrap().encode_to_vec();
+    let bundle = TrustBundle::open(&envelope, &[lab.vendor.key().public().clone()], now()).unwrap();
+    let verifier = MeshVerifier::new(bundle.vendor, bundle.mesh_roots);
+    let config = tls::mesh_client(shown, verifier.clone(), &[ALPN]).unwrap();
+    let dialing = Dial {
+        address: lab.broker_settings.listen.quic,
+        server_name: "broker.tunnel.example".to_owned(),
+        tls: ClientTls { config, verifier },
+        limits: Limits::default(),
+        deadline: PATIENCE,
+    };
+    let Ok(tunnel) = quic::dial(&dialing).await else { return false };
+    matches!(tokio::time::timeout(PATIENCE, tunnel.accept()).await, Ok(Ok(_)))
+}
+
+#[tokio::test]
 async fn operator_ca_a_trust_bundle_without_it_cuts_off_whoever_it_certified() {
     let (mut lab, _site) = enrolled().await;
     let (thief, stolen) = (lab.operator("eve"), lab.path("operator-ca-1.pem"));
@@ -85,26 +136,14 @@ async fn operator_ca_a_trust_bundle_without_it_cuts_off_whoever_it_certified() {
     .unwrap();
     // Identities of the new one are let in, the administrator's too.
     lab.is_called().await;
-    let adam = lab.vendor.operator(&ADMINISTRATOR.parse().unwrap()).unwrap();
-    lab.desk.login(&lab.vendor, &adam, lab.broker_settings.listen.tcp).await.unwrap();
+    lab.logs_in().await;
     lab.types(&["replicas"]).await;
 }
 
 #[tokio::test]
 async fn cluster_and_sealing_key_stolen_others_take_their_place_by_words() {
     let (lab, site) = enrolled().await;
-    let rotated: Value = site.customer.told(&["keys", "rotate"], 4).await.unwrap();
-    let said = site.status().await;
-    assert_eq!(said.code, Some(4), "it waits for both sides: {said:?}");
-    let confirmed = until("the vendor has the next keys", PATIENCE, || async {
-        let ended = lab.confirm(rotated["registrationWords"].as_str().unwrap_or_default()).await;
-        if ended.code == Some(0) { Ok(ended) } else { Err(ended.stderr) }
-    })
-    .await
-    .unwrap();
-    let words: Value = serde_json::from_str(&confirmed.stdout).unwrap();
-    site.confirms(words["words"].as_str().unwrap()).await;
-    assert_eq!(site.status().await.code, Some(0));
+    site.rotates_keys(&lab).await;
     lab.is_called().await;
 }
 

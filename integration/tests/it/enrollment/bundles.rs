@@ -1,5 +1,7 @@
 //! Bundles that are of no use any more: too old, or used by somebody else.
 
+use std::time::Duration;
+
 use tunnel_integration::harness::{PATIENCE, wait::until};
 
 use super::lab::Lab;
@@ -47,6 +49,18 @@ async fn a_token_that_another_key_used_is_refused_and_the_way_back_needs_no_new_
     let refused = lab.confirm(&own).await;
     assert!(refused.code != Some(0) && refused.stderr.contains("the words differ"), "{refused:?}");
     lab.types(&["enroll", "revoke", token["token"].as_str().unwrap()]).await;
+    let came = lab.types(&["replicas"]).await;
+    assert!(came["cluster"].is_null() && came["brokerSays"]["connected"] == true, "{came}");
+    let (label, replica) = (token["label"].as_str().unwrap(), came["replica"].as_str().unwrap());
+    let ban = ["ban", "--label", label, "--replica", replica, "--reason", "redeemed by somebody else"];
+    lab.types(&ban).await;
+    until("the thief has no tunnel", Duration::from_secs(1), || async {
+        let left = lab.types(&["replicas"]).await;
+        anyhow::ensure!(left["brokerSays"]["connected"] == false, "{left}");
+        Ok(())
+    })
+    .await
+    .unwrap();
     let (again, other) = lab.invites("again.bundle", &[]).await;
     assert_eq!(other["label"], token["label"]);
     std::fs::copy(again, site.settings.bundle.as_ref().unwrap()).unwrap();
