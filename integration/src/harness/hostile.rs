@@ -27,6 +27,8 @@ use super::{PATIENCE, vendor::Vendor};
 /// The broker, listening.
 pub struct HostileBroker {
     listener: Listener,
+    /// How often it says that it will probe, which it never does.
+    pub probe_interval_ms: u32,
 }
 
 /// A replica that attached to it.
@@ -54,7 +56,7 @@ impl HostileBroker {
         let reset = ResetKey::new(tunnel_certs::crypto::random::<32>());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = Listener::bind(any, tls, &reset, Limits::default(), Admission::default())?;
-        Ok(Self { listener })
+        Ok(Self { listener, probe_interval_ms: 10_000 })
     }
 
     /// Where it listens.
@@ -84,7 +86,7 @@ impl HostileBroker {
         let welcome = Welcome {
             version: 1,
             broker_id: "evil".to_owned(),
-            probe_interval_ms: 10_000,
+            probe_interval_ms: self.probe_interval_ms,
             ..Default::default()
         };
         captive.send(FromBroker::Welcome(welcome))?;

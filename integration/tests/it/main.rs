@@ -23,6 +23,7 @@ mod fuzz;
 mod grpcurl_kinds;
 mod grpcurl_reflection;
 mod hostile_broker;
+mod hostile_enrollment;
 mod hostile_flood;
 mod hostile_texts;
 mod large_streams;
