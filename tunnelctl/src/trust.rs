@@ -80,11 +80,19 @@ impl Memory {
     pub(crate) fn accept(&self, said: Option<v1::Envelope>) -> Result<Current, Error> {
         let current = self.open(said.ok_or(Error::Missing)?)?;
         let (sequence, digest) = (current.bundle.sequence, current.digest);
+        self.check_newest(sequence, &digest)?;
         match self.seen()? {
-            Some((seen, _)) if sequence < seen => Err(Error::Older { seen, got: sequence }),
-            Some((seen, other)) if sequence == seen && digest != other => Err(Error::Changed(seen)),
             Some((seen, _)) if sequence == seen => Ok(current),
             _ => self.remember(sequence, &digest).map(|()| current),
+        }
+    }
+
+    /// Whether this machine has seen none that is newer, and no other with its sequence.
+    pub(crate) fn check_newest(&self, sequence: u64, digest: &Digest) -> Result<(), Error> {
+        match self.seen()? {
+            Some((seen, _)) if sequence < seen => Err(Error::Older { seen, got: sequence }),
+            Some((seen, other)) if sequence == seen && *digest != other => Err(Error::Changed(seen)),
+            _ => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use tunnel_certs::{
     key::PublicKey,
     roots::Roots,
     statement::{
-        envelope::PayloadType,
+        envelope::{self, PayloadType},
         trust_bundle::{OpenError, TrustBundle},
     },
     verify::Summary,
@@ -61,7 +61,8 @@ fn warn(app: &mut App, bundle: &TrustBundle, now: UnixMillis) {
 async fn publish(app: &mut App, path: &Path) -> Result<Ending, Failure> {
     let office = Office::open(app)?;
     let now = app.clock.now();
-    let current = office.trust().await?;
+    // A broker that was restored shows an older one than was seen here, and needs the next one most of all.
+    let current = office.trust.open(office.api().trust().await?.ok_or(Error::Missing)?)?;
     let signed = signing::signed(path, PayloadType::TrustBundle)?;
     let bundle = match current.bundle.open_next(&signed.encode_to_vec(), now) {
         Ok(next) => next,
@@ -69,6 +70,7 @@ async fn publish(app: &mut App, path: &Path) -> Result<Ending, Failure> {
         Err(OpenError::NotNewer { .. }) if signed == current.envelope => current.bundle,
         Err(error) => return Err(Error::Bundle(error).into()),
     };
+    office.trust.check_newest(bundle.sequence, &envelope::digest(&signed))?;
     office.api().publish_trust(signed.clone()).await?;
     // A bundle that only a key signed that is new in the current list is not yet believed here: it is not remembered.
     let believed = office.trust.accept(Some(signed)).is_ok();

@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use tunnel_integration::harness::{PATIENCE, command::run, wait::until};
+use tunnel_integration::harness::{
+    PATIENCE,
+    command::{ended, run},
+    wait::until,
+};
 
 use super::lab::Lab;
 
@@ -82,4 +86,34 @@ async fn a_redemption_that_the_broker_forgot_is_made_good_by_another_bundle() {
     lab.is_called().await;
     let listed = lab.types(&["enroll", "show", token["token"].as_str().unwrap()]).await;
     assert_eq!(listed["brokerSays"]["state"], "confirmed", "{listed}");
+}
+
+#[tokio::test]
+async fn a_mesh_ca_that_the_broker_forgot_is_named_beside_the_one_that_it_has() {
+    let mut lab = Lab::start().await;
+    let (bundle, _) = lab.invites("acme.bundle", &[]).await;
+    let site = lab.site("customer", &bundle);
+    lab.enrolls(&site).await;
+    lab.back_up().await;
+    lab.is_called().await;
+    let rotated = lab.certs(&["rotate", "mesh", "--poll", "100ms"]).await;
+    assert_eq!(rotated.code, Some(0), "{rotated:?}");
+    let newest = lab.path("newest.pb");
+    lab.types(&["trust", "show", "--out", &newest.display().to_string()]).await;
+    lab.restore().await;
+    // The administrator's machine remembers what it published, and the customer what it took.
+    let told = ended(lab.desk.command(&["trust", "show"]).unwrap()).await.unwrap();
+    assert!(told.code == Some(1) && told.stderr.contains("this machine has seen 3"), "{told:?}");
+    let again = ["trust", "publish", &newest.display().to_string()];
+    let refused = ended(lab.desk.command(&again).unwrap()).await.unwrap();
+    assert!(refused.code == Some(1) && refused.stderr.contains("name its mesh CA in it, too"), "{refused:?}");
+    let next = lab.path("next.pb");
+    let mut made = lab.desk.program("tunnel-certs", &["statement", "trust-bundle", "--from"]).unwrap();
+    made.arg(&newest).arg("--add-mesh-root").arg(lab.vendor.mesh_ca_files().unwrap().certificate);
+    made.arg("--key").arg(lab.vendor.private_key_file().unwrap()).arg("--out").arg(&next);
+    run(made).await.unwrap();
+    let next = next.display().to_string();
+    lab.types(&["trust", "publish", &next]).await;
+    site.customer.ask(&["roots", "import", &next]).await.unwrap();
+    lab.is_called().await;
 }
