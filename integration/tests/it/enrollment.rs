@@ -1,4 +1,5 @@
 //! Enrollment by the real programs when something goes wrong on the way: each ends well, or says what to do.
+
 mod absent;
 mod backup;
 mod bundles;

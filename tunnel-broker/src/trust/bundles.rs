@@ -1,6 +1,7 @@
 //! The trust bundle in force: the configured file, or a newer one that was published while the broker ran, which the
-//! database keeps. Invariant: a bundle replaces the one before only if a vendor key of that one signed it, its sequence
-//! is higher, and the broker itself still holds under it.
+//! database keeps. Invariant: a bundle replaces the one before only if a vendor key of that one signed it, or, from the
+//! configured file, one of the configured files of vendor keys; if its sequence is higher; and if the broker itself still
+//! holds under it.
 
 use std::{
     path::{Path, PathBuf},
@@ -44,7 +45,7 @@ pub(crate) struct Trusted {
 /// The trust bundle in force, and where others come from.
 #[derive(Debug)]
 pub(crate) struct Bundles {
-    file: PathBuf,
+    files: TrustConfig,
     store: Store,
     in_force: watch::Sender<Arc<Trusted>>,
     followed: Mutex<Followed>,
@@ -82,6 +83,8 @@ enum FiledError {
     File(#[source] FileError),
     #[error("not an envelope")]
     Decode(#[source] prost::DecodeError),
+    #[error("the configured vendor keys")]
+    Key(#[source] TrustError),
     #[error("it cannot replace the one in force")]
     Replace(#[source] PublishError),
 }
@@ -117,7 +120,7 @@ impl Bundles {
         info!(sequence = first.bundle.sequence, until = %first.bundle.expires, "Trust bundle in force");
         first.note();
         Ok(Self {
-            file: config.bundle.clone(),
+            files: config.clone(),
             store,
             in_force: watch::Sender::new(Arc::new(first)),
             followed: Mutex::new(followed),
@@ -151,13 +154,24 @@ impl Bundles {
         fits: impl Fn(&TrustBundle) -> bool,
         now: UnixMillis,
     ) -> Result<(), PublishError> {
+        self.replace_by(envelope, &[], fits, now).await
+    }
+
+    /// The same, signed by a key of the one in force or by one of `pinned`.
+    async fn replace_by(
+        &self,
+        envelope: &Envelope,
+        pinned: &[PublicKey],
+        fits: impl Fn(&TrustBundle) -> bool,
+        now: UnixMillis,
+    ) -> Result<(), PublishError> {
         // A database call is the longest that anybody waits for.
         let _turn = self.turn.acquire().await.expect("it is never closed");
         let current = self.current();
         if envelope::digest(envelope) == current.digest() {
             return Ok(());
         }
-        let (next, signer) = succeed(&current, envelope, now)?;
+        let (next, signer) = succeed(&current, envelope, pinned, now)?;
         if next.bundle.suffix != current.bundle.suffix {
             return Err(PublishError::OtherSuffix);
         }
@@ -173,11 +187,11 @@ impl Bundles {
         Ok(())
     }
 
-    /// Takes the file if it is not in use.
+    /// Takes the file if it, or a file of a vendor key, is not in use.
     pub(super) async fn look(&self, fits: impl Fn(&TrustBundle) -> bool, now: UnixMillis) -> Look {
-        let path = self.file.clone();
+        let files = self.files.clone();
         // Files are read on a thread for blocking work; it ends by itself.
-        let look = tokio::task::spawn_blocking(move || Fingerprint::of(&[&path]));
+        let look = tokio::task::spawn_blocking(move || fingerprint(&files));
         let Ok(found) = look.await else { return Look::Same };
         if self.followed.lock().is_in_use(&found) {
             return Look::Same;
@@ -191,11 +205,12 @@ impl Bundles {
         fits: impl Fn(&TrustBundle) -> bool,
         now: UnixMillis,
     ) -> Result<(), FiledError> {
-        let path = self.file.clone();
-        let read = tokio::task::spawn_blocking(move || file::read(&path));
-        let Ok(bytes) = read.await else { return Ok(()) };
+        let files = self.files.clone();
+        let read = tokio::task::spawn_blocking(move || (file::read(&files.bundle), pinned(&files)));
+        let Ok((bytes, pinned)) = read.await else { return Ok(()) };
         let envelope = Envelope::decode(&bytes.map_err(FiledError::File)?[..]).map_err(FiledError::Decode)?;
-        self.replace(&envelope, fits, now).await.map_err(FiledError::Replace)
+        let pinned = pinned.map_err(FiledError::Key)?;
+        self.replace_by(&envelope, &pinned, fits, now).await.map_err(FiledError::Replace)
     }
 }
 
@@ -204,30 +219,44 @@ async fn first(
     store: Option<&Store>,
     now: UnixMillis,
 ) -> Result<(Trusted, Followed), TrustError> {
-    let mut keys = config.vendor_keys.iter().map(|path| load_key(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut keys = pinned(config)?;
     let kept = match store {
         Some(store) => store.trust_bundle().await.map_err(TrustError::Store)?,
         None => None,
     };
     let kept = kept.and_then(|kept| reopen(&kept, now));
     keys.extend(kept.iter().flat_map(|kept| kept.bundle.vendor_keys.clone()));
-    let found = Fingerprint::of(&[&config.bundle]);
+    let found = fingerprint(config);
     choose(read(&config.bundle, &keys, now), kept, found)
 }
 
-/// Opens a bundle that is to follow `current`, and says which key of its list signed it.
+/// Of bundle and vendor keys.
+fn fingerprint(files: &TrustConfig) -> Fingerprint {
+    let paths = std::iter::once(&files.bundle).chain(&files.vendor_keys);
+    Fingerprint::of(&paths.map(PathBuf::as_path).collect::<Vec<_>>())
+}
+
+/// The vendor keys that the configuration names.
+fn pinned(files: &TrustConfig) -> Result<Vec<PublicKey>, TrustError> {
+    files.vendor_keys.iter().map(|path| load_key(path)).collect()
+}
+
+/// Opens a bundle that is to follow `current`, and says which key of its list, or of `pinned`, signed it.
 fn succeed(
     current: &Trusted,
     envelope: &Envelope,
+    pinned: &[PublicKey],
     now: UnixMillis,
 ) -> Result<(Trusted, PublicKey), PublishError> {
-    let keys = &current.bundle.vendor_keys;
+    let keys = [&current.bundle.vendor_keys[..], pinned].concat();
     let unproven = |error: EnvelopeError| PublishError::Refused(OpenError::Envelope(error));
-    let bundle = current.bundle.open_next(&envelope.encode_to_vec(), now).map_err(|error| match error {
+    // Whose word counts is what differs; everything else is asked of the one in force.
+    let current = TrustBundle { vendor_keys: keys.clone(), ..current.bundle.clone() };
+    let bundle = current.open_next(&envelope.encode_to_vec(), now).map_err(|error| match error {
         OpenError::NotNewer { current, got } if current == got => PublishError::Changed(current),
         error => PublishError::Refused(error),
     })?;
-    let signers = envelope::verify(envelope, keys, 1).map_err(unproven)?;
+    let signers = envelope::verify(envelope, &keys, 1).map_err(unproven)?;
     let none = || unproven(EnvelopeError::Unproven { got: 0, wanted: 1 });
     let signer = signers.first().map(|key| (*key).clone()).ok_or_else(none)?;
     Ok((Trusted { bundle, envelope: envelope.clone() }, signer))

@@ -185,3 +185,23 @@ async fn an_older_file_beside_a_published_bundle_is_left_alone() {
     bench.replace(&bench.open().await, &bench.bundle(2)).await.unwrap();
     assert_eq!(bench.open().await.look(|_| true, NOW).await, Look::Same);
 }
+
+#[tokio::test]
+async fn the_next_vendor_key_is_taken_from_the_configured_files_and_from_nowhere_else() {
+    let mut bench = Bench::new();
+    bench.file(&bench.bundle(1));
+    let bundles = bench.open().await;
+    let stolen = std::mem::replace(&mut bench.key, SigningKey::generate(Algorithm::Ed25519).unwrap());
+    let next = bench.bundle(2);
+    assert!(bench.replace(&bundles, &next).await.is_err(), "an administrator's word is no file");
+    bench.file(&next);
+    assert_eq!(bundles.look(|_| true, NOW).await, Look::Refused, "nobody has pinned the key yet");
+    file::write(&bench.path("vendor.pub"), bench.key.public().to_pem().as_bytes()).unwrap();
+    assert_eq!((bundles.look(|_| true, NOW).await, sequence(&bundles)), (Look::Taken, 2));
+    assert!(bench.replace(&bundles, &bench.bundle(3)).await.is_ok());
+    bench.key = stolen;
+    bench.file(&bench.bundle(4));
+    assert_eq!((bundles.look(|_| true, NOW).await, sequence(&bundles)), (Look::Refused, 3));
+    // Neither does a start forget which key counts.
+    assert_eq!(sequence(&bench.open().await), 3);
+}
