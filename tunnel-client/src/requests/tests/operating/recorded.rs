@@ -59,7 +59,7 @@ async fn a_cut_run_is_recorded_as_cut_once_and_its_end_is_nobodys() {
     let expected = [("approved", ""), ("running", ""), ("revoked", "uid 1234"), ("succeeded", "")];
     assert_eq!(moves(&books, &sent), named(expected));
     let line = books.lines().into_iter().find(|line| line.text("state") == "revoked").unwrap();
-    assert_eq!((line.text("why"), line.text("note")), ("Revoked by uid 1234", "looks right"));
+    assert_eq!((line.text("why"), line.text("note")), ("Revoked by uid 1234: looks right", "looks right"));
     let receipt = receipt(&books, &house, &sent);
     assert_eq!(receipt.receipt.state, RequestState::Succeeded);
     let [.., (_, cut), (_, end)] = &receipt.decisions[..] else { panic!("{:?}", receipt.decisions) };
