@@ -36,6 +36,7 @@ use crate::{
     clock,
     config::{WebhookConfig, WebhookEvent, WebhookFormat},
     enrollment::Awaited,
+    mark::mark,
 };
 
 /// Why there is no webhook.
@@ -62,9 +63,10 @@ pub struct Webhook {
 impl Webhook {
     /// Reads the secret and what to trust.
     pub fn new(config: &WebhookConfig, cluster: &ClusterName, label: Label) -> Result<Self, WebhookError> {
+        let seen = mark(&config.secret_file);
         let secret = secret::read(&config.secret_file);
         let secret = secret.map_err(|error| WebhookError::Secret(config.secret_file.clone(), error))?;
-        let client = Client::new(config, secret).map_err(WebhookError::Setup)?;
+        let client = Client::new(config, secret, seen).map_err(WebhookError::Setup)?;
         let shown = WebhookStatus { url: config.url.shown(), ..Default::default() };
         Ok(Self {
             client,
@@ -88,7 +90,7 @@ impl Webhook {
         }
     }
 
-    async fn tell(self, source: impl Source, mut awaited: watch::Receiver<Option<Awaited>>) {
+    async fn tell(mut self, source: impl Source, mut awaited: watch::Receiver<Option<Awaited>>) {
         let Ok(mut backoff) = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) else { return };
         let mut changes = source.changes();
         let mut queue = Queue::new(&self.events, &source.glimpses());
@@ -118,9 +120,10 @@ impl Webhook {
     }
 
     /// Sends the one message that waits longest; what failed goes to the end.
-    async fn next(&self, queue: &mut Queue, source: &impl Source) -> Told {
+    async fn next(&mut self, queue: &mut Queue, source: &impl Source) -> Told {
         let (Some(topic), now) = (queue.pop(), clock::wall()) else { return Told::Yes };
         let Some((id, body)) = self.message(topic, source, now) else { return Told::Yes };
+        self.client.refresh();
         match self.client.send(&id, body, self.format, now).await {
             Ok(()) => {
                 self.succeeded(now);

@@ -14,18 +14,24 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_rustls::TlsConnector;
+use tracing::{info, warn};
 use tunnel_certs::{
     credential::{CredentialError, certificates_from_pem},
     crypto,
     file::{self, FileError},
 };
 use tunnel_protos::UnixMillis;
+use tunnel_runtime::chain;
 
 use super::{
     endpoint::{Endpoint, Transport},
-    secret::Secret,
+    secret::{self, Secret},
 };
-use crate::config::{WebhookConfig, WebhookFormat, WebhookHeader};
+use crate::{
+    config::{WebhookConfig, WebhookFormat, WebhookHeader},
+    mark::{Mark, mark},
+    metrics,
+};
 
 /// Why the receiver cannot be trusted.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +73,9 @@ pub(super) enum SendError {
 pub(super) struct Client {
     endpoint: Endpoint,
     secret: Secret,
+    secret_file: PathBuf,
+    /// The secret's file when it was read last.
+    seen: Mark,
     headers: Vec<WebhookHeader>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// For name, connection, handshake and answer together; a receiver that drips gets no more of it.
@@ -74,7 +83,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &WebhookConfig, secret: Secret) -> Result<Self, SetupError> {
+    /// `secret` is what the file held that looked like `seen`.
+    pub(super) fn new(config: &WebhookConfig, secret: Secret, seen: Mark) -> Result<Self, SetupError> {
         let endpoint = config.url.clone();
         let tls = match endpoint.transport {
             Transport::Plain => None,
@@ -84,7 +94,27 @@ impl Client {
                 Some((Arc::new(tls(roots(config)?)?), name))
             }
         };
-        Ok(Self { endpoint, secret, headers: config.headers.clone(), tls, patience: ATTEMPT })
+        let (secret_file, headers) = (config.secret_file.clone(), config.headers.clone());
+        Ok(Self { endpoint, secret, secret_file, seen, headers, tls, patience: ATTEMPT })
+    }
+
+    /// Takes the secret's file if it was replaced; a broken one leaves the secret as it is.
+    pub(super) fn refresh(&mut self) {
+        let now = mark(&self.secret_file);
+        if now == self.seen {
+            return;
+        }
+        self.seen = now;
+        match secret::read(&self.secret_file) {
+            Ok(next) => {
+                self.secret = next;
+                info!("Webhook's secret replaced");
+            }
+            Err(error) => {
+                metrics::webhook("secret-refused");
+                warn!(error = %chain(&error), "Webhook's secret not taken, the one before it stays");
+            }
+        }
     }
 
     /// Delivers `body` under `id`, or says why not.

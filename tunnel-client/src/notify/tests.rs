@@ -151,7 +151,7 @@ struct World {
     status: watch::Receiver<WebhookStatus>,
     awaited: watch::Sender<Option<Awaited>>,
     drain: drain::Drain,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     task: JoinSet<()>,
 }
 
@@ -183,7 +183,7 @@ fn start_with(url: &str, ca: Option<String>, format: WebhookFormat, patience: Op
     let mut task = JoinSet::new();
     let awaited = watch::Sender::new(None);
     task.spawn(webhook.run(desk.clone(), awaited.subscribe(), watch));
-    World { desk, status, awaited, drain: signal, _folder: folder, task }
+    World { desk, status, awaited, drain: signal, folder, task }
 }
 
 fn server_tls() -> (TlsAcceptor, String) {
@@ -220,6 +220,32 @@ fn header<'m>(message: &'m str, name: &str) -> &'m str {
         .unwrap_or_else(|| panic!("{name} in {message}"))
 }
 
+fn is_signed_by(secret: &str, message: &str) -> bool {
+    let body = message.split_once("\r\n\r\n").unwrap().1.as_bytes();
+    let at = UnixMillis(header(message, "webhook-timestamp").parse::<i64>().unwrap() * 1000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s");
+    tunnel_certs::file::create_private(&path, secret.as_bytes()).unwrap();
+    let signature = secret::read(&path).unwrap().sign(header(message, "webhook-id"), at, body);
+    header(message, "webhook-signature") == signature
+}
+
+#[tokio::test]
+async fn a_replaced_secret_signs_from_the_next_message_on_and_a_broken_one_leaves_it() {
+    const NEXT: &str = "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+    let receiver = receiver(None, &[]).await;
+    let world = start(&format!("http://{}/", receiver.address), None, WebhookFormat::CloudEvents);
+    let file = world.folder.path().join("secret");
+    for (count, (written, counts)) in [(SECRET, SECRET), (NEXT, NEXT), ("no secret", NEXT)].iter().enumerate()
+    {
+        tunnel_certs::file::write_private(&file, written.as_bytes()).unwrap();
+        world.desk.ask(view(RequestId::random()));
+        eventually(|| receiver.got.lock().len() == count + 1).await;
+        let told = receiver.got.lock()[count].clone();
+        assert!(is_signed_by(counts, &told), "{written}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_that_fails_first_is_told_again_and_signed_each_time() {
     let (tls, ca) = server_tls();
@@ -236,14 +262,9 @@ async fn a_receiver_that_fails_first_is_told_again_and_signed_each_time() {
     assert_eq!(got.len(), 2, "one failure, one delivery");
     assert_eq!(header(&got[0], "webhook-id"), header(&got[1], "webhook-id"), "a repeat can be told");
     for message in &got {
-        let (head, body) = message.split_once("\r\n\r\n").unwrap();
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /hook HTTP/1.1") && head.contains("x-routing: on-call"), "{head}");
-        let at = UnixMillis(header(message, "webhook-timestamp").parse::<i64>().unwrap() * 1000);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s");
-        tunnel_certs::file::create_private(&path, SECRET.as_bytes()).unwrap();
-        let signature = secret::read(&path).unwrap().sign(header(message, "webhook-id"), at, body.as_bytes());
-        assert_eq!(header(message, "webhook-signature"), signature);
+        assert!(is_signed_by(SECRET, message), "{head}");
     }
     let status = world.status.borrow().clone();
     assert!(
