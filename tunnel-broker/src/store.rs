@@ -120,7 +120,11 @@ impl Store {
 
     /// A transaction that may write; SQLite takes its write lock at once, since a later upgrade could fail as busy.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        match self.pool.begin_with("BEGIN IMMEDIATE").await {
+            // What found no room on the disk SQLite has rolled back by itself; sqlx still counts it, and nests from then on.
+            Err(sqlx::Error::InvalidSavePointStatement) => self.pool.begin().await,
+            begun => begun,
+        }
     }
 
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {

@@ -57,7 +57,11 @@ impl SqliteStore {
     /// A transaction with the write lock from its beginning: one that reads first and writes later fails at once if
     /// somebody wrote in between, as the end of a store that was just dropped may, and no busy timeout helps it.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+        match self.pool.begin_with("BEGIN IMMEDIATE").await {
+            // What found no room on the disk SQLite has rolled back by itself; sqlx still counts it, and nests from then on.
+            Err(sqlx::Error::InvalidSavePointStatement) => self.pool.begin().await,
+            begun => begun,
+        }
     }
 
     async fn commit(

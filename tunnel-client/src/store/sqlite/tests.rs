@@ -130,3 +130,25 @@ async fn a_start_waits_for_the_last_change_of_the_store_before_it() {
     start.await.unwrap();
     assert_eq!(store.list().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn after_a_full_disk_it_stores_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    store.create("a", b"1", NOW).await.unwrap();
+    let pages = |limit: u64| sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {limit}")));
+    // SQLite takes no less than there are.
+    pages(1).execute(&store.pool).await.unwrap();
+    let large = vec![0; 1 << 20];
+    for _ in 0..2 {
+        assert!(store.update("a", &large, 1, NOW).await.is_err(), "no page is left");
+        assert_eq!(store.update("a", b"2", 1, NOW).await.unwrap(), 2, "what fits is stored");
+        assert_eq!(store.remove("a", 2, NOW).await.map_err(|error| error.to_string()), Ok(()));
+        store.create("a", b"1", NOW).await.unwrap();
+    }
+    pages(u64::from(u32::MAX) - 1).execute(&store.pool).await.unwrap();
+    assert_eq!(store.update("a", &large, 1, NOW).await.unwrap(), 2);
+    drop_all(store).await;
+    let store = SqliteStore::open(folder.path()).await.unwrap();
+    assert_eq!(store.get("a").await.unwrap().unwrap().body, large);
+}
