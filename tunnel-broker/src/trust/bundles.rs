@@ -49,6 +49,8 @@ pub(crate) struct Bundles {
     store: Store,
     in_force: watch::Sender<Arc<Trusted>>,
     followed: Mutex<Followed>,
+    /// The bundle's file alone, as it was when it was taken or left alone.
+    filed: Mutex<Fingerprint>,
     /// One replacement at a time.
     turn: Semaphore,
 }
@@ -124,6 +126,7 @@ impl Bundles {
             store,
             in_force: watch::Sender::new(Arc::new(first)),
             followed: Mutex::new(followed),
+            filed: Mutex::new(Fingerprint::of(&[&config.bundle])),
             turn: Semaphore::new(1),
         })
     }
@@ -191,12 +194,24 @@ impl Bundles {
     pub(super) async fn look(&self, fits: impl Fn(&TrustBundle) -> bool, now: UnixMillis) -> Look {
         let files = self.files.clone();
         // Files are read on a thread for blocking work; it ends by itself.
-        let look = tokio::task::spawn_blocking(move || fingerprint(&files));
-        let Ok(found) = look.await else { return Look::Same };
+        let look =
+            tokio::task::spawn_blocking(move || (fingerprint(&files), Fingerprint::of(&[&files.bundle])));
+        let Ok((found, filed)) = look.await else { return Look::Same };
         if self.followed.lock().is_in_use(&found) {
             return Look::Same;
         }
-        let taken = self.take_file(fits, now).await;
+        let taken = match self.take_file(fits, now).await {
+            // Only keys changed, beside a file that is older than what was published: as at a start, it is left alone.
+            Err(FiledError::Replace(PublishError::Refused(OpenError::NotNewer { .. })))
+                if *self.filed.lock() == filed =>
+            {
+                Ok(())
+            }
+            taken => taken,
+        };
+        if taken.is_ok() {
+            *self.filed.lock() = filed;
+        }
         self.followed.lock().note(found, taken)
     }
 
@@ -209,8 +224,13 @@ impl Bundles {
         let read = tokio::task::spawn_blocking(move || (file::read(&files.bundle), pinned(&files)));
         let Ok((bytes, pinned)) = read.await else { return Ok(()) };
         let envelope = Envelope::decode(&bytes.map_err(FiledError::File)?[..]).map_err(FiledError::Decode)?;
-        let pinned = pinned.map_err(FiledError::Key)?;
-        self.replace_by(&envelope, &pinned, fits, now).await.map_err(FiledError::Replace)
+        // A key that cannot be read keeps out no bundle that a key in force signed.
+        let (pinned, unread) = pinned.map_or_else(|error| (Vec::new(), Some(error)), |keys| (keys, None));
+        let replaced = self.replace_by(&envelope, &pinned, fits, now).await;
+        replaced.map_err(|error| match (error, unread) {
+            (PublishError::Refused(OpenError::Envelope(_)), Some(unread)) => FiledError::Key(unread),
+            (error, _) => FiledError::Replace(error),
+        })
     }
 }
 

@@ -187,6 +187,28 @@ async fn an_older_file_beside_a_published_bundle_is_left_alone() {
 }
 
 #[tokio::test]
+async fn keys_that_change_beside_an_older_file_are_no_fault() {
+    let bench = Bench::new();
+    bench.file(&bench.bundle(1));
+    bench.replace(&bench.open().await, &bench.bundle(2)).await.unwrap();
+    let bundles = bench.open().await;
+    let key = bench.key.public().to_pem();
+    file::write(&bench.path("vendor.pub"), format!("{key}\n").as_bytes()).unwrap();
+    assert_ne!(bundles.look(|_| true, NOW).await, Look::Refused);
+    assert_eq!((bundles.look(|_| true, NOW).await, sequence(&bundles)), (Look::Same, 2));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_keeps_out_no_bundle_of_a_key_in_force() {
+    let bench = Bench::new();
+    bench.file(&bench.bundle(1));
+    let bundles = bench.open().await;
+    file::write(&bench.path("vendor.pub"), b"half").unwrap();
+    bench.file(&bench.bundle(2));
+    assert_eq!((bundles.look(|_| true, NOW).await, sequence(&bundles)), (Look::Taken, 2));
+}
+
+#[tokio::test]
 async fn the_next_vendor_key_is_taken_from_the_configured_files_and_from_nowhere_else() {
     let mut bench = Bench::new();
     bench.file(&bench.bundle(1));
