@@ -78,6 +78,7 @@ pub fn describe() {
     describe_gauge!(PENDING, "Requests that wait for a person");
     describe_gauge!(GRANTS, "Grants that are live");
     describe_gauge!(PROFILE_STALE, "1 while a newer engine profile is not taken");
+    describe_gauge!(WEBHOOK_SECRET_STALE, "1 while a newer secret of the webhook is not taken");
     describe_gauge!(ENGINE_TLS_STALE, "1 while newer TLS files toward the engine are not taken");
     describe_gauge!(POLICY_STALE, "1 while a newer policy file is not taken");
     describe_gauge!(ENTRY_EXPIRY, "When the inventory entry expires");
@@ -131,6 +132,10 @@ pub(crate) fn policy_stale(stale: bool) {
     gauge!(POLICY_STALE).set(f64::from(u8::from(stale)));
 }
 
+pub(crate) fn webhook_secret_stale(stale: bool) {
+    gauge!(WEBHOOK_SECRET_STALE).set(f64::from(u8::from(stale)));
+}
+
 pub(crate) fn profile_stale(stale: bool) {
     gauge!(PROFILE_STALE).set(f64::from(u8::from(stale)));
 }
@@ -164,6 +169,7 @@ const APPROVAL_WAIT: &str = "postern_client_approval_wait_seconds";
 const PENDING: &str = "postern_client_requests_pending";
 const GRANTS: &str = "postern_client_grants_live";
 const PROFILE_STALE: &str = "postern_client_profile_stale";
+const WEBHOOK_SECRET_STALE: &str = "postern_client_webhook_secret_stale";
 const ENGINE_TLS_STALE: &str = "postern_client_engine_tls_stale";
 const POLICY_STALE: &str = "postern_client_policy_stale";
 const ENTRY_EXPIRY: &str = "postern_client_inventory_entry_expiration_timestamp_seconds";

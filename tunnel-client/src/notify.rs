@@ -123,7 +123,7 @@ impl Webhook {
     async fn next(&mut self, queue: &mut Queue, source: &impl Source) -> Told {
         let (Some(topic), now) = (queue.pop(), clock::wall()) else { return Told::Yes };
         let Some((id, body)) = self.message(topic, source, now) else { return Told::Yes };
-        self.client.refresh();
+        self.client.refresh().await;
         match self.client.send(&id, body, self.format, now).await {
             Ok(()) => {
                 self.succeeded(now);

@@ -1,6 +1,11 @@
 //! One attempt: one connection, one POST, one status; no redirect is followed and no answer's body is read.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
@@ -12,6 +17,8 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
 };
 use tokio_rustls::TlsConnector;
 use tracing::{info, warn};
@@ -25,7 +32,7 @@ use tunnel_runtime::chain;
 
 use super::{
     endpoint::{Endpoint, Transport},
-    secret::{self, Secret},
+    secret::{self, Secret, SecretError},
 };
 use crate::{
     config::{WebhookConfig, WebhookFormat, WebhookHeader},
@@ -76,6 +83,8 @@ pub(super) struct Client {
     secret_file: PathBuf,
     /// The secret's file when it was read last.
     seen: Mark,
+    /// A look at the file that is under way; a mount that hangs holds up no more than one thread for blocking work.
+    looking: Option<JoinHandle<Look>>,
     headers: Vec<WebhookHeader>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// For name, connection, handshake and answer together; a receiver that drips gets no more of it.
@@ -95,23 +104,26 @@ impl Client {
             }
         };
         let (secret_file, headers) = (config.secret_file.clone(), config.headers.clone());
-        Ok(Self { endpoint, secret, secret_file, seen, headers, tls, patience: ATTEMPT })
+        Ok(Self { endpoint, secret, secret_file, seen, looking: None, headers, tls, patience: ATTEMPT })
     }
 
-    /// Takes the secret's file if it was replaced; a broken one leaves the secret as it is.
-    pub(super) fn refresh(&mut self) {
-        let now = mark(&self.secret_file);
-        if now == self.seen {
-            return;
-        }
+    /// Takes the secret's file if it was replaced; a broken one, or one that is away, leaves the secret as it is.
+    pub(super) async fn refresh(&mut self) {
+        let (path, seen) = (self.secret_file.clone(), self.seen);
+        let look = self.looking.get_or_insert_with(|| spawn_blocking(move || look(&path, seen)));
+        let Ok(looked) = timeout(LOOK, look).await else { return };
+        self.looking = None;
+        let Ok((now, read)) = looked else { return };
         self.seen = now;
-        match secret::read(&self.secret_file) {
-            Ok(next) => {
+        match read {
+            None => {}
+            Some(Ok(next)) => {
                 self.secret = next;
+                metrics::webhook_secret_stale(false);
                 info!("Webhook's secret replaced");
             }
-            Err(error) => {
-                metrics::webhook("secret-refused");
+            Some(Err(error)) => {
+                metrics::webhook_secret_stale(true);
                 warn!(error = %chain(&error), "Webhook's secret not taken, the one before it stays");
             }
         }
@@ -126,7 +138,7 @@ impl Client {
         now: UnixMillis,
     ) -> Result<(), SendError> {
         let request = self.request(id, body, format, now).map_err(SendError::Request)?;
-        let attempt = tokio::time::timeout(self.patience, self.attempt(request)).await;
+        let attempt = timeout(self.patience, self.attempt(request)).await;
         attempt.unwrap_or(Err(SendError::Late(self.patience)))
     }
 
@@ -210,8 +222,18 @@ fn roots(config: &WebhookConfig) -> Result<Vec<CertificateDer<'static>>, SetupEr
     certificates_from_pem(&pem).map_err(|error| SetupError::Certificates(path.clone(), error))
 }
 
+/// What a file of secrets is now, and what is in it if it was replaced.
+type Look = (Mark, Option<Result<Secret, SecretError>>);
+
+fn look(path: &Path, seen: Mark) -> Look {
+    let now = mark(path);
+    (now, (now != seen && now.is_some()).then(|| secret::read(path)))
+}
+
 /// Longer than any receiver takes that works.
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// Files are read in moments; the next message looks again.
+const LOOK: Duration = Duration::from_secs(5);
 /// A receiver has nothing to say that is longer.
 const LARGEST_HEAD: usize = 16 * 1024;
 /// As above.
