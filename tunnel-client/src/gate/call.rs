@@ -74,7 +74,9 @@ pub(super) fn decide<'f>(head: &CallHead<'_>, facts: &Facts<'f>) -> Result<Verdi
     let granted = facts.methods.get(head.path);
     let asked = shape(head, granted.is_some()).map_err(Refusal::Shape)?;
     if let Some(pause) = facts.paused {
-        return Err(Refusal::Paused { since: pause.since, note: pause.told().to_owned() });
+        // Who could call nothing anyway learns that it is paused, not why.
+        let note = if standing(facts).is_ok() { pause.told().to_owned() } else { String::new() };
+        return Err(Refusal::Paused { since: pause.since, note });
     }
     let left = standing(facts)?;
     // Before what is granted: the engine's own reflection would tell more than the grant holds.

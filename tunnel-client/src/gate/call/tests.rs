@@ -114,13 +114,16 @@ fn an_expired_certificate_opens_nothing_new() {
 #[test]
 fn a_pause_comes_before_whatever_else_is_wrong() {
     let pause = testing::pause(NOW);
+    let told = |note: &str| Refusal::Paused { since: NOW, note: note.into() };
     for path in [PATH, "/engine.admin.v1.Admin/Drop", REFLECTION[0]] {
         let methods = methods(testing::ALLOW_ALL);
         let life = Life::Over(Over::Revoked);
         let facts = Facts { paused: Some(&pause), life, ..facts(&methods) };
+        let refused = |facts: &Facts<'_>| decide(&head(path), facts).map(drop).unwrap_err();
+        assert_eq!(refused(&facts), told(""), "who has no grant is not told why");
         assert_eq!(
-            decide(&head(path), &facts).map(drop).unwrap_err(),
-            Refusal::Paused { since: NOW, note: "incident".into() }
+            refused(&Facts { life: Life::Active { until: NOW.plus(Duration::from_secs(60)) }, ..facts }),
+            told("incident")
         );
     }
 }

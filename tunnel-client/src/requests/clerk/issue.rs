@@ -45,13 +45,15 @@ impl<S: Store> Clerk<S> {
     }
 
     fn certifiable(&self, record: &Record, asked: &Certificate, now: UnixMillis) -> Result<Record, Refusal> {
-        if let Some(pause) = &*self.shared.standing.paused().borrow() {
-            let why = format!("{}; ask again when work goes on", pause.sentence());
-            return Err(Refusal::new("pause", why));
-        }
         let policy = self.policy.borrow().clone();
         let book = self.shared.book.read();
-        judge::certificate(&book, &policy, &asked.grant, &record.operator, record.issued, now).cloned()
+        let found = judge::certificate(&book, &policy, &asked.grant, &record.operator, record.issued, now);
+        if let Some(pause) = &*self.shared.standing.paused().borrow() {
+            // Who would get none anyway learns that it is paused, not by whom and why.
+            let said = found.map_or_else(|_| "Paused by the customer".to_owned(), |_| pause.sentence());
+            return Err(Refusal::new("pause", format!("{said}; ask again when work goes on")));
+        }
+        found.cloned()
     }
 
     fn issue(
