@@ -20,10 +20,10 @@ use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use tunnel_protos::{MethodName, MethodPattern, TargetName};
 
-use self::access::AccessList;
+use self::{access::AccessList, authorize::ACCESS_RULE};
 pub use self::{
     approvers::{Approver, Approvers},
-    authorize::Authorize,
+    authorize::{APPROVALS, Authorize, is_rule},
     decide::{Ask, Decision, Facts, Reason, STALE_AFTER, decide},
     decide_operation::{OPERATIONS_SERVICE, decide_operation, operation_methods},
     effective::Effective,
@@ -148,8 +148,8 @@ impl Rule {
     /// How refusals and records name this rule.
     pub fn name(&self) -> String {
         match self.preset {
-            None => format!("access rule {}", self.number),
-            Some(preset) => format!("access rule {} of preset {preset}", self.number),
+            None => format!("{ACCESS_RULE}{}", self.number),
+            Some(preset) => format!("{ACCESS_RULE}{} of preset {preset}", self.number),
         }
     }
 }

@@ -43,14 +43,21 @@ pub(super) struct Host {
 
 /// The approver that the policy gives this user id to.
 pub(super) fn by_uid(peer: Peer, host: Host, approvers: &Approvers) -> Result<Approver, NotProven> {
-    match peer.uid {
-        0 => Err(NotProven::Root),
-        uid if uid == host.own => Err(NotProven::Own(uid)),
-        uid if uid == host.overflow || uid == OVERFLOW => Err(NotProven::Overflow(uid)),
-        uid => {
-            let name = approvers.by_uid(uid).ok_or(NotProven::Unknown(uid))?;
-            Ok(Approver::new(name.clone(), Proof::Uid(uid)))
-        }
+    let uid = peer.uid;
+    if let Some(error) = nobodys(uid, Some(host.own), host.overflow) {
+        return Err(error);
+    }
+    let name = approvers.by_uid(uid).ok_or(NotProven::Unknown(uid))?;
+    Ok(Approver::new(name.clone(), Proof::Uid(uid)))
+}
+
+/// Why a user id can be no person's.
+fn nobodys(uid: u32, own: Option<u32>, overflow: u32) -> Option<NotProven> {
+    match uid {
+        0 => Some(NotProven::Root),
+        uid if own == Some(uid) => Some(NotProven::Own(uid)),
+        uid if uid == overflow || uid == OVERFLOW => Some(NotProven::Overflow(uid)),
+        _ => None,
     }
 }
 
@@ -83,7 +90,7 @@ pub(super) const OVERFLOW: u32 = 65_534;
 
 /// Whether a user id can be an approver's at a daemon of the user `daemon`, as far as somebody else can know.
 pub fn may_be_approver(uid: u32, daemon: Option<u32>) -> bool {
-    uid != 0 && uid != OVERFLOW && daemon != Some(uid)
+    nobodys(uid, daemon, OVERFLOW).is_none()
 }
 const SIGN: &str = "sign with an approver key: add `--key FILE --as NAME` (`tunnel-certs key approver` makes one, \
                     the policy's `approvers` names it)";

@@ -33,7 +33,7 @@ impl Head {
         Self::parse(&fs::read_to_string(folder.join(NAME)).ok()?)
     }
 
-    /// Reads what [`Self::to_string`] made; none if it is not whole.
+    /// Reads what `to_string` made; none if it is not whole.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (seq, hash) = text.strip_suffix('\n')?.split_once(' ')?;
         Some(Self { seq: seq.parse().ok()?, hash: hash.parse().ok()? })

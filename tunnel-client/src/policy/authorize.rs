@@ -38,3 +38,12 @@ fn widest(granted: Level) -> Approval {
 
 /// How a refusal names the end of the access list.
 pub(super) const NO_RULE: &str = "no access rule matches";
+/// What the names of rules for operations begin with; the kind follows.
+pub const APPROVALS: &str = "approvals.";
+/// What the names of rules for methods begin with.
+pub(super) const ACCESS_RULE: &str = "access rule ";
+
+/// Whether a decision bears the name of a rule of the policy, and not of another of the client's checks.
+pub fn is_rule(name: &str) -> bool {
+    name == NO_RULE || name.starts_with(ACCESS_RULE) || name.starts_with(APPROVALS)
+}

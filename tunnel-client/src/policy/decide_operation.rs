@@ -9,7 +9,7 @@ use tunnel_certs::statement::request::{Operation, operation::What};
 use tunnel_protos::{MethodName, UnixMillis};
 
 use super::{
-    Approval, Authorize, Configure, Decision, Policy, Scale,
+    APPROVALS, Approval, Authorize, Configure, Decision, Policy, Scale,
     decide::{Reason, STALE_AFTER, stale},
     operations::Kind,
 };
@@ -77,7 +77,7 @@ impl Policy {
     /// The name of the rule for an operation, and what it says.
     fn mode(&self, what: &What) -> (String, Approval) {
         let kind = Kind::from(what);
-        (format!("approvals.{kind}"), self.operations().mode(&kind))
+        (format!("{APPROVALS}{kind}"), self.operations().mode(&kind))
     }
 }
 

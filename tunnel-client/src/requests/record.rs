@@ -16,7 +16,7 @@ use tunnel_protos::{
     TargetName, UnixMillis, v1,
 };
 
-use self::people::with_note;
+pub(super) use self::people::with_note;
 pub use self::{
     operating::Operating,
     people::{Notice, Proof, Revocation, Verdict},

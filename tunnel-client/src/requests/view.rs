@@ -9,7 +9,7 @@ use tunnel_protos::{
 
 use super::{
     codec::level_message,
-    record::{Access, Notice, Operating, Record, Revocation, Subject, Verdict},
+    record::{Access, Notice, Operating, Record, Revocation, Subject, Verdict, with_note},
     state::State,
 };
 use crate::{
@@ -83,13 +83,15 @@ impl Record {
 
     fn state_reason(&self, policy: &Policy) -> String {
         let (live, why) = (self.state.is_live_grant(), self.why_here());
-        // What runs says it only at its end.
-        let note =
-            |by: &Revocation| if why.contains(&by.note) { String::new() } else { format!(": {}", by.note) };
+        // The reason ends with it, but in records of before.
+        let note = |by: &Revocation| match why.ends_with(&by.note) {
+            true => String::new(),
+            false => format!(": {}", by.note),
+        };
         match (&self.revocation, live.then(|| self.stricter(policy)).flatten()) {
             // The state tells of a run, which nobody revokes.
             (Some(by), _) if self.state != State::Revoked => {
-                format!("{why}; its grant was revoked by {}{}", by.who, note(by))
+                format!("{why}; its grant was revoked by {}", with_note(&by.who, &by.note))
             }
             (Some(by), _) => format!("{why} ({}){}", by.who, note(by)),
             (None, Some((what, rule))) => format!("{why}; today's policy refuses {what} ({rule})"),

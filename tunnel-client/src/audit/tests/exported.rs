@@ -10,6 +10,7 @@ use crate::audit::{
     mark::{self, MarkError},
     retention, segment,
 };
+use crate::clock;
 
 /// A closed log of many files, all of them too old from now on.
 async fn old() -> World {
@@ -20,6 +21,8 @@ async fn old() -> World {
         audit.record(moved()).await.unwrap();
     }
     log.close().await;
+    let end = clock::wall();
+    eventually("a later millisecond", Duration::from_secs(1), async || clock::wall() > end).await;
     world.settings.retention = Duration::ZERO;
     world
 }

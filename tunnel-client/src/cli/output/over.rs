@@ -4,6 +4,7 @@ use tunnel_protos::{approvers as api, v1::RequestState};
 use tunnel_runtime::layout::quoted;
 
 use super::text::safe;
+use crate::policy::{APPROVALS, is_rule};
 
 /// Some sentences and commands; none for a request that still lives, or that says it all by itself.
 pub(super) fn advice(view: &api::RequestView) -> Option<String> {
@@ -11,7 +12,7 @@ pub(super) fn advice(view: &api::RequestView) -> Option<String> {
         || view.answers.iter().any(|answer| answer.answer() == tunnel_protos::v1::Answer::No);
     let text = match view.state() {
         RequestState::Denied if refused_by_person() => DENIED.to_owned(),
-        RequestState::Denied => format!("{BY_RULE}\n{}", explain(view)),
+        RequestState::Denied if is_rule(&view.rule) => format!("{BY_RULE}\n{}", explain(view)),
         RequestState::Expired if view.granted.is_some() => UNUSED.to_owned(),
         RequestState::Expired => UNANSWERED.to_owned(),
         RequestState::Withdrawn => WITHDRAWN.to_owned(),
@@ -24,8 +25,9 @@ pub(super) fn advice(view: &api::RequestView) -> Option<String> {
 
 /// What was asked for, by the policy's rules.
 fn explain(view: &api::RequestView) -> String {
-    let methods = view.methods.first().map(|method| quoted(&safe(method)));
-    format!("tunnel-client policy explain {}", methods.unwrap_or_else(|| "METHOD".to_owned()))
+    let kind = view.rule.strip_prefix(APPROVALS);
+    let asked = kind.or(view.methods.first().map(String::as_str)).unwrap_or("METHOD");
+    format!("tunnel-client policy explain {}", quoted(&safe(asked)))
 }
 
 /// Offline, so without the socket.

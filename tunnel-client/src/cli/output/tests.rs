@@ -107,8 +107,12 @@ fn whoever_needs_a_key_is_shown_the_line_with_it() {
 fn a_dead_request_says_what_became_of_it_and_what_to_do() {
     let shown = |state: v1::RequestState, answer: Option<v1::Answer>| {
         let answers = answer.map(|answer| api::AnswerView { answer: answer.into(), ..Default::default() });
-        let view =
-            api::RequestView { state: state.into(), answers: answers.into_iter().collect(), ..pending() };
+        let view = api::RequestView {
+            state: state.into(),
+            answers: answers.into_iter().collect(),
+            rule: "no access rule matches".into(),
+            ..pending()
+        };
         request(&view, UnixMillis(0), Pasted::default(), Paint::Plain)
     };
     let (yes, no) = (Some(v1::Answer::Yes), Some(v1::Answer::No));
@@ -125,6 +129,25 @@ fn a_dead_request_says_what_became_of_it_and_what_to_do() {
         assert!(!text.contains("tunnel-client approve"), "{text}");
     }
     assert!(!shown(v1::RequestState::Active, yes).contains("What now"));
+}
+
+#[test]
+fn only_a_denial_by_the_policy_names_the_policy() {
+    let shown = |rule: &str| {
+        let rule = rule.to_owned();
+        let view = api::RequestView {
+            state: v1::RequestState::Denied.into(),
+            answers: Vec::new(),
+            rule,
+            ..pending()
+        };
+        request(&view, UnixMillis(0), Pasted::default(), Paint::Plain)
+    };
+    assert!(shown("approvals.runTask.compact").contains("policy explain runTask.compact"));
+    assert!(shown("access rule 2").contains("policy explain"));
+    for rule in ["operator", "restored", "admission", "expected"] {
+        assert!(!shown(rule).contains("policy explain"), "{rule}");
+    }
 }
 
 #[test]

@@ -240,6 +240,9 @@ impl Inner {
     fn release(&self, id: RequestId, digest: [u8; 32], by: String, ms: i64) -> Result<(), ShelfError> {
         let same = |record: &Record| record.digest() == digest;
         let record = self.get(&id).filter(same).ok_or(ShelfError::Unknown)?.let_go(by, ms);
+        if self.records.lock().get(&id).is_none_or(|lying| lying.doomed) {
+            return Err(ShelfError::Unknown);
+        }
         self.keep(&id, &record)?;
         if let Some(lying) = self.records.lock().get_mut(&id).filter(|lying| !lying.doomed) {
             lying.record = record;

@@ -151,7 +151,7 @@ pub(super) fn said(what: &str, verdict: &Verdict) -> String {
 }
 
 /// A sentence with what a person said about it, if anything.
-pub(super) fn with_note(what: &str, note: &str) -> String {
+pub(in crate::requests) fn with_note(what: &str, note: &str) -> String {
     if note.is_empty() { what.to_owned() } else { format!("{what}: {note}") }
 }
 
