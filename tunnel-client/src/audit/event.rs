@@ -94,8 +94,9 @@ pub enum Event {
         method: String,
         /// It is taken back.
         back: bool,
-        /// It is called although it could not be recorded before; no outcome follows.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        /// It is called although it could not be recorded before; no outcome follows. Each other one says that it
+        /// owes one: those of earlier versions never got any.
+        #[serde(flatten, serialize_with = "owing")]
         late: bool,
     },
     /// The gate of a step was watched to its end.
@@ -479,6 +480,10 @@ impl Event {
 
 fn text<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn owing<S: Serializer>(late: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map([(if *late { "late" } else { "owes" }, true)])
 }
 
 fn optional<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -105,7 +105,7 @@ impl Scan {
             About::Read(fields.iter().filter(|(name, _)| kept.contains(&name.as_str())).map(owned).collect())
         };
         match line.kind.as_str() {
-            "step" if !line.fields.contains_key("late") => {
+            "step" if line.fields.contains_key("owes") => {
                 let request = line.text("request").to_owned();
                 self.found.open.insert(line.seq, About::Step { request });
             }

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use super::world::{GRANT, World, call, called, pause, step};
-use crate::audit::Outcome;
+use crate::audit::{Outcome, head::Head, line::Chain};
 
 #[tokio::test]
 async fn a_restart_continues_the_chain() {
@@ -121,4 +121,28 @@ async fn a_step_without_an_outcome_is_indeterminate_and_no_call() {
     assert_eq!(ends.len(), 1);
     assert_eq!((ends[0].number("of"), ends[0].text("request")), (Some(2), GRANT));
     assert!(!ends[0].fields.contains_key("method") && !ends[0].fields.contains_key("target"));
+}
+
+#[tokio::test]
+async fn a_step_of_a_version_that_recorded_no_outcomes_owes_none() {
+    let world = World::new();
+    fs::create_dir(world.folder()).unwrap();
+    let (mut chain, mut bytes) = (Chain::START, Vec::new());
+    for body in [
+        serde_json::json!({ "kind": "origin", "origin": "00", "cluster": "acme/prod", "label": "aaaaaaaaaa" }),
+        serde_json::json!({
+            "kind": "step", "request": GRANT, "step": 1, "title": "Compact", "target": "default",
+            "method": "e.Engine/Compact", "back": false
+        }),
+    ] {
+        chain.append(&mut bytes, crate::clock::wall(), &body).unwrap();
+    }
+    fs::write(world.folder().join("00000000000000000001.jsonl"), bytes).unwrap();
+    Head::before(&chain).write(world.folder()).unwrap();
+    let (audit, log) = world.open();
+    assert_eq!((audit.status().indeterminate, audit.start().damage), (0, None));
+    audit.record(pause()).await.unwrap();
+    log.close().await;
+    assert_eq!(world.kinds(), ["origin", "step", "pause", "stopped"]);
+    world.verify().unwrap();
 }
