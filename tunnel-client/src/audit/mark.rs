@@ -54,6 +54,9 @@ pub enum MarkError {
     /// It is of another log, or was edited.
     #[error("record {0} of the copy is not the one in the log")]
     Foreign(u64),
+    /// A failed sync could still take back all of it.
+    #[error("nothing in the copy is known to be on disk in the log, by its file `head`; try again later")]
+    Unsynced,
     /// The mark cannot be written.
     #[error(transparent)]
     Write(#[from] FileError),
@@ -75,15 +78,17 @@ pub fn read(folder: &Path) -> io::Result<Option<Head>> {
     }
 }
 
-/// Durably marks what `copy` holds, an export of the log in `folder` without gaps, and says its last record. A mark
-/// never goes back.
+/// Durably marks what `copy` holds, an export of the log in `folder` without gaps, and says its last record that is
+/// durable in the log: a failed sync takes back others, and the mark would name what is no more. A mark never goes back.
 pub fn mark(folder: &Path, copy: impl BufRead) -> Result<Head, MarkError> {
     let unread = |source| MarkError::Read(folder.to_owned(), source);
+    // Read before the log: what the log has up to there stays.
+    let durable = Head::read(folder).map_or(0, |head| head.seq);
     // One that does not count is none: the copy has to begin with the log then.
     let before = read(folder).ok().flatten();
     let first = segment::list(folder).map_err(unread)?.first().map_or(1, |segment| segment.first);
     let wanted = before.map_or(first, |before| before.seq + 1);
-    let copied = follow(copy, wanted)?;
+    let copied = follow(copy, wanted, durable)?;
     if !stands(folder, copied).map_err(unread)? {
         return Err(MarkError::Foreign(copied.seq));
     }
@@ -92,9 +97,9 @@ pub fn mark(folder: &Path, copy: impl BufRead) -> Result<Head, MarkError> {
     Ok(newest)
 }
 
-/// The end of a copy whose lines are one chain that begins with the record `wanted`, or before.
-fn follow(mut copy: impl BufRead, wanted: u64) -> Result<Head, MarkError> {
-    let mut chain: Option<Chain> = None;
+/// The last record up to `durable` of a copy whose lines are one chain that begins with the record `wanted`, or before.
+fn follow(mut copy: impl BufRead, wanted: u64, durable: u64) -> Result<Head, MarkError> {
+    let (mut chain, mut last): (Option<Chain>, _) = (None, None);
     for number in 1.. {
         let mut bytes = Vec::new();
         if copy.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(MarkError::Copy)? == 0 {
@@ -109,9 +114,11 @@ fn follow(mut copy: impl BufRead, wanted: u64) -> Result<Head, MarkError> {
         if chain.is_some_and(|chain| chain != here) {
             return Err(MarkError::Gap(line.seq));
         }
-        chain = Some(here.after(raw));
+        let after = here.after(raw);
+        chain = Some(after);
+        last = Some(Head::before(&after)).filter(|head| head.seq <= durable).or(last);
     }
-    chain.map(|chain| Head::before(&chain)).ok_or(MarkError::Empty)
+    last.ok_or(if chain.is_some() { MarkError::Unsynced } else { MarkError::Empty })
 }
 
 /// Whether the log has this record, or begins right behind it.

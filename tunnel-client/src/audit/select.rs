@@ -19,6 +19,8 @@ pub struct Filter {
     pub operator: Option<String>,
     /// Only behind the record of this sequence.
     pub behind: u64,
+    /// Only up to the record of this sequence.
+    pub upto: Option<u64>,
     /// From this time on.
     pub since: Option<UnixMillis>,
 }
@@ -64,7 +66,7 @@ struct Picker {
 
 impl Picker {
     fn picks(&mut self, line: &Line) -> bool {
-        let Filter { id, operator, behind, since } = &self.filter;
+        let Filter { id, operator, behind, upto, since } = &self.filter;
         let ids = [line.text("grant"), line.text("request")];
         let by_id = id.as_ref().is_none_or(|id| ids.iter().any(|found| found.starts_with(id.as_str())));
         let by_operator = operator.as_ref().is_none_or(|operator| {
@@ -74,6 +76,7 @@ impl Picker {
             }
             theirs || ids.iter().any(|id| self.theirs.contains(*id))
         });
-        by_id && by_operator && line.seq > *behind && since.is_none_or(|since| line.time >= since)
+        let by_place = line.seq > *behind && upto.is_none_or(|upto| line.seq <= upto);
+        by_id && by_operator && by_place && since.is_none_or(|since| line.time >= since)
     }
 }

@@ -25,7 +25,7 @@ use tunnel_runtime::exit::Exit;
 use super::{ConfigFile, Ended, output::Format};
 use crate::{
     audit::{
-        mark,
+        Head, mark,
         select::{self, Filter},
         statement::{self, Statement},
         verify::{self, VerifyError},
@@ -211,8 +211,8 @@ impl Wanted {
         Filter {
             id: self.grant.or(self.request),
             operator: self.operator.map(|name| name.to_string()),
-            behind: 0,
             since,
+            ..Filter::default()
         }
     }
 }
@@ -243,6 +243,8 @@ fn show(folder: &Path, filter: Filter, format: Format, out: &mut impl Write) -> 
 fn export(folder: &Path, mut filter: Filter, new: bool, out: &mut impl Write) -> anyhow::Result<Exit> {
     if new {
         filter.behind = mark::read(folder).context(MARK_AGAIN)?.map_or(0, |mark| mark.seq);
+        // What is not durable yet may be taken back, and could not be marked.
+        filter.upto = Some(Head::read(folder).context(NO_HEAD)?.seq);
     }
     for record in select::select(folder, filter)? {
         let (_, bytes) = record?;
@@ -323,6 +325,8 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 const ELSEWHERE: &str = "nothing to look at; the log lies in `stateDir` of the configuration: name it by --config FILE, or a copy by --dir FOLDER";
+const NO_HEAD: &str =
+    "the file `head` of the log is missing or damaged: nobody knows what is durable; export without --new";
 const MARK_AGAIN: &str = "nobody knows what is new; export without --new, and mark that copy";
 
 #[cfg(test)]
