@@ -29,10 +29,11 @@ pub(super) fn readable(line: &Line, operators: &mut Operators) -> String {
         escape(who.as_deref().unwrap_or("-"), SHORT),
         what(line).unwrap_or_else(|| fields(line)),
     );
-    let note = escape(line.text("note"), LONG);
-    // What a move says of why has the note in it.
-    if !text.contains(&note) {
-        let _infallible = write!(text, " – {note}");
+    let note = line.text("note");
+    // What a move says of why may end with the note.
+    let is_told = line.kind == "move" && line.text("why").ends_with(&format!(": {note}"));
+    if !note.is_empty() && !is_told {
+        let _infallible = write!(text, " – {}", escape(note, LONG));
     }
     text.push('\n');
     text

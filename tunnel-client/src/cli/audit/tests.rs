@@ -178,6 +178,27 @@ fn where_there_is_no_log_it_says_where_it_looked_and_how_to_look_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_note_is_shown_whatever_else_has_its_letters_and_once() {
+    let office = Office::new("disk").await;
+    let config = office.config();
+    let settings = config.audit.settings(office.dir.path(), &config.cluster.clone().unwrap());
+    let (audit, log) = log::Audit::open(settings).unwrap();
+    let by = |note: &str| By { by: "alice".into(), note: note.into(), approval: Vec::new() };
+    audit.record(Event::Pause { pause: "p".into(), by: by("pause") }).await.unwrap();
+    for (why, note) in [("Revoked by alice: ada", "ada"), ("Revoked by ada", "ada")] {
+        let Event::Move(mut moved) = moved("revoked", GRANT, "ann", "disk") else { panic!("no move") };
+        (moved.why, moved.rule, moved.by) = (why.into(), String::new(), Some(by(note)));
+        audit.record(Event::Move(moved)).await.unwrap();
+    }
+    log.close().await;
+    let (text, _) = office.run(&["show"]);
+    for end in ["paused everything – pause", "(T-1) – Revoked by alice: ada", "– Revoked by ada – ada"]
+    {
+        assert!(text.lines().any(|line| line.ends_with(end)), "{end} is missing in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn report_signs_what_was_done_and_tells_it_on_a_page() {
     let office = Office::new("disk").await;
     let out = office.dir.path().join("r.pb");
