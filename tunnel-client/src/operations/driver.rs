@@ -3,6 +3,7 @@
 //! Invariant: between two looks at the state machine there is a store; a step is called only after its `begin` is
 //! stored and its intent is in the audit log.
 
+mod aftermath;
 mod asking;
 mod call;
 mod gate;
@@ -117,7 +118,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
 
     /// Takes the step at hand as far as its call's answer.
     async fn begin(&mut self) {
-        if !self.may_go_on().await || !self.is_let().await {
+        if !self.may_go_on().await || self.came_late().await || !self.is_let().await {
             return;
         }
         match self.kept.run.way {
@@ -225,43 +226,6 @@ impl<S: Store, E: Executor> Driver<S, E> {
     fn effect(&self, found: &Found) -> Effect {
         let run = &self.kept.run;
         judge::effect(&run.plan, &run.step(), &run.marks, found)
-    }
-
-    /// Nobody saw the call end: a crash came between.
-    async fn find_out(&mut self) {
-        let found = self.look_patiently().await;
-        let (now, way) = (self.now(), self.kept.run.way);
-        let title = self.kept.run.step().title;
-        let effect = match found {
-            Ok(found) => self.effect(&found),
-            Err(why) if way == Way::Forth => return self.kept.run.lose(&why, now),
-            Err(_) => return self.kept.run.begin_again(now),
-        };
-        let run = &mut self.kept.run;
-        match (way, effect) {
-            (Way::Back, Effect::NotDone) if run.is_unsure() => run.begin_again(now),
-            (Way::Forth, Effect::Done) | (Way::Back, Effect::NotDone) => run.answered(Answer::Done, now),
-            (Way::Forth, Effect::NotDone)
-            | (Way::Back, Effect::Done | Effect::Partly | Effect::OnItsWay | Effect::Unseen) => {
-                run.begin_again(now);
-            }
-            (Way::Forth, Effect::Partly) => {
-                run.answered(Answer::Partly("This client was stopped in the midst of it".to_owned()), now);
-            }
-            // Its gate tells.
-            (Way::Forth, Effect::OnItsWay | Effect::Foreign(_)) if run.step().gate.is_some() => {
-                run.answered(Answer::Done, now);
-            }
-            (Way::Forth, Effect::Unseen) if is_collecting(run.step().method.as_str()) => run.begin_again(now),
-            (Way::Forth, Effect::OnItsWay | Effect::Unseen) => {
-                let why = format!(
-                    "This client was stopped during \"{title}\", and nothing shows whether it happened"
-                );
-                run.lose(&why, now);
-            }
-            (Way::Forth, Effect::Foreign(why)) => run.lose(&why, now),
-            (Way::Back, Effect::Foreign(why)) => run.refuse(why, now),
-        }
     }
 
     /// Stores the run and shows it; as long as the disk refuses, nothing goes on.

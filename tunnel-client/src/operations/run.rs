@@ -39,7 +39,8 @@ pub(super) struct Run {
     cause: Option<Cause>,
     /// Of the step that is called; none on the way back.
     pub(super) marks: Marks,
-    /// The step whose call nobody saw end, or that came in part: it may take effect later than any look.
+    /// The step whose call nobody saw end, or that came in part: it may take effect later than any look. It counts as
+    /// called until it is done.
     unsure: Option<usize>,
     /// How often the step at `at` was to be taken back.
     attempts: u32,
@@ -136,8 +137,8 @@ impl Run {
         }
     }
 
-    /// No step of it was called, or none took effect.
-    pub(super) fn is_untouched(&self) -> bool {
+    /// Its first step is to be called, for the first time or again: nothing showed an effect of it.
+    pub(super) fn is_to_begin(&self) -> bool {
         self.way == Way::Forth && self.at == 0 && self.phase == Phase::Next
     }
 
@@ -194,12 +195,19 @@ impl Run {
         }
     }
 
-    /// A look showed that a call that nobody saw end took no effect: the step is still to be begun.
+    /// The step at hand is still to be begun, or once more if a call of it may be under way.
     pub(super) fn begin_again(&mut self, now: UnixMillis) {
         self.phase = Phase::Next;
         if self.way == Way::Forth {
-            self.set(StepState::Waiting, "It had not taken effect yet".to_owned(), now);
+            // What waits is skipped by whoever stops the run.
+            let state = if self.is_unsure() { StepState::Calling } else { StepState::Waiting };
+            self.set(state, "It had not taken effect yet".to_owned(), now);
         }
+    }
+
+    /// Nobody saw the call of the step at hand end, nor its whole effect: until it is done it counts as called.
+    pub(super) fn doubt(&mut self) {
+        self.unsure = Some(self.at);
     }
 
     /// It was to be called, and was not: somebody held it up meanwhile.
@@ -236,8 +244,10 @@ impl Run {
         if self.way == Way::Back || self.phase == Phase::Over {
             return;
         }
-        let called = self.phase != Phase::Next;
-        if called && !self.plan_goes_back() {
+        let (called, unsure) = (self.phase != Phase::Next, self.is_unsure());
+        if unsure {
+            self.set(StepState::Failed, "Called; it had not taken effect yet".to_owned(), now);
+        } else if called && !self.plan_goes_back() {
             self.set(StepState::Done, "Called; its gate was not waited for".to_owned(), now);
         }
         self.turn_back(called, Cause { cancelled: true, why: why.to_owned() }, now);
@@ -254,6 +264,7 @@ impl Run {
     fn good(&mut self, now: UnixMillis) {
         match self.way {
             Way::Forth => {
+                self.unsure = None;
                 self.set(StepState::Done, String::new(), now);
                 self.at += 1;
                 self.phase = Phase::Next;

@@ -1,4 +1,4 @@
-//! Asking the clerk whether a run that has called nothing yet may begin, after each wait: it may have lasted for days.
+//! Asking the clerk whether a run may begin, or call its first step again, after each wait: it may have lasted for days.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
 impl<S: Store, E: Executor> Driver<S, E> {
     /// Whether the run may begin, or has begun; a no ends it, and without an answer it is asked for again.
     pub(super) async fn is_let(&mut self) -> bool {
-        if self.is_judged || !self.kept.run.is_untouched() {
+        if self.is_judged || !self.kept.run.is_to_begin() {
             return true;
         }
         match self.ask().await {

@@ -9,7 +9,7 @@ use tokio::{
 use tracing::{debug, warn};
 use tunnel_runtime::chain;
 
-use super::{BETWEEN_LOOKS, Driver, LONGEST, LOOKS, is_collecting, stopped};
+use super::{Driver, LONGEST, LOOKS, is_collecting, stopped};
 use crate::{
     audit::{Entry, Event, Outcome},
     engine::CONNECT_DEADLINE,
@@ -164,7 +164,7 @@ impl<S: Store, E: Executor> Driver<S, E> {
         let Err(error) = called else { return Answer::Done };
         let why = error.to_string();
         let effect = match error {
-            CallFailed::Lost(_) => self.look_for_effect().await,
+            CallFailed::Lost(_) => self.look_for_effect(LOOKS).await.unwrap_or(Effect::Unseen),
             CallFailed::Refused(_) | CallFailed::Ended(_) | CallFailed::Unsent(_) => self.seen_effect().await,
         };
         let can_go_back = self.kept.run.undo().is_some();
@@ -180,18 +180,6 @@ impl<S: Store, E: Executor> Driver<S, E> {
             (Effect::Unseen, CallFailed::Lost(_)) => {
                 Answer::Unknown(format!("{why}, and nothing shows whether it happened"))
             }
-        }
-    }
-
-    /// What a call that nobody saw end did: it may still be under way, so that one look at nothing says little.
-    async fn look_for_effect(&self) -> Effect {
-        let end = Instant::now() + LOOKS;
-        loop {
-            let effect = self.seen_effect().await;
-            if effect != Effect::NotDone || Instant::now() >= end || self.stop.borrow().is_some() {
-                return effect;
-            }
-            sleep(BETWEEN_LOOKS).await;
         }
     }
 

@@ -6,6 +6,7 @@ mod cuts;
 mod gone;
 mod held;
 mod hostile;
+mod killed;
 
 use std::time::Duration;
 

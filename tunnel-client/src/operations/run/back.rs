@@ -30,10 +30,10 @@ impl Run {
         self.set(StepState::RollingBack, format!("Not taken back yet: {why}"), now);
     }
 
-    /// The step at hand counts as called, or not.
+    /// The step at hand counts as called, or not; it always does as long as a call of it may be under way.
     pub(super) fn turn_back(&mut self, called: bool, cause: Cause, now: UnixMillis) {
         self.cause = Some(cause);
-        let upto = if called { self.at + 1 } else { self.at };
+        let upto = if called || self.is_unsure() { self.at + 1 } else { self.at };
         self.skip_rest(now);
         if self.plan_goes_back() {
             self.way = Way::Back;
