@@ -11,6 +11,7 @@ pub mod line;
 pub mod mark;
 pub mod metrics;
 mod open;
+mod order;
 mod own;
 mod queue;
 pub mod read;

@@ -14,7 +14,8 @@ use tunnel_certs::file::{self, FileError};
 
 use super::{
     head::Head,
-    line::{Chain, Line, LineHash},
+    line::{Line, LineHash},
+    order::{Order, OutOfOrder},
     read::{Lines, MAX_LINE},
     segment,
 };
@@ -31,14 +32,14 @@ pub enum MarkError {
     /// Nothing is in it.
     #[error("the copy is empty")]
     Empty,
-    /// It has something else in it than `audit export` prints.
+    /// It has something else in it than the log has.
     #[error(
         "line {0} of the copy is no record, or cut off; it is to be as `tunnel-client audit export` printed it"
     )]
     NoRecord(u64),
-    /// It was edited, or records are missing.
+    /// Records are missing before it, in the copy or in the log, or it is out of order.
     #[error(
-        "record {0} of the copy does not continue the one before it; export without a filter, and mark that copy"
+        "record {0} does not continue the one before it: export without a filter, and mark that copy; if the log itself has a gap, nothing can be marked beyond it"
     )]
     Gap(u64),
     /// Records before it are marked nowhere.
@@ -80,6 +81,9 @@ pub fn read(folder: &Path) -> io::Result<Option<Head>> {
 
 /// Durably marks what `copy` holds, an export of the log in `folder` without gaps, and says its last record that is
 /// durable in the log: a failed sync takes back others, and the mark would name what is no more. A mark never goes back.
+///
+/// Each line of the copy is to be the log's, byte for byte, whatever damage is in it: the copy then keeps as much of it
+/// as the log has. A log with records missing or out of order is marked up to there at most.
 pub fn mark(folder: &Path, copy: impl BufRead) -> Result<Head, MarkError> {
     let unread = |source| MarkError::Read(folder.to_owned(), source);
     // Read before the log: what the log has up to there stays.
@@ -88,49 +92,132 @@ pub fn mark(folder: &Path, copy: impl BufRead) -> Result<Head, MarkError> {
     let before = read(folder).ok().flatten();
     let first = segment::list(folder).map_err(unread)?.first().map_or(1, |segment| segment.first);
     let wanted = before.map_or(first, |before| before.seq + 1);
-    let copied = follow(copy, wanted, durable)?;
-    if !stands(folder, copied).map_err(unread)? {
-        return Err(MarkError::Foreign(copied.seq));
-    }
+    let mut copy = Copy { reader: copy, number: 0 };
+    let begin = copy.line()?.ok_or(MarkError::Empty)?;
+    let copied = match Line::parse(&begin).map(|line| line.seq) {
+        Some(seq) if seq < first => older(folder, copy, begin, wanted, durable)?,
+        begins => compare(folder, copy, begin, begins, wanted, durable)?,
+    };
     let newest = before.filter(|before| before.seq > copied.seq).unwrap_or(copied);
     file::write(&folder.join(NAME), newest.to_string().as_bytes())?;
     Ok(newest)
 }
 
-/// The last record up to `durable` of a copy whose lines are one chain that begins with the record `wanted`, or before.
-fn follow(mut copy: impl BufRead, wanted: u64, durable: u64) -> Result<Head, MarkError> {
-    let (mut chain, mut last): (Option<Chain>, _) = (None, None);
-    for number in 1.. {
-        let mut bytes = Vec::new();
-        if copy.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(MarkError::Copy)? == 0 {
-            break;
+/// As [`compare`], of a copy that begins before the log: what the log has no more was marked when it was removed.
+fn older<R: BufRead>(
+    folder: &Path,
+    mut copy: Copy<R>,
+    begin: Vec<u8>,
+    wanted: u64,
+    durable: u64,
+) -> Result<Head, MarkError> {
+    let unread = |source| MarkError::Read(folder.to_owned(), source);
+    let first = Lines::open(folder).and_then(|mut lines| lines.next().transpose()).map_err(unread)?;
+    let first = first.map(|first| first.bytes);
+    let (mut bytes, mut last) = (begin, None);
+    while first.as_ref() != Some(&bytes) {
+        last = Line::parse(&bytes).map(|line| Head { seq: line.seq, hash: LineHash::of(&bytes) }).or(last);
+        match (copy.line()?, last) {
+            (Some(next), _) => bytes = next,
+            (None, Some(last)) if stands(folder, last).map_err(unread)? => return Ok(last),
+            (None, last) => return Err(MarkError::Foreign(last.map_or(0, |last| last.seq))),
         }
-        let raw = bytes.strip_suffix(b"\n").ok_or(MarkError::NoRecord(number))?;
-        let line = Line::parse(raw).ok_or(MarkError::NoRecord(number))?;
-        let here = Chain { next: line.seq, prev: line.prev };
-        if chain.is_none() && line.seq > wanted {
-            return Err(MarkError::Late { begins: line.seq, wanted });
-        }
-        if chain.is_some_and(|chain| chain != here) {
-            return Err(MarkError::Gap(line.seq));
-        }
-        let after = here.after(raw);
-        chain = Some(after);
-        last = Some(Head::before(&after)).filter(|head| head.seq <= durable).or(last);
     }
-    last.ok_or(if chain.is_some() { MarkError::Unsynced } else { MarkError::Empty })
+    compare(folder, copy, bytes, None, wanted, durable)
+}
+
+/// The last record up to `durable` of a copy that begins with `begin`, the record `begins` if that can be read; every
+/// line of it is the log's, and it begins at most with the record `wanted`.
+fn compare<R: BufRead>(
+    folder: &Path,
+    mut copy: Copy<R>,
+    begin: Vec<u8>,
+    begins: Option<u64>,
+    wanted: u64,
+    durable: u64,
+) -> Result<Head, MarkError> {
+    let unread = |source| MarkError::Read(folder.to_owned(), source);
+    let outside = || match begins {
+        Some(begins) if begins > wanted => MarkError::Late { begins, wanted },
+        Some(begins) => MarkError::Foreign(begins),
+        None => MarkError::NoRecord(1),
+    };
+    // One that cannot be read may be anywhere.
+    let mut log = Lines::from(folder, begins.map_or(0, |begins| begins.min(wanted))).map_err(unread)?;
+    let mut order: Option<Order> = None;
+    let (mut expected, mut found, mut last) = (begin, false, None);
+    while let Some(raw) = log.next().transpose().map_err(unread)? {
+        let order = order.get_or_insert_with(|| Order::new(raw.named.unwrap_or(1)));
+        // What was cut off when the client ended is in no export.
+        if !raw.whole {
+            continue;
+        }
+        let least = order.next;
+        let place = order.place(&raw.bytes);
+        if raw.bytes != expected {
+            match found {
+                true => return Err(copy.differs(&expected, least)),
+                false if least >= wanted => return Err(outside()),
+                false => continue,
+            }
+        }
+        found = true;
+        let seq = place.map_err(|OutOfOrder(seq)| MarkError::Gap(seq))?;
+        if let Some(seq) = seq.filter(|seq| *seq <= durable) {
+            last = Some(Head { seq, hash: LineHash::of(&raw.bytes) });
+        }
+        // Beyond, the log may have changed since it was copied.
+        if seq.is_some_and(|seq| seq >= durable) {
+            return last.ok_or(MarkError::Unsynced);
+        }
+        match copy.line()? {
+            Some(next) => expected = next,
+            None => return last.ok_or(MarkError::Unsynced),
+        }
+    }
+    Err(if found { copy.differs(&expected, 0) } else { outside() })
+}
+
+/// A copy as it is read.
+struct Copy<R> {
+    reader: R,
+    /// Of the last line that was read, from 1.
+    number: u64,
+}
+
+impl<R: BufRead> Copy<R> {
+    /// The next line, which has to be whole; none at the end.
+    fn line(&mut self) -> Result<Option<Vec<u8>>, MarkError> {
+        let mut bytes = Vec::new();
+        self.number += 1;
+        let mut limited = self.reader.by_ref().take(MAX_LINE);
+        if limited.read_until(b'\n', &mut bytes).map_err(MarkError::Copy)? == 0 {
+            return Ok(None);
+        }
+        bytes.pop_if(|last| *last == b'\n').ok_or(MarkError::NoRecord(self.number))?;
+        Ok(Some(bytes))
+    }
+
+    /// Why the line that was read last is not the one that the log has there, which is `seq`, or later.
+    fn differs(&self, bytes: &[u8], seq: u64) -> MarkError {
+        match Line::parse(bytes) {
+            None => MarkError::NoRecord(self.number),
+            Some(line) if line.seq > seq && seq > 0 => MarkError::Gap(line.seq),
+            Some(line) => MarkError::Foreign(line.seq),
+        }
+    }
 }
 
 /// Whether the log has this record, or begins right behind it.
 fn stands(folder: &Path, record: Head) -> io::Result<bool> {
     for raw in Lines::from(folder, record.seq)? {
         let raw = raw?;
-        let Some(line) = Line::parse(&raw.bytes).filter(|_| raw.whole) else { return Ok(false) };
-        if line.seq > record.seq {
-            return Ok(line.seq == record.seq + 1 && line.prev == record.hash);
+        let line = || Line::parse(&raw.bytes);
+        if let Some(named) = raw.named.filter(|named| *named > record.seq) {
+            return Ok(named == record.seq + 1 && line().is_some_and(|line| line.prev == record.hash));
         }
-        if line.seq == record.seq {
-            return Ok(LineHash::of(&raw.bytes) == record.hash);
+        if raw.whole && LineHash::of(&raw.bytes) == record.hash {
+            return Ok(line().is_some_and(|line| line.seq == record.seq));
         }
     }
     Ok(false)

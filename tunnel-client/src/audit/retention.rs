@@ -43,18 +43,24 @@ pub fn aged(folder: &Path, before: UnixMillis) -> io::Result<Aged> {
     let marked = mark.as_ref().ok().copied().flatten().map_or(0, |mark| mark.seq);
     let mark_error = mark.err().map(|error| error.to_string()).unwrap_or_default();
     let mut aged = Aged { marked, mark_error, ..Aged::default() };
+    let mut undecided = Vec::new();
     for pair in segment::list(folder)?.windows(2) {
         let [old, next] = pair else { continue };
-        // All records of a segment are older than the first one of the next.
-        let Some(begin) = first_line(&next.path)?.filter(|line| line.time < before) else { break };
+        undecided.push(old.path.clone());
+        // All records of a segment are older than the first one of the next; the file behind a damaged one tells as well.
+        let Some(begin) = first_line(&next.path)?.filter(|line| line.seq == next.first) else { continue };
+        if begin.time >= before {
+            break;
+        }
+        let mut files = std::mem::take(&mut undecided);
         if aged.held > 0 || begin.seq > marked + 1 {
-            aged.held += 1;
+            aged.held += files.len() as u64;
             continue;
         }
         let fresh = Expired { first: 0, continues: LineHash::NONE, files: Vec::new() };
         let expired = aged.expired.get_or_insert(fresh);
         (expired.first, expired.continues) = (begin.seq, begin.prev);
-        expired.files.push(old.path.clone());
+        expired.files.append(&mut files);
     }
     Ok(aged)
 }

@@ -8,7 +8,11 @@ use std::{
 
 use tunnel_protos::UnixMillis;
 
-use super::{line::Line, read::Lines};
+use super::{
+    head::Head,
+    line::{Line, LineHash},
+    read::{Lines, RawLine},
+};
 
 /// Which records are wanted; what is not set does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,10 +21,6 @@ pub struct Filter {
     pub id: Option<String>,
     /// An operator's name: its requests, and what was done under its grants.
     pub operator: Option<String>,
-    /// Only behind the record of this sequence.
-    pub behind: u64,
-    /// Only up to the record of this sequence.
-    pub upto: Option<u64>,
     /// From this time on.
     pub since: Option<UnixMillis>,
 }
@@ -42,7 +42,7 @@ pub fn select(
     filter: Filter,
 ) -> Result<impl Iterator<Item = Result<(Line, Vec<u8>), SelectError>>, SelectError> {
     let (unread, folder) = (SelectError::Read, folder.to_owned());
-    let lines = Lines::from(&folder, filter.behind).map_err(|error| unread(folder.clone(), error))?;
+    let lines = Lines::open(&folder).map_err(|error| unread(folder.clone(), error))?;
     let mut picker = Picker { filter, theirs: HashSet::new() };
     Ok(lines.filter_map(move |raw| {
         let raw = match raw {
@@ -58,6 +58,47 @@ pub fn select(
     }))
 }
 
+/// Every whole line of the log in `folder` as it is, records or not: behind the record `behind`, up to the record `upto`.
+pub fn all(
+    folder: &Path,
+    behind: Option<Head>,
+    upto: Option<Head>,
+) -> Result<impl Iterator<Item = Result<RawLine, SelectError>>, SelectError> {
+    let (unread, folder) = (SelectError::Read, folder.to_owned());
+    let lines = Lines::from(&folder, behind.map_or(0, |behind| behind.seq));
+    let lines = lines.map_err(|error| unread(folder.clone(), error))?;
+    let mut part = Part { behind, upto, over: false };
+    let taken = lines.map_while(move |raw| match raw {
+        Ok(raw) => part.takes(&raw).map(|takes| takes.then_some(Ok(raw))),
+        Err(error) => Some(Some(Err(unread(folder.clone(), error)))),
+    });
+    Ok(taken.flatten())
+}
+
+/// A part of a log, by the hashes at its ends: a damaged line has no number.
+struct Part {
+    behind: Option<Head>,
+    upto: Option<Head>,
+    over: bool,
+}
+
+impl Part {
+    /// Whether the line is in it; none if no further one is.
+    fn takes(&mut self, raw: &RawLine) -> Option<bool> {
+        let named = raw.named.unwrap_or_default();
+        if self.over || self.upto.is_some_and(|upto| named > upto.seq) {
+            return None;
+        }
+        let hash = LineHash::of(&raw.bytes);
+        self.over = self.upto.is_some_and(|upto| upto.hash == hash);
+        // The file before it may be gone.
+        self.behind = self.behind.filter(|behind| named <= behind.seq);
+        let is_before = self.behind.is_some();
+        self.behind = self.behind.filter(|behind| behind.hash != hash);
+        Some(raw.whole && !is_before)
+    }
+}
+
 struct Picker {
     filter: Filter,
     /// Requests and grants of the operator that is wanted.
@@ -66,7 +107,7 @@ struct Picker {
 
 impl Picker {
     fn picks(&mut self, line: &Line) -> bool {
-        let Filter { id, operator, behind, upto, since } = &self.filter;
+        let Filter { id, operator, since } = &self.filter;
         let ids = [line.text("grant"), line.text("request")];
         let by_id = id.as_ref().is_none_or(|id| ids.iter().any(|found| found.starts_with(id.as_str())));
         let by_operator = operator.as_ref().is_none_or(|operator| {
@@ -76,7 +117,6 @@ impl Picker {
             }
             theirs || ids.iter().any(|id| self.theirs.contains(*id))
         });
-        let by_place = line.seq > *behind && upto.is_none_or(|upto| line.seq <= upto);
-        by_id && by_operator && by_place && since.is_none_or(|since| line.time >= since)
+        by_id && by_operator && since.is_none_or(|since| line.time >= since)
     }
 }

@@ -1,6 +1,7 @@
 //! The log as its callers and its readers see it.
 
 mod broken;
+mod damaged;
 mod disks;
 mod exported;
 mod restart;

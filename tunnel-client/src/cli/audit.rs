@@ -1,5 +1,6 @@
 //! `tunnel-client audit`: the audit log checked, shown and exported, offline, also from a copy.
 
+mod export;
 mod line;
 mod print;
 
@@ -22,10 +23,11 @@ use tunnel_certs::{
 use tunnel_protos::{GrantId, OperatorName, UnixMillis};
 use tunnel_runtime::exit::Exit;
 
+use self::export::export;
 use super::{ConfigFile, Ended, output::Format};
 use crate::{
     audit::{
-        Head, mark,
+        mark,
         select::{self, Filter},
         statement::{self, Statement},
         verify::{self, VerifyError},
@@ -70,8 +72,8 @@ pub(super) enum Command {
     },
     /// Say that a copy is kept elsewhere: only what is marked may be removed by its age (`audit.retention`).
     ///
-    /// The copy is read and compared with the log: it is an export without a filter, which begins at most right
-    /// behind what is marked already. Run it as the user that the client runs as.
+    /// The copy is read and compared with the log, damaged lines as well: it is an export without a filter, which
+    /// begins at most right behind what is marked already. Run it as the user that the client runs as.
     Mark {
         /// The copy, as `audit export` printed it; `-` reads it from the standard input.
         #[arg(value_name = "FILE")]
@@ -159,7 +161,7 @@ impl Audit {
                 show(&place.folder(configured)?, wanted.filter(), output, out)
             }
             Command::Export { place, wanted, new, format: Form::Json } => {
-                export(&place.folder(configured)?, wanted.filter(), new, out)
+                export(&place.folder(configured)?, wanted.filter(), new, out, &mut io::stderr())
             }
             Command::Mark { copy, config, output } => {
                 let folder = log_of(&configured(&config.config)?);
@@ -212,7 +214,6 @@ impl Wanted {
             id: self.grant.or(self.request),
             operator: self.operator.map(|name| name.to_string()),
             since,
-            ..Filter::default()
         }
     }
 }
@@ -237,20 +238,6 @@ fn show(folder: &Path, filter: Filter, format: Format, out: &mut impl Write) -> 
     let mut printed = print::Records::new(format, out);
     records.try_for_each(|record| anyhow::Ok(printed.add(&record?.0)?))?;
     printed.end()?;
-    Ok(Exit::Ok)
-}
-
-fn export(folder: &Path, mut filter: Filter, new: bool, out: &mut impl Write) -> anyhow::Result<Exit> {
-    if new {
-        filter.behind = mark::read(folder).context(MARK_AGAIN)?.map_or(0, |mark| mark.seq);
-        // What is not durable yet may be taken back, and could not be marked.
-        filter.upto = Some(Head::read(folder).context(NO_HEAD)?.seq);
-    }
-    for record in select::select(folder, filter)? {
-        let (_, bytes) = record?;
-        out.write_all(&bytes)?;
-        out.write_all(b"\n")?;
-    }
     Ok(Exit::Ok)
 }
 
@@ -325,9 +312,6 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 const ELSEWHERE: &str = "nothing to look at; the log lies in `stateDir` of the configuration: name it by --config FILE, or a copy by --dir FOLDER";
-const NO_HEAD: &str =
-    "the file `head` of the log is missing or damaged: nobody knows what is durable; export without --new";
-const MARK_AGAIN: &str = "nobody knows what is new; export without --new, and mark that copy";
 
 #[cfg(test)]
 mod tests;

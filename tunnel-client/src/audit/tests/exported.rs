@@ -13,7 +13,7 @@ use crate::audit::{
 use crate::clock;
 
 /// A closed log of many files, all of them too old from now on.
-async fn old() -> World {
+pub(super) async fn old() -> World {
     let mut world = World::new();
     world.settings.segment_bytes = 1_000;
     let (audit, log) = world.open();
@@ -151,7 +151,7 @@ async fn only_a_copy_without_gaps_of_this_very_log_is_marked() {
     assert!(matches!(mark(&[&lines[..3], &lines[4..]].concat().concat()), Err(MarkError::Gap(5))));
     assert!(matches!(mark(&other.export()), Err(MarkError::Foreign(_))));
     let edited = String::from_utf8(lines[..3].concat()).unwrap().replacen("approved", "denied", 1);
-    assert!(matches!(mark(edited.as_bytes()), Err(MarkError::Gap(3) | MarkError::Foreign(3))));
+    assert!(matches!(mark(edited.as_bytes()), Err(MarkError::Foreign(2))));
     assert!(!world.folder().join("exported").exists());
     assert_eq!(mark(&lines[..9].concat()).unwrap().seq, 9);
     assert_eq!(mark(&lines[..4].concat()).unwrap().seq, 9, "it never goes back");

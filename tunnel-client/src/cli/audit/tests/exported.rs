@@ -31,7 +31,8 @@ async fn what_is_marked_is_not_new_and_the_log_itself_is_no_copy() {
     let refused = mark(&office.folder(), &own, &mut &b""[..]).unwrap_err();
     assert!(refused.to_string().contains("lies in the log itself"), "{refused}");
     std::fs::write(office.folder().join("exported"), "nonsense").unwrap();
-    let refused = export(&office.folder(), Filter::default(), true, &mut Vec::new()).unwrap_err();
+    let refused =
+        export(&office.folder(), Filter::default(), true, &mut Vec::new(), &mut Vec::new()).unwrap_err();
     assert!(refused.to_string().contains("export without --new"), "{refused}");
 }
 
@@ -44,6 +45,25 @@ async fn what_is_not_durable_yet_is_not_new() {
     std::fs::write(office.folder().join("head"), head.to_string()).unwrap();
     assert_eq!(office.run(&["export", "--new"]).0, lines[..4].concat());
     std::fs::remove_file(office.folder().join("head")).unwrap();
-    let refused = export(&office.folder(), Filter::default(), true, &mut Vec::new()).unwrap_err();
+    let refused =
+        export(&office.folder(), Filter::default(), true, &mut Vec::new(), &mut Vec::new()).unwrap_err();
     assert!(refused.to_string().contains("export without --new"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_exported_as_it_is_and_told() {
+    let office = Office::new("disk").await;
+    let file = log::segment::list(&office.folder()).unwrap()[0].path.clone();
+    let damaged = std::fs::read_to_string(&file).unwrap().replacen("\n{", "\nx", 1);
+    std::fs::write(&file, &damaged).unwrap();
+    for new in [false, true] {
+        let (mut out, mut told) = (Vec::new(), Vec::new());
+        export(&office.folder(), Filter::default(), new, &mut out, &mut told).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), damaged);
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.lines().count() == 1 && told.contains(".jsonl, line 2 is no record"), "{told}");
+    }
+    let filter = Filter { since: Some(UnixMillis(0)), ..Filter::default() };
+    let refused = export(&office.folder(), filter, false, &mut Vec::new(), &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("line 2 is no record"), "{refused}");
 }
