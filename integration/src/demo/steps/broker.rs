@@ -6,17 +6,22 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     demo::stage::Stage,
-    harness::{admin, program::Program},
+    harness::{PATIENCE, admin, program::Program, wait::until},
 };
 
 /// The broker's log, metrics and store: sizes and times, never contents.
 pub async fn view(stage: &mut Stage) -> Result<()> {
     stage.told.step("The broker's view of it all", "vendor's network");
-    let log = stage.broker.as_ref().map(Program::output).context("the broker runs")?;
+    // A session is told of when it ends, which may be a moment after its caller has.
+    let log = until("its log tells of what it carried", PATIENCE, || async {
+        let log = stage.broker.as_ref().map(Program::output).context("the broker runs")?;
+        ensure!(log.lines().any(|line| telling(line).is_some()), "nothing yet");
+        Ok(log)
+    })
+    .await?;
     stage.told.command("grep -oE '(Request|Outcome|Session carried) .*' broker/broker.log");
     let lines: Vec<&str> = log.lines().filter_map(telling).collect();
     stage.told.output(&lines.join("\n"));
-    ensure!(!lines.is_empty(), "its log tells of nothing that it carried");
     let metrics = admin::get(stage.broker_settings.listen.admin, "/metrics").await?;
     stage.told.command(&format!(
         "curl -s http://{}/metrics | grep bytes_total",

@@ -54,7 +54,8 @@ impl Lab {
 
     /// Waits until `tunnelctl call` at the administrator's machine, whose clock may be set ahead, is answered.
     pub(super) async fn is_called_by_the_desk(&self) {
-        until("a call works", PATIENCE, || async {
+        // An attempt that waits for the cluster is given up and begun anew.
+        until("a call works", 3 * PATIENCE, || async {
             let words = ["call", "acme/prod", STATUS, "--reason", "after an absence"];
             let answer = run(self.desk.command(&words)?).await?;
             anyhow::ensure!(answer.contains("healthy"), "{answer}");
